@@ -1,0 +1,48 @@
+# Two commands matter: `make demo` and `make test`. Each installs what it needs into .venv, once.
+PYTHON ?= python3
+BIN := .venv/bin
+WORKERS ?= 4
+
+.PHONY: demo test check lint format types unit soak clean
+
+.venv/.made:
+	$(PYTHON) -c 'import sys; sys.exit("ecs-rollout needs Python 3.11 or later; say make PYTHON=...") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/.lab: pyproject.toml .venv/.made
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lab]'
+	touch $@
+
+.venv/.test: pyproject.toml .venv/.made
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lab,test]'
+	touch $@ .venv/.lab
+
+demo: .venv/.lab
+	$(BIN)/ecs-rollout demo
+
+test: check
+	$(BIN)/python -m pytest -n $(WORKERS) --ignore tests/unit
+
+check: lint types unit
+
+lint: .venv/.test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/shellcheck --shell=bash documents/src/*.sh
+	$(BIN)/shellcheck .ci/run
+	$(BIN)/python -m orchestrator.cli.main documents check --local
+
+types: .venv/.test
+	$(BIN)/mypy
+
+unit: .venv/.test
+	$(BIN)/python -m pytest -n $(WORKERS) tests/unit
+
+format: .venv/.test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

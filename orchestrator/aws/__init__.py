@@ -1,0 +1,1 @@
+"""Adapters to AWS: one call each, paged fully, translated into values."""

@@ -1,0 +1,1 @@
+"""Values and pure decisions: no AWS, no clock, no I/O, no randomness."""

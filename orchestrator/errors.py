@@ -1,0 +1,55 @@
+"""The errors that a user can see: each a message, a hint and an exit code."""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """How the process ends (README, 'Exit codes')."""
+
+    OK = 0
+    NOT_ALL_UPDATED = 1
+    USAGE = 2
+    REFUSED = 3
+    ENVIRONMENT = 4
+    LOCKED = 5
+    CHANGES_PENDING = 6
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class RolloutError(Exception):
+    """The base of every expected error: one line of what is wrong, one line of what to do.
+
+    Neither line ever holds a secret or a piece of one.
+    """
+
+    exit_code: ExitCode = ExitCode.NOT_ALL_UPDATED
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(RolloutError):
+    """The command line or the configuration is wrong."""
+
+    exit_code = ExitCode.USAGE
+
+
+class RefusedError(RolloutError):
+    """The tool will not do this; nothing was touched."""
+
+    exit_code = ExitCode.REFUSED
+
+
+class EnvironmentFault(RolloutError):
+    """AWS, its permissions or the journal do not let us work."""
+
+    exit_code = ExitCode.ENVIRONMENT
+
+
+class LockedError(RolloutError):
+    """Another run holds the cluster's lock."""
+
+    exit_code = ExitCode.LOCKED

@@ -1,0 +1,1 @@
+"""The lab: an embedded AWS and a fleet of simulated container instances, for demo, development and tests."""

@@ -1,0 +1,1 @@
+"""What a person or a pipeline reads afterwards and meanwhile."""
