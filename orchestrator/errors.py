@@ -43,7 +43,7 @@ class RefusedError(RolloutError):
     exit_code = ExitCode.REFUSED
 
 
-class EnvironmentFault(RolloutError):
+class EnvironmentFault(RolloutError):  # noqa: N818 - EnvironmentError is a builtin
     """AWS, its permissions or the journal do not let us work."""
 
     exit_code = ExitCode.ENVIRONMENT

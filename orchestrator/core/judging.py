@@ -1,0 +1,110 @@
+"""Say what an observation means for a run: pure functions from what was seen to events."""
+
+from orchestrator.core.events import Concluded, Event, Looked, Lost, Reported
+from orchestrator.core.lifecycle import Phase
+from orchestrator.core.model import Facts, Outcome, OutcomeKind, Status
+from orchestrator.core.reasons import Reason
+from orchestrator.core.result import Claim, Op, Report, parse_facts, parse_report
+from orchestrator.core.state import Batch, Progress, RunState
+
+READS = 2
+"""Reads of ECS in a row that must see the agent connected: the first may be from before the restart."""
+
+LOOKS = 3
+"""Looks at an instance with a lost result before it is given up as unverified."""
+
+_KINDS = {
+    Claim.CURRENT: OutcomeKind.CURRENT,
+    Claim.REFUSED: OutcomeKind.REFUSED,
+    Claim.ROLLED_BACK: OutcomeKind.ROLLED_BACK,
+    Claim.FAILED: OutcomeKind.FAILED,
+}
+
+
+def look_time(state: RunState, batch: Batch, now: float) -> int:
+    """Say when an instance of a lost result can be looked at: its watchdog must have had its time (F61)."""
+    deadlines = state.run.policy.deadlines
+    return int(max(now, batch.not_after)) + deadlines.watchdog + deadlines.restore
+
+
+def overdue(state: RunState, batch: Batch, now: float) -> bool:
+    """Say whether a command is so late that nothing will come: the service's own total time is over (F70)."""
+    deadlines = state.run.policy.deadlines
+    return now > batch.sent_at + deadlines.delivery + deadlines.step + 2 * deadlines.skew
+
+
+def judge_end(state: RunState, key: str, batch: Batch, status: str, stdout: str, now: float) -> tuple[Event, ...]:
+    """Judge an invocation that has ended, by its result line alone.
+
+    A status proves neither that the script ran nor that it did not (F61, F75).
+    """
+    if batch.op is Op.INSPECT:
+        facts = parse_facts(stdout)
+        if isinstance(facts, Facts):
+            return (Looked(key=key, facts=facts, reason=Reason.VERIFIED), *judge_look(state, key, facts))
+        return judge_blind(state, key, facts)
+    report = parse_report(stdout, batch.op)
+    if report is None:
+        return (Lost(keys=(key,), look_at=look_time(state, batch, now), detail=f"no result line; SSM says {status}"),)
+    return (Reported(key=key, report=report), *judge_report(key, report))
+
+
+def judge_report(key: str, report: Report) -> tuple[Event, ...]:
+    """End the instance where its own report is the last word; `updated` must still be proven from ECS."""
+    if report.claim in {Claim.UPDATED, Claim.INSPECTED}:
+        return ()
+    return (Concluded(key=key, outcome=Outcome(_KINDS[report.claim], report.reason, report.detail)),)
+
+
+def judge_look(state: RunState, key: str, facts: Facts) -> tuple[Event, ...]:
+    """Judge the second look at an instance whose result was lost."""
+    run = state.run
+    if facts.agrees and facts.generation == run.generation:
+        return ()  # it did run; what remains is to see it in ECS
+    lost = state.instances[key].lost
+    if facts.last_run == run.run and facts.last == Reason.WATCHDOG_RESTORED:
+        outcome = Outcome(OutcomeKind.ROLLED_BACK, Reason.WATCHDOG_RESTORED, lost)
+    elif facts.last_run == run.run and facts.last:
+        outcome = Outcome(OutcomeKind.FAILED, Reason.RESTORE_FAILED, lost)
+    elif facts.fence < run.fence:
+        outcome = Outcome(OutcomeKind.UNREACHABLE, Reason.DELIVERY_TIMED_OUT, lost)
+    else:
+        outcome = Outcome(OutcomeKind.FAILED, Reason.INTERRUPTED, lost)
+    return (Concluded(key=key, outcome=outcome),)
+
+
+def judge_blind(state: RunState, key: str, reason: Reason) -> tuple[Event, ...]:
+    """Look again a few times when a look saw nothing, then say honestly that it is not known."""
+    looked = Looked(key=key, facts=None, reason=reason)
+    progress = state.instances[key]
+    if progress.looks + 1 < LOOKS:
+        return (looked,)
+    return (
+        looked,
+        Concluded(key=key, outcome=Outcome(OutcomeKind.UNVERIFIED, Reason.RESULT_LOST, progress.lost)),
+    )
+
+
+def settling(progress: Progress) -> bool:
+    """Say whether an instance waits for nothing but ECS's own word."""
+    return progress.phase is Phase.SETTLING and progress.look_at is None
+
+
+def judge_sighting(
+    state: RunState, key: str, *, status: Status | None, agent_connected: bool, reads: int, now: float
+) -> tuple[Event, ...]:
+    """Judge what ECS says of an instance that settles.
+
+    `reads`: how often in a row it was seen connected, this read included. One read alone may be older than the
+    restart, so it proves nothing.
+    """
+    progress = state.instances[key]
+    if status in {None, Status.INACTIVE}:
+        outcome = Outcome(OutcomeKind.SKIPPED, Reason.TERMINATED)
+    elif agent_connected and reads >= READS:
+        outcome = Outcome(OutcomeKind.UPDATED, Reason.VERIFIED, progress.report.detail if progress.report else "")
+    elif now - progress.since > state.run.policy.deadlines.connect:
+        outcome = Outcome(OutcomeKind.FAILED, Reason.NOT_CONNECTED)
+    else:
+        return ()
+    return (Concluded(key=key, outcome=outcome),)

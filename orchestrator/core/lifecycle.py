@@ -1,0 +1,136 @@
+"""The lifecycle of one instance, as one table.
+
+Each phase stands here with what is true in it, what bounds it, and which event leads where. An event that the
+table does not know is an error. README's diagram is generated from it (`diagram`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from orchestrator.core.model import OutcomeKind
+
+
+class Phase(StrEnum):
+    """Where an instance is in its lifecycle."""
+
+    QUEUED = "queued"
+    APPLYING = "applying"
+    SETTLING = "settling"
+
+
+class Step(StrEnum):
+    """What can happen to one instance; each event of the journal is one of these for the instances it names."""
+
+    ADMITTED = "admitted"
+    NOT_SENT = "not_sent"
+    REPORTED = "reported"
+    LOST = "lost"
+    LOOKING = "looking"
+    LOOKED = "looked"
+    CONCLUDED = "concluded"
+
+
+ENDED: Final = None
+"""Where a transition leads that ends the lifecycle with an outcome."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseRule:
+    """What is true in a phase, what bounds its time, where its events lead, and how it may end."""
+
+    invariant: str
+    bounded_by: str
+    exits: Mapping[Step, Phase | None]
+    outcomes: frozenset[OutcomeKind]
+
+
+LIFECYCLE: Mapping[Phase, PhaseRule] = MappingProxyType(
+    {
+        Phase.QUEUED: PhaseRule(
+            invariant="Nothing of this run was sent to the instance.",
+            bounded_by="the run",
+            exits=MappingProxyType({Step.ADMITTED: Phase.APPLYING, Step.CONCLUDED: ENDED}),
+            outcomes=frozenset(
+                {
+                    OutcomeKind.CURRENT,
+                    OutcomeKind.SKIPPED,
+                    OutcomeKind.REFUSED,
+                    OutcomeKind.UNREACHABLE,
+                    OutcomeKind.NOT_ATTEMPTED,
+                }
+            ),
+        ),
+        Phase.APPLYING: PhaseRule(
+            invariant="The apply document may have been sent; the instance holds one place of the window.",
+            bounded_by="delivery timeout + step timeout",
+            exits=MappingProxyType(
+                {
+                    Step.NOT_SENT: Phase.QUEUED,
+                    Step.REPORTED: Phase.SETTLING,
+                    Step.LOST: Phase.SETTLING,
+                    Step.CONCLUDED: ENDED,
+                }
+            ),
+            outcomes=frozenset({OutcomeKind.UNREACHABLE}),
+        ),
+        Phase.SETTLING: PhaseRule(
+            invariant=(
+                "The document has ended or was lost; its effect is being read, from ECS and, where the result was "
+                "lost, from the instance once its watchdog's time is over."
+            ),
+            bounded_by="verify timeout; after a lost result first the watchdog's deadline",
+            exits=MappingProxyType(
+                {
+                    Step.LOOKING: Phase.SETTLING,
+                    Step.LOOKED: Phase.SETTLING,
+                    Step.CONCLUDED: ENDED,
+                }
+            ),
+            outcomes=frozenset(
+                {
+                    OutcomeKind.UPDATED,
+                    OutcomeKind.CURRENT,
+                    OutcomeKind.SKIPPED,
+                    OutcomeKind.REFUSED,
+                    OutcomeKind.ROLLED_BACK,
+                    OutcomeKind.FAILED,
+                    OutcomeKind.UNREACHABLE,
+                    OutcomeKind.UNVERIFIED,
+                }
+            ),
+        ),
+    }
+)
+
+
+class UnknownTransitionError(Exception):
+    """An event came that the lifecycle's table does not know for that phase: a defect of ours."""
+
+
+def advance(phase: Phase | None, step: Step) -> Phase | None:
+    """Say where `step` leads from `phase`; None when the lifecycle ends there.
+
+    Raises UnknownTransitionError for a pair that the table does not hold; outcomes are final, so every step
+    after the end is one.
+    """
+    if phase is None:
+        raise UnknownTransitionError(f"{step} after the outcome: outcomes are final")
+    exits = LIFECYCLE[phase].exits
+    if step not in exits:
+        raise UnknownTransitionError(f"{step} in phase {phase}")
+    return exits[step]
+
+
+def diagram() -> str:
+    """Draw the table as a Mermaid state diagram, for the README."""
+    lines = ["stateDiagram-v2", f"    [*] --> {next(iter(LIFECYCLE))}"]
+    for phase, rule in LIFECYCLE.items():
+        for step, target in rule.exits.items():
+            if target is not ENDED:
+                lines.append(f"    {phase} --> {target}: {step}")
+        names = ", ".join(kind for kind in OutcomeKind if kind in rule.outcomes)
+        lines.append(f"    {phase} --> [*]: {names}")
+    return "\n".join(lines) + "\n"

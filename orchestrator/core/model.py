@@ -1,0 +1,184 @@
+"""The words of the project as values: instance, facts, decision, outcome, plan."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from orchestrator.core.reasons import Reason
+
+
+class Platform(StrEnum):
+    """What kind of host an instance is; only LINUX can be rolled."""
+
+    LINUX = "linux"
+    WINDOWS = "windows"
+    BOTTLEROCKET = "bottlerocket"
+    MANAGED = "managed"
+
+
+class Ping(StrEnum):
+    """What Systems Manager says of the instance's SSM agent (F71)."""
+
+    ONLINE = "Online"
+    CONNECTION_LOST = "ConnectionLost"
+    INACTIVE = "Inactive"
+    UNREGISTERED = "Unregistered"
+
+
+class Status(StrEnum):
+    """The container instance's status in ECS."""
+
+    ACTIVE = "ACTIVE"
+    DRAINING = "DRAINING"
+    REGISTERING = "REGISTERING"
+    DEREGISTERING = "DEREGISTERING"
+    REGISTRATION_FAILED = "REGISTRATION_FAILED"
+    INACTIVE = "INACTIVE"
+
+
+class Persistence(StrEnum):
+    """Does the agent keep its state over a restart (F30-F34)?"""
+
+    PERSISTENT = "persistent"
+    EPHEMERAL = "ephemeral"
+    UNKNOWN = "unknown"
+
+
+class RestartMethod(StrEnum):
+    """How a host's agent is restarted (F20-F26)."""
+
+    SYSTEMD = "systemd"
+    UPSTART = "upstart"
+    DOCKER_RUN = "docker-run"
+    NONE = "none"
+
+
+class AgentState(StrEnum):
+    """What inspect saw of the agent."""
+
+    UP = "up"
+    DOWN = "down"
+    ABSENT = "absent"
+
+
+class Armed(StrEnum):
+    """An armed state on the instance, and whether its watchdog lives."""
+
+    NO = "no"
+    LIVING = "living"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """One ECS container instance and the EC2 instance under it, as ECS and SSM describe them."""
+
+    instance_id: str
+    arn: str
+    zone: str
+    status: Status
+    platform: Platform
+    ping: Ping
+    agent_connected: bool
+    agent_version: str
+    running_tasks: int
+    pending_tasks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the inspect document saw on an instance. Names and ids only, never a secret.
+
+    `agrees`: marker, file and the running container's environment hold the same credential.
+    `fence`: the largest that this instance has seen. `last`, `last_run`: what its watchdog did, and for which run.
+    """
+
+    agent: AgentState
+    arn: str
+    cluster: str
+    agent_version: str
+    method: RestartMethod
+    persistence: Persistence
+    why: tuple[str, ...]
+    tasks: int
+    generation: str
+    run: str
+    agrees: bool
+    fence: int
+    armed: Armed
+    last: str
+    last_run: str
+    registries: tuple[str, ...]
+    registries_total: int
+    warnings: tuple[str, ...]
+    fetch: str
+
+
+class DecisionKind(StrEnum):
+    """What is to be done with an instance."""
+
+    APPLY = "apply"
+    SKIP = "skip"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to be done with an instance, and why."""
+
+    kind: DecisionKind
+    reason: Reason
+
+
+class OutcomeKind(StrEnum):
+    """How an instance ended."""
+
+    UPDATED = "updated"
+    CURRENT = "current"
+    SKIPPED = "skipped"
+    REFUSED = "refused"
+    ROLLED_BACK = "rolled_back"
+    FAILED = "failed"
+    UNREACHABLE = "unreachable"
+    UNVERIFIED = "unverified"
+    NOT_ATTEMPTED = "not_attempted"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an instance ended, why, and in a few words what was seen (never a secret)."""
+
+    kind: OutcomeKind
+    reason: Reason
+    message: str = ""
+
+    @property
+    def as_wanted(self) -> bool:
+        """Whether nothing is left to do about this instance."""
+        if self.kind is OutcomeKind.SKIPPED:
+            return self.reason in {Reason.GHOST, Reason.TERMINATED}
+        return self.kind in {OutcomeKind.UPDATED, OutcomeKind.CURRENT}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """One instance in a plan. `key` is unique in the plan: the EC2 instance id, for a ghost with its ARN's id."""
+
+    key: str
+    instance: Instance
+    facts: Facts | None
+    decision: Decision
+    wave: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What would happen to each instance of the cluster; a partition of it, in the order of admission."""
+
+    cluster: str
+    generation: str
+    planned: tuple[Planned, ...]
+
+    @property
+    def changes(self) -> int:
+        """How many instances would be changed."""
+        return sum(1 for each in self.planned if each.decision.kind is DecisionKind.APPLY)

@@ -1,0 +1,175 @@
+"""Decide what is to be done with each instance, and why: pure functions from facts to a plan."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from orchestrator.core.model import (
+    AgentState,
+    Armed,
+    Decision,
+    DecisionKind,
+    Facts,
+    Instance,
+    Outcome,
+    OutcomeKind,
+    Persistence,
+    Ping,
+    Plan,
+    Planned,
+    Platform,
+    RestartMethod,
+    Status,
+)
+from orchestrator.core.reasons import Reason
+
+Look = Facts | Reason
+"""What the inspection of an instance gave: its facts, or the reason why there are none."""
+
+UNSUPPORTED: Mapping[Platform, Reason] = {
+    Platform.WINDOWS: Reason.WINDOWS,
+    Platform.BOTTLEROCKET: Reason.BOTTLEROCKET,
+    Platform.MANAGED: Reason.MANAGED_INSTANCES,
+}
+
+UNREACHED = frozenset(
+    {
+        Reason.SSM_OFFLINE,
+        Reason.SSM_NOT_REGISTERED,
+        Reason.SSM_REFUSED,
+        Reason.DELIVERY_TIMED_OUT,
+        Reason.NO_RESULT,
+    }
+)
+"""Reasons that say nothing about the instance but that we could not ask it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """What every instance shall run: the credential's generation and the names of its registries."""
+
+    generation: str
+    registries: frozenset[str]
+    allow_removal: bool = False
+
+
+def exclude_early(instance: Instance, *, ghost: bool) -> Decision | None:
+    """Decide what needs no look at the instance; None when it must be inspected."""
+    if ghost:
+        return Decision(DecisionKind.SKIP, Reason.GHOST)
+    unsupported = UNSUPPORTED.get(instance.platform)
+    if unsupported is not None:
+        return Decision(DecisionKind.REFUSE, unsupported)
+    if instance.status is Status.DRAINING:
+        return Decision(DecisionKind.SKIP, Reason.DRAINING_ELSEWHERE)
+    if instance.status is not Status.ACTIVE:
+        return Decision(DecisionKind.SKIP, Reason.NOT_ACTIVE)
+    match instance.ping:
+        case Ping.ONLINE:
+            return None
+        case Ping.UNREGISTERED:
+            return Decision(DecisionKind.SKIP, Reason.SSM_NOT_REGISTERED)
+        case Ping.CONNECTION_LOST | Ping.INACTIVE:
+            return Decision(DecisionKind.SKIP, Reason.SSM_OFFLINE)
+
+
+def decide(look: Look, goal: Goal) -> Decision:
+    """Decide from what the inspection saw. The order is that of safety: the first reason not to act wins."""
+    if isinstance(look, Reason):
+        return Decision(DecisionKind.SKIP if look in UNREACHED else DecisionKind.REFUSE, look)
+    refusal = _refusal(look, goal)
+    if refusal is not None:
+        return Decision(DecisionKind.REFUSE, refusal)
+    if look.agrees and look.generation == goal.generation and look.armed is Armed.NO:
+        return Decision(DecisionKind.SKIP, Reason.ALREADY_CURRENT)
+    return _by_persistence(look)
+
+
+def _refusal(facts: Facts, goal: Goal) -> Reason | None:
+    if facts.armed is Armed.LIVING:
+        return Reason.WATCHDOG_ARMED
+    # A dead watchdog's armed state is restored by the next document first, so a down agent is no obstacle there.
+    if facts.armed is Armed.NO and facts.agent is AgentState.ABSENT:
+        return Reason.AGENT_ABSENT
+    if facts.armed is Armed.NO and facts.agent is AgentState.DOWN:
+        return Reason.AGENT_DOWN
+    if facts.method is RestartMethod.NONE:
+        return Reason.NO_RESTART_METHOD
+    if facts.fetch == "none":
+        return Reason.TOOL_MISSING
+    if not goal.allow_removal and frozenset(facts.registries) - goal.registries:
+        return Reason.REGISTRY_REMOVED
+    return None
+
+
+def _by_persistence(facts: Facts) -> Decision:
+    match facts.persistence:
+        case Persistence.PERSISTENT:
+            return Decision(DecisionKind.APPLY, Reason.NEEDS_UPDATE)
+        case Persistence.EPHEMERAL:
+            return Decision(DecisionKind.REFUSE, Reason.EPHEMERAL)
+        case Persistence.UNKNOWN:
+            return Decision(DecisionKind.REFUSE, Reason.PERSISTENCE_UNKNOWN)
+
+
+def outcome_of(planned: Planned) -> Outcome | None:
+    """Give the outcome that a decision already is; None for those that are to be applied."""
+    reason = planned.decision.reason
+    match planned.decision.kind:
+        case DecisionKind.APPLY:
+            return None
+        case DecisionKind.REFUSE:
+            return Outcome(OutcomeKind.REFUSED, reason, describe_look(planned.facts, reason))
+        case DecisionKind.SKIP:
+            if reason is Reason.ALREADY_CURRENT:
+                return Outcome(OutcomeKind.CURRENT, reason)
+            kind = OutcomeKind.UNREACHABLE if reason in UNREACHED else OutcomeKind.SKIPPED
+            return Outcome(kind, reason)
+
+
+def describe_look(facts: Facts | None, reason: Reason) -> str:
+    """Say in a few words what was seen that led to a refusal."""
+    if facts is None:
+        return ""
+    if reason in {Reason.EPHEMERAL, Reason.PERSISTENCE_UNKNOWN}:
+        return f"{facts.persistence}: {', '.join(facts.why)}; {facts.tasks} task(s) running"
+    if reason is Reason.REGISTRY_REMOVED:
+        return f"it has logins for {', '.join(facts.registries)}"
+    return ""
+
+
+def find_ghosts(instances: Iterable[Instance]) -> frozenset[str]:
+    """Find the ARNs of registrations that another registration of the same EC2 instance has replaced (F33)."""
+    by_host: dict[str, list[Instance]] = {}
+    for instance in instances:
+        by_host.setdefault(instance.instance_id, []).append(instance)
+    ghosts: set[str] = set()
+    for registrations in by_host.values():
+        living = max(registrations, key=lambda each: (each.agent_connected, each.status is Status.ACTIVE, each.arn))
+        ghosts.update(each.arn for each in registrations if each is not living)
+    return frozenset(ghosts)
+
+
+def make_plan(cluster: str, instances: Iterable[Instance], looks: Mapping[str, Look], goal: Goal) -> Plan:
+    """Partition the cluster: every registration gets exactly one decision. `looks` is keyed by instance id.
+
+    Order of admission: idle instances first, then by id, so that the same fleet always gives the same plan.
+    """
+    fleet = tuple(instances)
+    ghosts = find_ghosts(fleet)
+    planned = [_plan_one(each, looks, goal, ghost=each.arn in ghosts) for each in fleet]
+    planned.sort(key=lambda each: (each.instance.running_tasks, each.key))
+    return Plan(cluster=cluster, generation=goal.generation, planned=tuple(planned))
+
+
+def _plan_one(instance: Instance, looks: Mapping[str, Look], goal: Goal, *, ghost: bool) -> Planned:
+    key = f"{instance.instance_id}/{instance.arn.rsplit('/', 1)[-1]}" if ghost else instance.instance_id
+    look = looks.get(instance.instance_id, Reason.NO_RESULT)
+    decision = exclude_early(instance, ghost=ghost)
+    early = decision is not None
+    return Planned(
+        key=key,
+        instance=instance,
+        facts=None if early or isinstance(look, Reason) else look,
+        decision=decision or decide(look, goal),
+        wave=1,
+    )

@@ -1,0 +1,297 @@
+"""The one loop: journal the intent, do, observe, fold.
+
+Everything that decides is in `core`; everything that talks is behind `ports`. If the process dies after any line
+here, the journal and AWS together still tell what was begun: an intent is durable before its effect, and every
+command expires on the instance by itself (`NotAfter`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from orchestrator.core import judging, policy
+from orchestrator.core.events import (
+    Admitted,
+    Concluded,
+    Entry,
+    Event,
+    Halted,
+    Looking,
+    Lost,
+    NotSent,
+    RunEnded,
+    RunStarted,
+    Sent,
+)
+from orchestrator.core.lifecycle import Phase
+from orchestrator.core.model import Outcome, OutcomeKind, Ping
+from orchestrator.core.orders import (
+    Context,
+    PayloadReference,
+    apply_parameters,
+    comment_of,
+    inspect_parameters,
+)
+from orchestrator.core.planning import outcome_of
+from orchestrator.core.reasons import Reason
+from orchestrator.core.result import Op
+from orchestrator.core.state import Batch, RunState
+from orchestrator.errors import EnvironmentFault
+from orchestrator.ports import (
+    Accepted,
+    Clock,
+    Commands,
+    Doubtful,
+    Fleet,
+    Journal,
+    Lock,
+    Observer,
+    Order,
+    Rejected,
+)
+
+FIND_SECONDS = 30.0
+"""How long a command whose answer was lost is looked for: lists lag by seconds (F73)."""
+
+FIND_EVERY = 2.0
+SEND_ATTEMPTS = 3
+"""Times an instance is offered to SSM when its batch was turned down because of another one (F71)."""
+
+DEAF_TICKS = 30
+"""Ticks in a row without any answer from AWS before the engine gives up (it has stopped admitting at the first)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """Seconds between two ticks: the shortest, right after something happened, up to the longest."""
+
+    shortest: float = 2.0
+    longest: float = 10.0
+
+
+class Engine:
+    """Carry out one run. `run` returns when every instance has its outcome."""
+
+    def __init__(  # noqa: PLR0913 - its ports, each by name
+        self,
+        *,
+        commands: Commands,
+        fleet: Fleet,
+        journal: Journal,
+        lock: Lock,
+        clock: Clock,
+        context: Context,
+        payload: PayloadReference,
+        pace: Pace,
+        observers: Sequence[Observer] = (),
+        stop_requested: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.state = RunState()
+        self._commands = commands
+        self._fleet = fleet
+        self._journal = journal
+        self._lock = lock
+        self._clock = clock
+        self._context = context
+        self._payload = payload
+        self._pace = pace
+        self._observers = observers
+        self._stop_requested = stop_requested
+        self._reads: dict[str, int] = {}
+        self._deaf = 0
+
+    def run(self, started: RunStarted) -> RunState:
+        """Roll. Raises LockedError when another owner took the cluster over, EnvironmentFault when AWS stays away."""
+        self._record(started)
+        decided = [(each.key, outcome_of(each)) for each in started.planned]
+        self._record(*(Concluded(key=key, outcome=outcome) for key, outcome in decided if outcome))
+        idle = 0
+        while self.state.ended is None:
+            before = len(self.state.queue), len(self.state.in_flight)
+            self.tick()
+            idle = 0 if (len(self.state.queue), len(self.state.in_flight)) != before else idle + 1
+            if self.state.in_flight:
+                self._clock.wait(min(self._pace.shortest * 1.3**idle, self._pace.longest))
+        return self.state
+
+    def tick(self) -> None:
+        """Observe what is in flight, fold it, and do what the policy says."""
+        self._lock.keep()
+        if self._stop_requested() and self.state.halted is None:
+            self._record(Halted(why="stopped by a signal", interrupted=True))
+        try:
+            self._observe()
+            self._deaf = 0
+        except EnvironmentFault as fault:
+            self._deaf += 1
+            if self._deaf >= DEAF_TICKS:
+                raise
+            if self.state.halted is None:
+                self._record(Halted(why=f"AWS does not answer: {fault.message}"))
+        for action in policy.decide(self.state, self._clock.now()):
+            self._perform(action)
+
+    def _record(self, *events: Event) -> None:
+        """Make events durable, then let them count, then let observers see them."""
+        if not events:
+            return
+        now = self._clock.now()
+        entries = tuple(Entry(now, event) for event in events)
+        self._journal.append(entries)
+        for entry in entries:
+            self.state.fold(entry)
+        for observer in self._observers:
+            observer.saw(entries)
+
+    # observing
+
+    def _observe(self) -> None:
+        for name, batch in self.state.open_batches():
+            if batch.command_id:
+                self._record(*self._news(batch))
+            if name in self.state.batches and judging.overdue(self.state, batch, self._clock.now()):
+                self._record(*self._overdue(batch))
+        self._sight()
+
+    def _news(self, batch: Batch) -> list[Event]:
+        events: list[Event] = []
+        for seen in self._commands.poll(batch.command_id):
+            if seen.ended and seen.instance_id in batch.open:
+                events += judging.judge_end(
+                    self.state, seen.instance_id, batch, seen.status, seen.stdout, self._clock.now()
+                )
+        return events
+
+    def _overdue(self, batch: Batch) -> list[Event]:
+        now = self._clock.now()
+        return [
+            event
+            for key in tuple(batch.open)
+            for event in judging.judge_end(self.state, key, batch, "nothing, and its time is over", "", now)
+        ]
+
+    def _sight(self) -> None:
+        keys = [key for key in self.state.in_flight if self.state.instances[key].phase is Phase.SETTLING]
+        if not keys:
+            return
+        arns = {self.state.instances[key].planned.instance.arn: key for key in keys}
+        seen = self._fleet.describe(tuple(arns))
+        events: list[Event] = []
+        for arn, key in arns.items():
+            sighting = seen[arn]
+            progress = self.state.instances[key]
+            certain = judging.settling(progress)
+            self._reads[key] = self._reads.get(key, 0) + 1 if sighting.agent_connected and certain else 0
+            if certain or sighting.status is None:
+                events += judging.judge_sighting(
+                    self.state,
+                    key,
+                    status=sighting.status,
+                    agent_connected=sighting.agent_connected,
+                    reads=self._reads[key],
+                    now=self._clock.now(),
+                )
+        self._record(*events)
+
+    # doing
+
+    def _perform(self, action: policy.Action) -> None:
+        match action:
+            case policy.Apply(keys=keys):
+                if self.state.halted is None:
+                    self._send(Op.APPLY, keys)
+            case policy.LookAgain(keys=keys):
+                self._send(Op.INSPECT, keys)
+            case policy.Halt(why=why):
+                self._record(Halted(why=why))
+            case policy.GiveUp(keys=keys):
+                why = self.state.halted.why if self.state.halted else ""
+                outcome = Outcome(OutcomeKind.NOT_ATTEMPTED, Reason.HALTED, why)
+                self._record(*(Concluded(key=key, outcome=outcome) for key in keys))
+            case policy.End():
+                self._record(RunEnded(result=result_of(self.state)))
+
+    def _send(self, op: Op, keys: tuple[str, ...]) -> None:
+        self._lock.keep()  # as late as can be: after this line only the fence protects the instances
+        batch = f"{op}-{self.state.batches_made + 1}"
+        now = self._clock.now()
+        deadlines = self._context.deadlines
+        not_after = int(now) + deadlines.delivery + deadlines.skew
+        if op is Op.APPLY:
+            parameters = apply_parameters(
+                self._context,
+                not_after,
+                generation=self.state.run.generation,
+                payload=self._payload,
+                on_tasks="refuse",
+            )
+            self._record(Admitted(batch=batch, keys=keys, not_after=not_after))
+        else:
+            parameters = inspect_parameters(self._context, not_after)
+            self._record(Looking(batch=batch, keys=keys))
+        order = Order(
+            op=op,
+            instance_ids=keys,
+            parameters=parameters,
+            comment=comment_of(self._context.run, batch),
+            delivery_seconds=deadlines.delivery,
+        )
+        self._answered(batch, order, self._commands.send(order), now)
+
+    def _answered(self, batch: str, order: Order, answer: Accepted | Rejected | Doubtful, sent_at: float) -> None:
+        match answer:
+            case Accepted(command_id=command_id):
+                self._record(Sent(batch=batch, command_id=command_id))
+            case Rejected():
+                self._rejected(batch, order, answer)
+            case Doubtful(detail=detail):
+                found = self._find(order.comment, sent_at)
+                if found is not None:
+                    self._record(Sent(batch=batch, command_id=found))
+                else:
+                    self._without_answer(batch, order, detail)
+
+    def _find(self, comment: str, sent_at: float) -> str | None:
+        """Look for a command whose answer was lost, for as long as lists may lag."""
+        deadline = self._clock.now() + FIND_SECONDS
+        while True:
+            found = self._commands.find(comment, sent_at)
+            if found is not None or self._clock.now() >= deadline:
+                return found
+            self._clock.wait(FIND_EVERY)
+
+    def _without_answer(self, batch: str, order: Order, detail: str) -> None:
+        now = self._clock.now()
+        if order.op is Op.INSPECT:
+            self._record(*self._overdue(self.state.batches[batch]))
+            return
+        look_at = judging.look_time(self.state, self.state.batches[batch], now)
+        self._record(Lost(keys=order.instance_ids, look_at=look_at, detail=f"no answer to SendCommand: {detail}"))
+
+    def _rejected(self, batch: str, order: Order, answer: Rejected) -> None:
+        if order.op is Op.INSPECT:
+            self._record(*self._overdue(self.state.batches[batch]))
+            return
+        self._record(NotSent(batch=batch, keys=order.instance_ids, detail=answer.detail))
+        if not answer.instances:
+            self._record(Halted(why=f"SendCommand: {answer.detail}"))
+            return
+        pings = self._commands.ping(order.instance_ids)
+        events: list[Event] = []
+        for key in order.instance_ids:
+            if pings.get(key, Ping.UNREGISTERED) is Ping.UNREGISTERED:
+                reason = Reason.SSM_NOT_REGISTERED
+            elif self.state.instances[key].attempts >= SEND_ATTEMPTS:
+                reason = Reason.SSM_REFUSED
+            else:
+                continue
+            events.append(Concluded(key=key, outcome=Outcome(OutcomeKind.UNREACHABLE, reason, answer.detail)))
+        self._record(*events)
+
+
+def result_of(state: RunState) -> str:
+    """Name how the run ended: `ok`, `incomplete`, `halted` or `interrupted`."""
+    if all(each.outcome is not None and each.outcome.as_wanted for each in state.instances.values()):
+        return "ok"
+    if state.halted is None:
+        return "incomplete"
+    return "interrupted" if state.halted.interrupted else "halted"

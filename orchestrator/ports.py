@@ -1,0 +1,137 @@
+"""The narrow protocols that the engine needs, in the words of the domain. Adapters and test fakes implement them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from orchestrator.core.events import Entry
+from orchestrator.core.model import Instance, Ping, Status
+from orchestrator.core.result import Op
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One SendCommand: at most 50 instance ids, a comment of at most 100 characters (F70). No secret in any of it."""
+
+    op: Op
+    instance_ids: tuple[str, ...]
+    parameters: Mapping[str, str]
+    comment: str
+    delivery_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """SSM took the order."""
+
+    command_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """SSM surely did not take the order. `instances`: it named an instance id as invalid (F71)."""
+
+    detail: str
+    instances: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Doubtful:
+    """The answer was lost: SSM may or may not have taken the order (F70)."""
+
+    detail: str
+
+
+Answer = Accepted | Rejected | Doubtful
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """One instance's part of a command. `status` is the normalised StatusDetails (F74); `ended`: it will not change."""
+
+    instance_id: str
+    status: str
+    ended: bool
+    stdout: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """What ECS says of one container instance. `status` None: ECS does not know it (any more)."""
+
+    arn: str
+    status: Status | None
+    agent_connected: bool
+    running_tasks: int
+
+
+class Commands(Protocol):
+    """SSM Run Command."""
+
+    def send(self, order: Order) -> Answer:
+        """Send once; never retried after an error that leaves doubt."""
+        ...
+
+    def find(self, comment: str, since: float) -> str | None:
+        """Find the id of a command of ours by its comment, among those sent after `since` (epoch seconds)."""
+        ...
+
+    def poll(self, command_id: str) -> Sequence[Invocation]:
+        """Read every invocation of a command that can be seen by now; it may be none at first (F73)."""
+        ...
+
+    def full_output(self, command_id: str, instance_id: str) -> str:
+        """Read up to 24,000 characters of one invocation's stdout (F59)."""
+        ...
+
+    def ping(self, instance_ids: Iterable[str]) -> Mapping[str, Ping]:
+        """Say which of these Systems Manager reaches; the missing ones are UNREGISTERED."""
+        ...
+
+
+class Fleet(Protocol):
+    """ECS container instances."""
+
+    def discover(self) -> Sequence[Instance]:
+        """List every registration of the cluster in every status but INACTIVE, joined with SSM."""
+        ...
+
+    def describe(self, arns: Sequence[str]) -> Mapping[str, Sighting]:
+        """Read these again, now."""
+        ...
+
+
+class Journal(Protocol):
+    """The durable record of one run: append-only."""
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Make these durable, in one transaction, before returning."""
+        ...
+
+
+class Lock(Protocol):
+    """The cluster's lock, held by this run."""
+
+    def keep(self) -> None:
+        """Write the heartbeat where it is due, and raise LockedError when another owner has won a larger number."""
+        ...
+
+
+class Clock(Protocol):
+    """The only way to know the time and to wait."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Wait that long, or less when the run was asked to stop."""
+        ...
+
+
+class Observer(Protocol):
+    """Somebody who watches the event stream: progress on a terminal, a log."""
+
+    def saw(self, entries: Sequence[Entry]) -> None:
+        """Take note; must not fail the run."""
+        ...
