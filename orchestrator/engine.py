@@ -211,7 +211,7 @@ class Engine:
                 self._record(RunEnded(result=result_of(self.state)))
 
     def _send(self, op: Op, keys: tuple[str, ...]) -> None:
-        self._lock.keep()  # as late as can be: after this line only the fence protects the instances
+        self._lock.confirm()  # as late as can be: after this line only the fence protects the instances
         batch = f"{op}-{self.state.batches_made + 1}"
         now = self._clock.now()
         deadlines = self._context.deadlines

@@ -80,6 +80,10 @@ class Commands(Protocol):
         """Read every invocation of a command that can be seen by now; it may be none at first (F73)."""
         ...
 
+    def busy(self, run: str, since: float) -> bool:
+        """Say whether a command of that run, sent after `since`, may still be at work."""
+        ...
+
     def full_output(self, command_id: str, instance_id: str) -> str:
         """Read up to 24,000 characters of one invocation's stdout (F59)."""
         ...
@@ -111,6 +115,10 @@ class Journal(Protocol):
 
 class Lock(Protocol):
     """The cluster's lock, held by this run."""
+
+    def confirm(self) -> None:
+        """Raise LockedError when another owner has won a larger number: asked right before every effect."""
+        ...
 
     def keep(self) -> None:
         """Write the heartbeat where it is due, and raise LockedError when another owner has won a larger number."""

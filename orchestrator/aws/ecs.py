@@ -1,0 +1,127 @@
+"""ECS container instances behind the port `Fleet`: list, describe, join with Systems Manager."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from orchestrator.aws.session import code_of, translated
+from orchestrator.core.model import Instance, Ping, Platform, Status
+from orchestrator.errors import RefusedError
+from orchestrator.ports import Commands, Sighting
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_ecs.type_defs import ContainerInstanceTypeDef
+
+_PAGE = 100
+
+
+class EcsFleet:
+    """The container instances of one cluster."""
+
+    def __init__(self, *, client: "ECSClient", commands: Commands, cluster: str) -> None:
+        self._client = client
+        self._commands = commands
+        self._cluster = cluster
+
+    def check_cluster(self) -> str:
+        """Give the cluster's name. Raises RefusedError when ECS knows no such active cluster."""
+        with translated("ecs:DescribeClusters"):
+            clusters = self._client.describe_clusters(clusters=[self._cluster])["clusters"]
+        if not clusters or clusters[0].get("status") != "ACTIVE":
+            raise RefusedError(
+                f"There is no active cluster {self._cluster!r} in this account and Region.",
+                hint="`aws ecs list-clusters` shows those there are; check --cluster and --region.",
+            )
+        return clusters[0]["clusterName"]
+
+    def discover(self) -> Sequence[Instance]:
+        """List every registration in every status but INACTIVE (F80), joined with SSM's ping.
+
+        Raises RefusedError for a cluster without container instances.
+        """
+        with translated("ecs:ListContainerInstances"):
+            pages = self._client.get_paginator("list_container_instances").paginate(
+                cluster=self._cluster, PaginationConfig={"PageSize": _PAGE}
+            )
+            arns = [arn for page in pages for arn in page["containerInstanceArns"]]
+        described = list(self._describe(arns))
+        if not described:
+            raise RefusedError(
+                f"The cluster {self._cluster!r} has no container instances.",
+                hint="On Fargate there is nothing to roll: use `repositoryCredentials` in the task definition.",
+            )
+        managed = self._managed_providers(described)
+        pings = self._commands.ping(each.get("ec2InstanceId", "") for each in described if each.get("ec2InstanceId"))
+        return [_instance(each, managed, pings) for each in described]
+
+    def describe(self, arns: Sequence[str]) -> Mapping[str, Sighting]:
+        """Read these again; one that ECS does not know has no status."""
+        seen = {each["containerInstanceArn"]: each for each in self._describe(arns)}
+        gone = Sighting(arn="", status=None, agent_connected=False, running_tasks=0)
+        return {arn: _sighting(seen[arn]) if arn in seen else gone for arn in arns}
+
+    def _describe(self, arns: Sequence[str]) -> "Iterator[ContainerInstanceTypeDef]":
+        for start in range(0, len(arns), _PAGE):
+            with translated("ecs:DescribeContainerInstances"):
+                answer = self._client.describe_container_instances(
+                    cluster=self._cluster, containerInstances=list(arns[start : start + _PAGE])
+                )
+            yield from answer["containerInstances"]
+
+    def _managed_providers(self, described: "Sequence[ContainerInstanceTypeDef]") -> frozenset[str]:
+        """Find the capacity providers under which AWS runs the hosts itself (ECS Managed Instances)."""
+        names = sorted({each["capacityProviderName"] for each in described if each.get("capacityProviderName")})
+        found: set[str] = set()
+        for start in range(0, len(names), _PAGE):
+            with translated("ecs:DescribeCapacityProviders"):
+                try:
+                    answer = self._client.describe_capacity_providers(capacityProviders=names[start : start + _PAGE])
+                except ClientError as error:
+                    if code_of(error) == "ClientException":  # one was deleted meanwhile
+                        continue
+                    raise
+            found.update(each["name"] for each in answer["capacityProviders"] if each.get("managedInstancesProvider"))
+        return frozenset(found)
+
+
+def _attributes(raw: "ContainerInstanceTypeDef") -> dict[str, str]:
+    return {each["name"]: each.get("value", "") for each in raw.get("attributes", [])}
+
+
+def _platform(raw: "ContainerInstanceTypeDef", managed: frozenset[str]) -> Platform:
+    attributes = _attributes(raw)
+    if raw.get("capacityProviderName", "") in managed:
+        return Platform.MANAGED
+    if attributes.get("ecs.os-type", "linux") == "windows":
+        return Platform.WINDOWS
+    family = attributes.get("ecs.os-family", "").lower()
+    if "bottlerocket" in family or any(name.startswith("bottlerocket.") for name in attributes):
+        return Platform.BOTTLEROCKET
+    return Platform.LINUX
+
+
+def _instance(raw: "ContainerInstanceTypeDef", managed: frozenset[str], pings: Mapping[str, Ping]) -> Instance:
+    instance_id = raw.get("ec2InstanceId", "")
+    return Instance(
+        instance_id=instance_id,
+        arn=raw["containerInstanceArn"],
+        zone=_attributes(raw).get("ecs.availability-zone", ""),
+        status=Status(raw["status"]),
+        platform=_platform(raw, managed),
+        ping=pings.get(instance_id, Ping.UNREGISTERED),
+        agent_connected=raw.get("agentConnected", False),
+        agent_version=raw.get("versionInfo", {}).get("agentVersion", ""),
+        running_tasks=raw.get("runningTasksCount", 0),
+        pending_tasks=raw.get("pendingTasksCount", 0),
+    )
+
+
+def _sighting(raw: "ContainerInstanceTypeDef") -> Sighting:
+    return Sighting(
+        arn=raw["containerInstanceArn"],
+        status=Status(raw["status"]),
+        agent_connected=raw.get("agentConnected", False),
+        running_tasks=raw.get("runningTasksCount", 0),
+    )

@@ -1,0 +1,154 @@
+"""The cluster's lock: SSM parameters `<prefix>/<cluster>/lock/<n>`, won by creating the next number.
+
+Creating a parameter without overwrite is atomic, so a number has one owner. The largest number is never deleted,
+so numbers only grow: the number is the fence that every document carries, and instances refuse a smaller one than
+they have seen. Holder, heartbeat and release are written by the owner into its own parameter.
+"""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from orchestrator.aws.session import code_of, translated
+from orchestrator.errors import EnvironmentFault, LockedError
+from orchestrator.ports import Clock
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+HEARTBEAT_SECONDS = 30.0
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Who holds a number. Times in epoch seconds."""
+
+    holder: str
+    run: str
+    since: float
+    heartbeat: float
+    released: bool = False
+
+
+class ClusterLock:
+    """The lock of one cluster, for one run. Raises LockedError while another run holds it."""
+
+    def __init__(self, *, client: "SSMClient", clock: Clock, path: str, holder: str, run: str) -> None:
+        self._client = client
+        self._clock = clock
+        self._path = path.rstrip("/") + "/lock"
+        self._holder = holder
+        self._run = run
+        self._owner: Owner | None = None
+        self._kept_at = 0.0
+        self.fence = 0
+
+    def acquire(self, *, take_over: bool = False) -> Owner | None:
+        """Win the next number; return the owner that was taken over, if one was.
+
+        Raises LockedError with who holds the lock since when, unless told to take it over: a stale heartbeat alone
+        frees nothing.
+        """
+        for _ in range(_ATTEMPTS):
+            number, owner = self._largest()
+            held = owner is not None and not owner.released
+            if owner is not None and held and not take_over:
+                raise _held_by(owner)
+            now = self._clock.now()
+            mine = Owner(holder=self._holder, run=self._run, since=now, heartbeat=now)
+            if self._create(number + 1, mine):
+                self.fence, self._owner, self._kept_at = number + 1, mine, now
+                return owner if held else None
+        raise EnvironmentFault("The lock could not be won: others keep winning it.", hint="Run again a little later.")
+
+    def keep(self) -> None:
+        """Where the heartbeat is due, confirm the lock and write it."""
+        if self._owner is None:
+            raise RuntimeError("the lock was never acquired")
+        now = self._clock.now()
+        if now - self._kept_at < HEARTBEAT_SECONDS:
+            return
+        self._kept_at = now
+        self.confirm()
+        self._owner = replace(self._owner, heartbeat=now)
+        self._write(self.fence, self._owner)
+
+    def confirm(self) -> None:
+        """Raise LockedError when another owner has won a larger number."""
+        newer = self._read(self.fence + 1)
+        if newer is not None:
+            raise LockedError(
+                f"{newer.holder} took this cluster over (run {newer.run}); this run stops here.",
+                hint="The newer run resolves what this one had begun.",
+            )
+
+    def release(self) -> None:
+        """Let go, and sweep the older numbers; ours stays, so that numbers never repeat."""
+        if self._owner is None:
+            return
+        self._write(self.fence, replace(self._owner, heartbeat=self._clock.now(), released=True))
+        self._owner = None
+        old = [number for number in self._numbers() if number < self.fence]
+        for start in range(0, len(old), 10):
+            with translated("ssm:DeleteParameters"):
+                self._client.delete_parameters(Names=[f"{self._path}/{number}" for number in old[start : start + 10]])
+
+    def _numbers(self) -> list[int]:
+        with translated("ssm:GetParametersByPath"):
+            pages = self._client.get_paginator("get_parameters_by_path").paginate(Path=self._path)
+            names = [each["Name"].rsplit("/", 1)[-1] for page in pages for each in page["Parameters"]]
+        return sorted(int(name) for name in names if name.isdigit())
+
+    def _largest(self) -> tuple[int, Owner | None]:
+        numbers = self._numbers()
+        return (numbers[-1], self._read(numbers[-1])) if numbers else (0, None)
+
+    def _read(self, number: int) -> Owner | None:
+        with translated("ssm:GetParameter"):
+            try:
+                value = self._client.get_parameter(Name=f"{self._path}/{number}")["Parameter"]["Value"]
+            except ClientError as error:
+                if code_of(error) == "ParameterNotFound":
+                    return None
+                raise
+        try:
+            return Owner(**json.loads(value))
+        except (TypeError, ValueError) as error:
+            raise EnvironmentFault(
+                f"The lock {self._path}/{number} holds something that is not a lock.",
+                hint="Find out who wrote to it; delete it only when no run is under way.",
+            ) from error
+
+    def _create(self, number: int, owner: Owner) -> bool:
+        with translated("ssm:PutParameter"):
+            try:
+                self._client.put_parameter(Name=f"{self._path}/{number}", Value=_text(owner), Type="String")
+            except ClientError as error:
+                if code_of(error) != "ParameterAlreadyExists":
+                    raise
+                # Ours after all when only the answer to an earlier attempt was lost on the way.
+                return self._read(number) == owner
+        return True
+
+    def _write(self, number: int, owner: Owner) -> None:
+        with translated("ssm:PutParameter"):
+            self._client.put_parameter(Name=f"{self._path}/{number}", Value=_text(owner), Type="String", Overwrite=True)
+
+
+def _text(owner: Owner) -> str:
+    return json.dumps(asdict(owner))
+
+
+def _held_by(owner: Owner) -> LockedError:
+    def clock(seconds: float) -> str:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+    return LockedError(
+        f"{owner.holder} holds this cluster since {clock(owner.since)} (run {owner.run}, "
+        f"last heartbeat {clock(owner.heartbeat)}).",
+        hint="Wait until it has ended. If it is dead for certain, say --take-over.",
+    )

@@ -1,0 +1,124 @@
+"""Make boto3 clients, and translate what botocore raises into errors that a user can act on."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
+
+from orchestrator.errors import EnvironmentFault, UsageError
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_ssm import SSMClient
+
+_CONNECT_SECONDS = 5
+_READ_SECONDS = 30
+
+# The one retry layer for throttling and transport (F76); tenacity waits only for named states.
+_RETRIED = Config(
+    retries={"mode": "adaptive", "total_max_attempts": 10},
+    connect_timeout=_CONNECT_SECONDS,
+    read_timeout=_READ_SECONDS,
+    user_agent_extra="ecs-rollout",
+)
+# SendCommand has no idempotency token: one attempt, whatever happens (F70).
+_ONCE = _RETRIED.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
+
+_DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
+_BAD_CREDENTIALS = frozenset(
+    {
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+        "InvalidSignatureException",
+        "SignatureDoesNotMatch",
+    }
+)
+
+
+class Session:
+    """The clients of one account and Region. Raises UsageError where no Region or no such profile is configured."""
+
+    def __init__(self, *, region: str | None, profile: str | None) -> None:
+        try:
+            self._boto = boto3.session.Session(region_name=region, profile_name=profile)
+        except ProfileNotFound as error:
+            raise UsageError(f"{error}.", hint="Name a profile of your AWS configuration with --profile.") from error
+        if not self._boto.region_name:
+            raise UsageError("No AWS Region is configured.", hint="Say --region, or set AWS_DEFAULT_REGION.")
+        self.region: str = self._boto.region_name
+
+    def ecs(self) -> "ECSClient":
+        """Amazon ECS."""
+        return self._boto.client("ecs", config=_RETRIED)
+
+    def ssm(self) -> "SSMClient":
+        """Systems Manager, for everything that may be retried."""
+        return self._boto.client("ssm", config=_RETRIED)
+
+    def ssm_once(self) -> "SSMClient":
+        """Systems Manager, for SendCommand alone: never retried."""
+        return self._boto.client("ssm", config=_ONCE)
+
+    def secretsmanager(self) -> "SecretsManagerClient":
+        """Secrets Manager."""
+        return self._boto.client("secretsmanager", config=_RETRIED)
+
+    def s3(self) -> "S3Client":
+        """Amazon S3."""
+        return self._boto.client("s3", config=_RETRIED)
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Turn botocore's exceptions into ours. `doing` names the call as IAM does: `ssm:SendCommand`.
+
+    AWS's own message is passed on: none of the calls made here carries a secret.
+    """
+    try:
+        yield
+    except (NoCredentialsError, PartialCredentialsError) as error:
+        raise EnvironmentFault(
+            "No AWS credentials were found.", hint="Log in (aws sso login), or set AWS_PROFILE or the access key."
+        ) from error
+    except NoRegionError as error:
+        raise UsageError("No AWS Region is configured.", hint="Say --region, or set AWS_DEFAULT_REGION.") from error
+    except EndpointConnectionError as error:
+        raise EnvironmentFault(
+            f"{doing}: {error}", hint="Check the network, the Region and AWS_ENDPOINT_URL."
+        ) from error
+    except ClientError as error:
+        raise client_fault(doing, error) from error
+    except BotoCoreError as error:
+        raise EnvironmentFault(f"{doing}: {error}", hint="Check the network and your AWS configuration.") from error
+
+
+def code_of(error: ClientError) -> str:
+    """AWS's error code."""
+    return error.response.get("Error", {}).get("Code", "")
+
+
+def client_fault(doing: str, error: ClientError) -> EnvironmentFault:
+    """Word an error that AWS answered with."""
+    code = code_of(error)
+    message = error.response.get("Error", {}).get("Message", "")
+    if code in _DENIED:
+        return EnvironmentFault(f"Not allowed: {doing}.", hint=f"Allow {doing} to the role that runs ecs-rollout.")
+    if code in _BAD_CREDENTIALS:
+        return EnvironmentFault(
+            f"AWS does not accept the credentials ({code}).", hint="Log in again, and check the clock."
+        )
+    return EnvironmentFault(f"{doing}: {code}: {message}", hint="Read AWS's message; run again when it is mended.")
