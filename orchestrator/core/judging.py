@@ -103,7 +103,7 @@ def judge_sighting(
         outcome = Outcome(OutcomeKind.SKIPPED, Reason.TERMINATED)
     elif agent_connected and reads >= READS:
         outcome = Outcome(OutcomeKind.UPDATED, Reason.VERIFIED, progress.report.detail if progress.report else "")
-    elif now - progress.since > state.run.policy.deadlines.connect:
+    elif now - progress.proof_from > state.run.policy.deadlines.connect:
         outcome = Outcome(OutcomeKind.FAILED, Reason.NOT_CONNECTED)
     else:
         return ()

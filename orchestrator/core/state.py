@@ -45,7 +45,11 @@ class Span:
 
 @dataclass(slots=True)
 class Progress:
-    """Where one instance is. `look_at` is set while its result is lost and it was not seen since."""
+    """Where one instance is.
+
+    `look_at` is set while its result is lost and it was not seen since; `proof_from` is when its change became
+    known, from which on ECS has its time to see the agent connected.
+    """
 
     planned: Planned
     phase: Phase | None = Phase.QUEUED
@@ -58,13 +62,9 @@ class Progress:
     lost: str = ""
     report: Report | None = None
     seen: Facts | None = None
+    proof_from: float = 0.0
     spans: list[Span] = field(default_factory=list)
     command_ids: list[str] = field(default_factory=list)
-
-    @property
-    def since(self) -> float:
-        """When its present phase began."""
-        return self.spans[-1].started_at if self.spans else 0.0
 
 
 @dataclass(slots=True)
@@ -183,10 +183,12 @@ class RunState:
         match event:
             case Reported():
                 progress.report = event.report
+                progress.proof_from = at
             case Looked():
                 progress.looking = False
                 progress.looks += 1
                 progress.seen = event.facts
+                progress.proof_from = at
                 progress.look_at = None if event.facts else at + LOOK_AGAIN_AFTER
             case Concluded():
                 progress.outcome = event.outcome

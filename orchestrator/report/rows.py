@@ -1,0 +1,153 @@
+"""What a report tells, as rows: one per instance of the cluster, read from the run's state alone."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from orchestrator.core.model import Outcome, OutcomeKind
+from orchestrator.core.reasons import EXPLANATIONS, Reason
+from orchestrator.core.state import Progress, RunState, Span
+
+WORST_FIRST = (
+    OutcomeKind.FAILED,
+    OutcomeKind.UNVERIFIED,
+    OutcomeKind.ROLLED_BACK,
+    OutcomeKind.UNREACHABLE,
+    OutcomeKind.REFUSED,
+    OutcomeKind.NOT_ATTEMPTED,
+    OutcomeKind.SKIPPED,
+    OutcomeKind.UPDATED,
+    OutcomeKind.CURRENT,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One instance's line. Times in epoch seconds, durations in seconds; -1 where a number is not known."""
+
+    instance_id: str
+    container_instance_arn: str
+    zone: str
+    wave: int
+    decision: str
+    outcome: OutcomeKind
+    reason: Reason
+    message: str
+    agent_version: str
+    persistence: str
+    restart_method: str
+    tasks_before: int
+    tasks_after: int
+    drained: bool
+    duration_s: float
+    restart_ms: int
+    log: str
+    warnings: tuple[str, ...]
+    phases: tuple[Span, ...]
+    command_ids: tuple[str, ...]
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it."""
+        return EXPLANATIONS[self.reason].remedy
+
+    @property
+    def meaning(self) -> str:
+        """What the reason means."""
+        return EXPLANATIONS[self.reason].meaning
+
+    @property
+    def as_wanted(self) -> bool:
+        """Whether nothing is left to do about this instance."""
+        return Outcome(self.outcome, self.reason).as_wanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """A whole run. `result`: ok, incomplete, halted, interrupted, or `running` while it has not ended."""
+
+    run: str
+    cluster: str
+    region: str
+    generation: str
+    started_at: float
+    ended_at: float | None
+    result: str
+    halted: str
+    exit_code: int
+    options: dict[str, str | int]
+    rows: tuple[Row, ...]
+
+    @property
+    def summary(self) -> dict[str, int]:
+        """Count of instances by outcome, worst first; every instance is in exactly one."""
+        counts = Counter(row.outcome for row in self.rows)
+        return {kind.value: counts[kind] for kind in WORST_FIRST if counts[kind]}
+
+    @property
+    def converged(self) -> tuple[int, int]:
+        """How many instances run this credential, of those in scope (ghosts and the terminated are beside it)."""
+        done = sum(row.outcome in {OutcomeKind.UPDATED, OutcomeKind.CURRENT} for row in self.rows)
+        beside = sum(row.reason in {Reason.GHOST, Reason.TERMINATED} for row in self.rows)
+        return done, len(self.rows) - beside
+
+
+def build(state: RunState, *, exit_code: int) -> RunReport:
+    """Read the report out of a run's state, worst outcome first, then in the order of admission."""
+    run = state.run
+    rows = [_row(progress) for progress in state.instances.values()]
+    rows.sort(key=lambda row: WORST_FIRST.index(row.outcome))
+    policy = run.policy
+    return RunReport(
+        run=run.run,
+        cluster=run.cluster,
+        region=run.region,
+        generation=run.generation,
+        started_at=state.started_at,
+        ended_at=state.ended_at,
+        result=state.ended.result if state.ended else "running",
+        halted=state.halted.why if state.halted else "",
+        exit_code=exit_code,
+        options={
+            "max_unavailable": str(policy.max_unavailable),
+            "max_failures": str(policy.max_failures),
+            "max_unreachable": str(policy.max_unreachable),
+            "delivery_seconds": policy.deadlines.delivery,
+            "verify_seconds": policy.deadlines.verify,
+            "restore_seconds": policy.deadlines.restore,
+            "watchdog_seconds": policy.deadlines.watchdog,
+            "step_seconds": policy.deadlines.step,
+        },
+        rows=tuple(rows),
+    )
+
+
+def _row(progress: Progress) -> Row:
+    planned, report = progress.planned, progress.report
+    instance, facts = planned.instance, planned.facts
+    # While the run lasts, an instance without an outcome is one that was not come to yet.
+    outcome = progress.outcome or Outcome(OutcomeKind.NOT_ATTEMPTED, Reason.HALTED, "the run has not ended")
+    spans = tuple(span for span in progress.spans if span.phase != "queued")
+    begun = [span.started_at for span in spans]
+    ended = [span.ended_at for span in spans if span.ended_at is not None]
+    return Row(
+        instance_id=instance.instance_id,
+        container_instance_arn=report.arn if report and report.arn else instance.arn,
+        zone=instance.zone,
+        wave=planned.wave,
+        decision=f"{planned.decision.kind}({planned.decision.reason})",
+        outcome=outcome.kind,
+        reason=outcome.reason,
+        message=outcome.message,
+        agent_version=instance.agent_version,
+        persistence=facts.persistence if facts else "unknown",
+        restart_method=facts.method if facts else "none",
+        tasks_before=report.tasks_before if report else instance.running_tasks,
+        tasks_after=report.tasks_after if report else instance.running_tasks,
+        drained=False,
+        duration_s=round(max(ended) - min(begun), 3) if begun and ended else 0.0,
+        restart_ms=report.restart_ms if report else -1,
+        log=report.log if report else "",
+        warnings=tuple(sorted({*(report.warnings if report else ()), *(facts.warnings if facts else ())})),
+        phases=tuple(progress.spans),
+        command_ids=tuple(progress.command_ids),
+    )

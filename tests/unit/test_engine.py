@@ -1,0 +1,327 @@
+"""The one loop, against a fleet in memory on a virtual clock."""
+
+import pytest
+
+from orchestrator.core.amount import Amount
+from orchestrator.core.events import Admitted, Concluded, Halted, Lost, NotSent, Sent
+from orchestrator.core.model import OutcomeKind, Ping, Platform, Status
+from orchestrator.core.result import Op
+from orchestrator.core.settings import Policy
+from orchestrator.core.state import RunState, replay
+from orchestrator.engine import result_of
+from orchestrator.errors import EnvironmentFault, LockedError
+from orchestrator.ports import Doubtful, Rejected
+from tests.fake_fleet import Host, OpenLock, World, fleet_of, roll
+
+EVERYTHING = Amount(100, percent=True)
+WIDE = Policy(max_unavailable=EVERYTHING)
+
+
+def outcomes(state: RunState) -> dict[str, tuple[str, str]]:
+    return {
+        key: (each.outcome.kind, each.outcome.reason) if each.outcome else ("none", "none")
+        for key, each in state.instances.items()
+    }
+
+
+def applies(world: World) -> int:
+    return sum(host.applies for host in world.hosts.values())
+
+
+def test_a_healthy_fleet_is_updated() -> None:
+    """Every instance of a healthy fleet ends updated, and the run is ok."""
+    state, world, _ = roll(fleet_of(25))
+    assert set(outcomes(state).values()) == {("updated", "verified")}
+    assert applies(world) == 25
+    assert result_of(state) == "ok"
+
+
+def test_running_it_twice_changes_nothing() -> None:
+    """A second run over an updated fleet sends no apply at all."""
+    hosts = fleet_of(7)
+    roll(hosts)
+    state, world, _ = roll(hosts, fence=2, run="run-2")
+    assert set(outcomes(state).values()) == {("current", "already_current")}
+    assert [order.op for order in world.sends] == [Op.INSPECT]
+    assert result_of(state) == "ok"
+
+
+@pytest.mark.parametrize(("amount", "expected"), [("10%", 2), ("3", 3), ("1%", 1), ("100%", 25)])
+def test_the_window_is_never_exceeded(amount: str, expected: int) -> None:
+    """No more instances than the window are ever at work; percentages round down, to at least one."""
+    _, world, _ = roll(fleet_of(25), Policy(max_unavailable=Amount.parse(amount)))
+    assert world.most_in_flight == expected
+
+
+def test_commands_are_batched_by_fifty() -> None:
+    """A window that allows it is filled with as few SendCommand calls as fit."""
+    _, world, _ = roll(fleet_of(120), WIDE)
+    assert [len(order.instance_ids) for order in world.sends if order.op is Op.APPLY] == [50, 50, 20]
+
+
+def test_the_intent_is_durable_before_the_command_is_sent() -> None:
+    """For every batch the journal holds Admitted before Sent."""
+    _, _, journal = roll(fleet_of(30))
+    order = [entry.event for entry in journal.entries if isinstance(entry.event, Admitted | Sent)]
+    assert [type(event) for event in order] == [Admitted, Sent] * (len(order) // 2)
+    assert len(order) >= 20
+
+
+def test_the_journals_fold_is_the_state() -> None:
+    """Replaying the journal gives the same outcomes, counts and spans as the run had."""
+    hosts = fleet_of(20)
+    hosts[3].behaviour = "rolled_back"
+    hosts[5].ping = Ping.CONNECTION_LOST
+    state, _, journal = roll(hosts, Policy(max_failures=Amount.parse("1")))
+    again = replay(journal.entries)
+    assert outcomes(again) == outcomes(state)
+    assert again.counts == state.counts
+    assert {key: each.spans for key, each in again.instances.items()} == {
+        key: each.spans for key, each in state.instances.items()
+    }
+
+
+def test_the_failure_budget_halts_and_the_rest_is_not_attempted() -> None:
+    """With no failure allowed, the first one halts the run; what was not begun is reported as such."""
+    hosts = fleet_of(20)
+    hosts[0].behaviour = "rolled_back"
+    state, world, journal = roll(hosts)
+    kinds = [kind for kind, _ in outcomes(state).values()]
+    assert kinds.count("rolled_back") == 1
+    assert kinds.count("not_attempted") == 20 - applies(world) > 0
+    halted = next(i for i, entry in enumerate(journal.entries) if isinstance(entry.event, Halted))
+    assert not any(isinstance(entry.event, Admitted) for entry in journal.entries[halted:])
+    assert result_of(state) == "halted"
+
+
+def test_failures_within_the_budget_do_not_halt() -> None:
+    """A budget of one lets one failure pass, and the run ends incomplete."""
+    hosts = fleet_of(20)
+    hosts[0].behaviour = "failed"
+    state, _, _ = roll(hosts, Policy(max_failures=Amount.parse("1")))
+    assert state.counts[OutcomeKind.UPDATED] == 19
+    assert result_of(state) == "incomplete"
+
+
+def test_too_many_unreachable_halt_before_anything_is_sent() -> None:
+    """When more instances cannot be reached than allowed, no instance is touched."""
+    hosts = fleet_of(10)
+    for host in hosts[:2]:
+        host.ping = Ping.CONNECTION_LOST
+    state, world, _ = roll(hosts)
+    assert applies(world) == 0
+    assert state.counts == {OutcomeKind.UNREACHABLE: 2, OutcomeKind.NOT_ATTEMPTED: 8}
+
+
+def test_everybody_is_in_the_report_whatever_they_are() -> None:
+    """Unsupported, drained, ephemeral, offline and unregistered instances each have their reason."""
+    hosts = [
+        Host("i-win", platform=Platform.WINDOWS),
+        Host("i-rocket", platform=Platform.BOTTLEROCKET),
+        Host("i-managed", platform=Platform.MANAGED),
+        Host("i-drained", status=Status.DRAINING),
+        Host("i-new", status=Status.REGISTERING),
+        Host("i-ephemeral", persistence="ephemeral"),
+        Host("i-strange", persistence="unknown"),
+        Host("i-offline", ping=Ping.CONNECTION_LOST),
+        Host("i-unknown", ping=Ping.UNREGISTERED),
+        Host("i-mute", mute=True),
+        Host("i-good"),
+    ]
+    state, _, _ = roll(hosts, Policy(max_unreachable=EVERYTHING))
+    assert outcomes(state) == {
+        "i-win": ("refused", "windows"),
+        "i-rocket": ("refused", "bottlerocket"),
+        "i-managed": ("refused", "managed_instances"),
+        "i-drained": ("skipped", "draining_elsewhere"),
+        "i-new": ("skipped", "not_active"),
+        "i-ephemeral": ("refused", "ephemeral"),
+        "i-strange": ("refused", "persistence_unknown"),
+        "i-offline": ("unreachable", "ssm_offline"),
+        "i-unknown": ("unreachable", "ssm_not_registered"),
+        "i-mute": ("unreachable", "delivery_timed_out"),
+        "i-good": ("updated", "verified"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "expected"),
+    [
+        ("lost_updated", ("updated", "verified")),
+        ("lost_restored", ("rolled_back", "watchdog_restored")),
+        ("lost", ("failed", "interrupted")),
+        ("undelivered", ("unreachable", "delivery_timed_out")),
+        ("garbage", ("failed", "interrupted")),
+    ],
+)
+def test_a_lost_result_is_inspected_and_never_assumed(behaviour: str, expected: tuple[str, str]) -> None:
+    """What happened on an instance without a result line is read from the instance, after its watchdog's time."""
+    state, world, journal = roll([Host("i-1", behaviour=behaviour)], Policy(max_unreachable=EVERYTHING))
+    assert outcomes(state)["i-1"] == expected
+    lost = next(entry for entry in journal.entries if isinstance(entry.event, Lost))
+    looked = [command.sent_at for command in world.commands.values() if command.order.op is Op.INSPECT][-1]
+    assert looked - lost.at >= WIDE.deadlines.watchdog
+    assert world.hosts["i-1"].applies <= 1
+
+
+def test_an_instance_that_cannot_be_inspected_afterwards_is_unverified() -> None:
+    """A lost result and three looks without an answer end as unverified, which counts as a failure."""
+
+    def go_mute(world: World) -> None:
+        world.hosts["i-1"].mute = True
+
+    state, world, _ = roll([Host("i-1", behaviour="lost_updated")], prepare=go_mute)
+    assert outcomes(state)["i-1"] == ("unverified", "result_lost")
+    assert len([order for order in world.sends if order.op is Op.INSPECT]) == 1 + 3
+
+
+def test_a_lost_instance_keeps_its_place_in_the_window() -> None:
+    """While it is not known what became of an instance, its place is not given to another."""
+    hosts = [Host("i-1", behaviour="lost"), Host("i-2")]
+    _, world, _ = roll(hosts, Policy(max_failures=Amount.parse("1")))
+    first, second = [c.sent_at for c in world.commands.values() if c.order.op is Op.APPLY]
+    assert second - first >= WIDE.deadlines.watchdog
+
+
+def test_a_lost_answer_to_send_command_is_found_again_and_sent_once() -> None:
+    """SendCommand whose answer was lost makes no second command: it is found by its comment."""
+
+    def lose(world: World) -> None:
+        world.next_answers = ["accepted, answer lost"]
+
+    state, world, _ = roll([Host("i-1")], prepare=lose)
+    assert outcomes(state)["i-1"] == ("updated", "verified")
+    assert len([order for order in world.sends if order.op is Op.APPLY]) == 1
+
+
+def test_an_unanswered_send_command_that_is_not_found_is_inspected() -> None:
+    """When the command cannot be found either, its instances are inspected, not applied to again."""
+
+    def lose(world: World) -> None:
+        world.next_answers = [Doubtful("ConnectionClosedError")]
+
+    state, world, _ = roll([Host("i-1")], Policy(max_unreachable=EVERYTHING), prepare=lose)
+    assert outcomes(state)["i-1"] == ("unreachable", "delivery_timed_out")
+    assert len([order for order in world.sends if order.op is Op.APPLY]) == 1
+
+
+def test_one_unregistered_instance_does_not_take_its_batch_down() -> None:
+    """One id that SSM does not know fails the whole call (F71): the others are sent again, that one is reported."""
+
+    def vanish(world: World) -> None:
+        world.hosts["i-00000000000000001"].ping = Ping.UNREGISTERED
+
+    state, _, journal = roll(fleet_of(5), WIDE, prepare=vanish)
+    assert outcomes(state)["i-00000000000000001"] == ("unreachable", "ssm_not_registered")
+    assert any(isinstance(entry.event, NotSent) for entry in journal.entries)
+
+
+def test_an_instance_that_ssm_always_turns_down_is_given_up() -> None:
+    """An endless InvalidInstanceId ends after a few attempts with its reason."""
+
+    def refuse(world: World) -> None:
+        world.next_answers = [Rejected("InvalidInstanceId", instances=True)] * 9
+
+    state, world, _ = roll([Host("i-1")], Policy(max_unreachable=EVERYTHING), prepare=refuse)
+    assert outcomes(state)["i-1"] == ("unreachable", "ssm_refused")
+    assert len([order for order in world.sends if order.op is Op.APPLY]) == 3
+
+
+def test_a_forbidden_send_command_halts() -> None:
+    """When SSM takes no command at all, the run halts and everybody is not attempted."""
+
+    def forbid(world: World) -> None:
+        world.next_answers = [Rejected("Not allowed: ssm:SendCommand.", instances=False)]
+
+    state, _, _ = roll(fleet_of(3), prepare=forbid)
+    assert set(outcomes(state).values()) == {("not_attempted", "halted")}
+    assert state.halted is not None
+    assert "ssm:SendCommand" in state.halted.why
+
+
+def test_an_instance_that_is_terminated_meanwhile_is_no_failure() -> None:
+    """An instance that goes away while it settles is skipped(terminated), and the run is ok."""
+    host = Host("i-1", reconnect_seconds=1_000)
+
+    def terminate(world: World) -> None:
+        original = world.describe
+
+        def describe(arns: object) -> object:
+            host.status = None
+            return original(arns)  # type: ignore[arg-type]  # passes through
+
+        world.describe = describe  # type: ignore[method-assign, assignment]  # a change of the world, not a mock
+
+    state, _, _ = roll([host], prepare=terminate)
+    assert outcomes(state)["i-1"] == ("skipped", "terminated")
+    assert result_of(state) == "ok"
+
+
+def test_an_agent_that_ecs_never_sees_again_is_a_failure() -> None:
+    """`updated` is not claimed while ECS does not see the agent connected."""
+    state, _, _ = roll([Host("i-1", reconnect_seconds=10_000)])
+    assert outcomes(state)["i-1"] == ("failed", "not_connected")
+
+
+def test_one_read_of_connected_proves_nothing() -> None:
+    """The agent must be seen connected twice in a row: one read may be older than the restart."""
+    state, world, journal = roll([Host("i-1", reconnect_seconds=0)])
+    concluded = next(entry.at for entry in journal.entries if isinstance(entry.event, Concluded))
+    settled = state.instances["i-1"].spans[-1].started_at
+    assert concluded - settled >= 2
+    assert world.hosts["i-1"].generation
+
+
+def test_a_stop_is_safe() -> None:
+    """A stop admits nobody any more, sees those in flight through, and reports the rest as not attempted."""
+    asked = {"count": 0}
+
+    def stop() -> bool:
+        asked["count"] += 1
+        return asked["count"] > 3
+
+    state, world, _ = roll(fleet_of(10), stop_requested=stop)
+    assert applies(world) == 1
+    assert state.counts == {OutcomeKind.UPDATED: 1, OutcomeKind.NOT_ATTEMPTED: 9}
+    assert result_of(state) == "interrupted"
+
+
+def test_a_lost_lock_stops_before_the_next_command() -> None:
+    """Once another owner has won the cluster, not one more command is sent."""
+
+    def taken() -> None:
+        raise LockedError("taken over", hint="wait")
+
+    with pytest.raises(LockedError):
+        roll(fleet_of(3), lock=OpenLock(check=taken))
+
+
+def test_deaf_aws_stops_admission_and_is_not_taken_for_success() -> None:
+    """While AWS does not answer nothing is admitted; when it is back, what was in flight is seen through."""
+
+    def deafen(world: World) -> None:
+        world.deaf_until = world.clock.now() + 30
+
+    state, world, _ = roll(fleet_of(10), prepare=deafen)
+    assert applies(world) == 1
+    assert state.counts == {OutcomeKind.UPDATED: 1, OutcomeKind.NOT_ATTEMPTED: 9}
+    assert state.halted is not None
+    assert "does not answer" in state.halted.why
+
+
+def test_aws_that_never_comes_back_ends_the_run_with_an_error() -> None:
+    """An AWS that stays away is an environment fault, not an endless loop."""
+
+    def deafen(world: World) -> None:
+        world.deaf_until = float("inf")
+
+    with pytest.raises(EnvironmentFault):
+        roll(fleet_of(2), prepare=deafen)
+
+
+@pytest.mark.parametrize("claim", ["refused", "failed", "rolled_back", "current"])
+def test_an_instances_own_word_ends_it(claim: str) -> None:
+    """Refusals, failures and restores that an instance reports are its outcome, with its reason."""
+    host = Host("i-1", behaviour=claim, reason="disk_full")
+    state, _, _ = roll([host])
+    assert outcomes(state)["i-1"] == (claim, "disk_full")
