@@ -1,0 +1,34 @@
+"""The engine for the SSM operations that the lab answers itself: Run Command, inventory and documents."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.lab.documents_store import DocumentStore
+from orchestrator.lab.faults import Faults
+from orchestrator.lab.managed import Inventory, ManagedHost
+from orchestrator.lab.run_command import RunCommand
+from orchestrator.lab.wire import AwsError, Clock
+
+
+class Ssm:
+    """One engine in front of three. SSM parameters and everything else in the service are moto's."""
+
+    OPERATIONS = RunCommand.OPERATIONS | Inventory.OPERATIONS | DocumentStore.OPERATIONS
+
+    def __init__(
+        self, hosts: Mapping[str, ManagedHost], clock: Clock, faults: Faults, *, account: str, seed: int = 0
+    ) -> None:
+        self.documents = DocumentStore(clock, account=account)
+        self.inventory = Inventory(hosts, clock)
+        self.commands = RunCommand(hosts, clock, self.documents, faults, seed=seed)
+
+    async def handle(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Answer one operation."""
+        for engine in (self.commands, self.inventory, self.documents):
+            if operation in engine.OPERATIONS:
+                return await engine.handle(operation, params)
+        raise AwsError("UnknownOperationException", operation)
+
+    async def stop(self) -> None:
+        """End every running script. Raises what a delivery raised."""
+        await self.commands.stop()
