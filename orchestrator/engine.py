@@ -69,7 +69,10 @@ class Pace:
 
 
 class Engine:
-    """Carry out one run. `run` returns when every instance has its outcome."""
+    """Carry out one run; `run` returns when every instance has its outcome.
+
+    `payload` may be None only for a run that changes nobody.
+    """
 
     def __init__(  # noqa: PLR0913 - its ports, each by name
         self,
@@ -80,7 +83,7 @@ class Engine:
         lock: Lock,
         clock: Clock,
         context: Context,
-        payload: PayloadReference,
+        payload: PayloadReference | None,
         pace: Pace,
         observers: Sequence[Observer] = (),
         stop_requested: Callable[[], bool] = lambda: False,
@@ -217,6 +220,8 @@ class Engine:
         deadlines = self._context.deadlines
         not_after = int(now) + deadlines.delivery + deadlines.skew
         if op is Op.APPLY:
+            if self._payload is None:
+                raise RuntimeError("a run that changes instances needs a delivered payload")
             parameters = apply_parameters(
                 self._context,
                 not_after,

@@ -17,6 +17,18 @@ if TYPE_CHECKING:
 _PAGE = 100
 
 
+def cluster_name(client: "ECSClient", cluster: str) -> str:
+    """Give the cluster's name. Raises RefusedError when ECS knows no such active cluster."""
+    with translated("ecs:DescribeClusters"):
+        clusters = client.describe_clusters(clusters=[cluster])["clusters"]
+    if not clusters or clusters[0].get("status") != "ACTIVE":
+        raise RefusedError(
+            f"There is no active cluster {cluster!r} in this account and Region.",
+            hint="`aws ecs list-clusters` shows those there are; check --cluster and --region.",
+        )
+    return clusters[0]["clusterName"]
+
+
 class EcsFleet:
     """The container instances of one cluster."""
 
@@ -24,17 +36,6 @@ class EcsFleet:
         self._client = client
         self._commands = commands
         self._cluster = cluster
-
-    def check_cluster(self) -> str:
-        """Give the cluster's name. Raises RefusedError when ECS knows no such active cluster."""
-        with translated("ecs:DescribeClusters"):
-            clusters = self._client.describe_clusters(clusters=[self._cluster])["clusters"]
-        if not clusters or clusters[0].get("status") != "ACTIVE":
-            raise RefusedError(
-                f"There is no active cluster {self._cluster!r} in this account and Region.",
-                hint="`aws ecs list-clusters` shows those there are; check --cluster and --region.",
-            )
-        return clusters[0]["clusterName"]
 
     def discover(self) -> Sequence[Instance]:
         """List every registration in every status but INACTIVE (F80), joined with SSM's ping.

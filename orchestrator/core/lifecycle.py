@@ -71,10 +71,9 @@ LIFECYCLE: Mapping[Phase, PhaseRule] = MappingProxyType(
                     Step.NOT_SENT: Phase.QUEUED,
                     Step.REPORTED: Phase.SETTLING,
                     Step.LOST: Phase.SETTLING,
-                    Step.CONCLUDED: ENDED,
                 }
             ),
-            outcomes=frozenset({OutcomeKind.UNREACHABLE}),
+            outcomes=frozenset(),
         ),
         Phase.SETTLING: PhaseRule(
             invariant=(
@@ -131,6 +130,7 @@ def diagram() -> str:
         for step, target in rule.exits.items():
             if target is not ENDED:
                 lines.append(f"    {phase} --> {target}: {step}")
-        names = ", ".join(kind for kind in OutcomeKind if kind in rule.outcomes)
-        lines.append(f"    {phase} --> [*]: {names}")
+        if rule.outcomes:
+            names = ", ".join(kind for kind in OutcomeKind if kind in rule.outcomes)
+            lines.append(f"    {phase} --> [*]: {names}")
     return "\n".join(lines) + "\n"

@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from orchestrator.core.reasons import Reason
 
+UNSCOPED = frozenset({Reason.GHOST, Reason.NOT_SELECTED})
+"""Decisions about registrations that a run is not about: they do not count for percentages."""
+
 
 class Platform(StrEnum):
     """What kind of host an instance is; only LINUX can be rolled."""
@@ -155,7 +158,7 @@ class Outcome:
     def as_wanted(self) -> bool:
         """Whether nothing is left to do about this instance."""
         if self.kind is OutcomeKind.SKIPPED:
-            return self.reason in {Reason.GHOST, Reason.TERMINATED}
+            return self.reason in {Reason.GHOST, Reason.TERMINATED, Reason.NOT_SELECTED}
         return self.kind in {OutcomeKind.UPDATED, OutcomeKind.CURRENT}
 
 
@@ -177,6 +180,11 @@ class Plan:
     cluster: str
     generation: str
     planned: tuple[Planned, ...]
+
+    @property
+    def in_scope(self) -> int:
+        """How many instances percentages are taken of."""
+        return sum(1 for each in self.planned if each.decision.reason not in UNSCOPED)
 
     @property
     def changes(self) -> int:

@@ -45,17 +45,23 @@ UNREACHED = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """What every instance shall run: the credential's generation and the names of its registries."""
+    """What every instance shall run: the credential's generation and the names of its registries.
+
+    `selected`: the instance ids to which the run is limited; None for the whole cluster.
+    """
 
     generation: str
     registries: frozenset[str]
     allow_removal: bool = False
+    selected: frozenset[str] | None = None
 
 
-def exclude_early(instance: Instance, *, ghost: bool) -> Decision | None:
-    """Decide what needs no look at the instance; None when it must be inspected."""
+def exclude_early(instance: Instance, *, ghost: bool, selected: frozenset[str] | None = None) -> Decision | None:
+    """Decide what needs no look at the instance; None when it must be inspected. `selected` None: everybody."""
     if ghost:
         return Decision(DecisionKind.SKIP, Reason.GHOST)
+    if selected is not None and instance.instance_id not in selected:
+        return Decision(DecisionKind.SKIP, Reason.NOT_SELECTED)
     unsupported = UNSUPPORTED.get(instance.platform)
     if unsupported is not None:
         return Decision(DecisionKind.REFUSE, unsupported)
@@ -164,7 +170,7 @@ def make_plan(cluster: str, instances: Iterable[Instance], looks: Mapping[str, L
 def _plan_one(instance: Instance, looks: Mapping[str, Look], goal: Goal, *, ghost: bool) -> Planned:
     key = f"{instance.instance_id}/{instance.arn.rsplit('/', 1)[-1]}" if ghost else instance.instance_id
     look = looks.get(instance.instance_id, Reason.NO_RESULT)
-    decision = exclude_early(instance, ghost=ghost)
+    decision = exclude_early(instance, ghost=ghost, selected=goal.selected)
     early = decision is not None
     return Planned(
         key=key,

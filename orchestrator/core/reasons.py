@@ -29,6 +29,7 @@ class Reason(StrEnum):
     NOT_ACTIVE = "not_active"
     GHOST = "ghost"
     REGISTRY_REMOVED = "registry_removed"
+    NOT_SELECTED = "not_selected"
     # not reached
     SSM_OFFLINE = "ssm_offline"
     SSM_NOT_REGISTERED = "ssm_not_registered"
@@ -154,6 +155,9 @@ EXPLANATIONS: Mapping[Reason, Explanation] = MappingProxyType(
             "The instance has a login today that the new credential lacks.",
             "Add the registry to the credential, or say --allow-removal.",
         ),
+        Reason.NOT_SELECTED: Explanation(
+            "This run was told to leave the instance out.", "Run again without --instance to include it."
+        ),
         Reason.SSM_OFFLINE: Explanation(
             "Systems Manager has lost the connection to the instance's SSM agent.",
             "Start amazon-ssm-agent there and check its way to the ssm endpoints; then run again.",
@@ -215,7 +219,7 @@ EXPLANATIONS: Mapping[Reason, Explanation] = MappingProxyType(
         ),
         Reason.PAYLOAD_MISSING: Explanation(
             "The delivered credential was not there any more.",
-            "Run again; was it removed by hand, or another run ended meanwhile?",
+            "Find out whether it was removed by hand; run again.",
         ),
         Reason.PAYLOAD_THROTTLED: Explanation(
             "The store of the credential throttled the instance for too long.",

@@ -23,15 +23,11 @@ from orchestrator.core.events import (
     Sent,
 )
 from orchestrator.core.lifecycle import Phase, Step, advance
-from orchestrator.core.model import Facts, Outcome, OutcomeKind, Planned
-from orchestrator.core.reasons import Reason
+from orchestrator.core.model import UNSCOPED, Facts, Outcome, OutcomeKind, Planned
 from orchestrator.core.result import Op, Report
 
 LOOK_AGAIN_AFTER = 30.0
 """Seconds between two looks at an instance that did not answer the first."""
-
-UNSCOPED = frozenset({Reason.GHOST})
-"""Decisions about registrations that are no instance of their own: they do not count for percentages."""
 
 
 @dataclass(slots=True)

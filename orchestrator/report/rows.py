@@ -85,9 +85,9 @@ class RunReport:
 
     @property
     def converged(self) -> tuple[int, int]:
-        """How many instances run this credential, of those in scope (ghosts and the terminated are beside it)."""
+        """How many instances run this credential, of those in scope: ghosts, terminated and left out are beside it."""
         done = sum(row.outcome in {OutcomeKind.UPDATED, OutcomeKind.CURRENT} for row in self.rows)
-        beside = sum(row.reason in {Reason.GHOST, Reason.TERMINATED} for row in self.rows)
+        beside = sum(row.outcome is OutcomeKind.SKIPPED and row.as_wanted for row in self.rows)
         return done, len(self.rows) - beside
 
 

@@ -1,0 +1,125 @@
+"""The only place that builds everything: from what was asked for to the parts that carry it out."""
+
+import getpass
+import os
+import secrets as randomness
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from orchestrator.aws.documents import Documents
+from orchestrator.aws.ecs import EcsFleet, cluster_name
+from orchestrator.aws.lock import ClusterLock
+from orchestrator.aws.session import Session
+from orchestrator.aws.ssm import SsmCommands
+from orchestrator.cli.loading import Loaded, load_credential
+from orchestrator.core.documents import lint, render
+from orchestrator.core.orders import Context, HostPaths
+from orchestrator.core.result import Op
+from orchestrator.core.settings import Policy
+from orchestrator.documents_folder import document_sources, shipped_documents
+from orchestrator.engine import Pace
+from orchestrator.ports import Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the operator asked for."""
+
+    cluster: str
+    credential: str
+    registry: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    document_prefix: str = "ecs-rollout"
+    parameter_prefix: str = "/ecs-rollout"
+    allow_removal: bool = False
+    instances: tuple[str, ...] = ()
+    policy: Policy
+    pace: Pace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Everything that a plan or a run works with. `path` is where this cluster's parameters live in SSM."""
+
+    request: Request
+    clock: Clock
+    run_id: str
+    cluster: str
+    path: str
+    session: Session
+    loaded: Loaded
+    commands: SsmCommands
+    fleet: EcsFleet
+    lock: ClusterLock
+
+    def context(self, fence: int) -> Context:
+        """Give what every order of this run has in common."""
+        return Context(
+            run=self.run_id,
+            cluster=self.cluster,
+            fence=fence,
+            deadlines=self.request.policy.deadlines,
+            paths=HostPaths(),
+        )
+
+
+def build(request: Request, *, clock: Clock, say: Callable[[str], None]) -> Parts:
+    """Build the parts, and refuse early: no such cluster, a bad credential, documents that are not ours."""
+    session = Session(region=request.region, profile=request.profile)
+    ecs, ssm = session.ecs(), session.ssm()
+    cluster = cluster_name(ecs, request.cluster)
+    loaded = load_credential(session, request.credential, registry=request.registry)
+    for warning in loaded.warnings:
+        say(f"warning: {warning}")
+    pins = Documents(client=ssm, prefix=request.document_prefix, texts=rendered()).pins()
+    commands = SsmCommands(client=ssm, once=session.ssm_once(), pins=pins, clock=clock)
+    run_id = new_run_id(clock.now())
+    path = f"{request.parameter_prefix}/{cluster}"
+    return Parts(
+        request=request,
+        clock=clock,
+        run_id=run_id,
+        cluster=cluster,
+        path=path,
+        session=session,
+        loaded=loaded,
+        commands=commands,
+        fleet=EcsFleet(client=ecs, commands=commands, cluster=cluster),
+        lock=ClusterLock(client=ssm, clock=clock, path=path, holder=holder(), run=run_id),
+    )
+
+
+def rendered() -> dict[Op, str]:
+    """Render the three documents from their sources."""
+    sources = document_sources()
+    return {op: render(op.value, sources) for op in Op}
+
+
+def stale_documents() -> list[str]:
+    """Name the documents that are not what their sources render, or that break a rule."""
+    shipped = shipped_documents()
+    found = [f"{op}.yaml" for op, text in rendered().items() if shipped.get(op.value) != text]
+    return found + [f"{op}.yaml: {problem}" for op, text in rendered().items() for problem in lint(text)]
+
+
+def documents(*, region: str | None, profile: str | None, prefix: str) -> Documents:
+    """Build the documents of an account and Region."""
+    session = Session(region=region, profile=profile)
+    return Documents(client=session.ssm(), prefix=prefix, texts=rendered())
+
+
+def holder() -> str:
+    """Say who we are, for whoever meets our lock."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()} (pid {os.getpid()})"
+
+
+def new_run_id(now: float) -> str:
+    """Name a run: its time and four random bytes, for those that start in the same second."""
+    return datetime.fromtimestamp(now, UTC).strftime("%Y%m%d-%H%M%S-") + randomness.token_hex(4)

@@ -1,0 +1,148 @@
+"""What `ecs-rollout demo` does in its lab: arrange, plan, roll, report, roll again, and judge itself."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from orchestrator.cli import compose, rolling
+from orchestrator.cli.compose import Request
+from orchestrator.clock import SystemClock
+from orchestrator.core.amount import Amount
+from orchestrator.core.model import OutcomeKind, Plan
+from orchestrator.core.settings import Deadlines, Policy
+from orchestrator.core.state import RunState
+from orchestrator.engine import Pace
+from orchestrator.errors import ExitCode
+from orchestrator.journal.sqlite import SqliteJournal
+from orchestrator.lab.lab import Lab
+from orchestrator.lab.scenario import InstanceSpec
+from orchestrator.ports import Observer
+from orchestrator.report.plans import plan_text
+from orchestrator.report.progress import PlainProgress
+from orchestrator.report.render import exit_code_of, render_report
+
+SECRET = "demo/registry"  # noqa: S105 - the secret's name
+LOGIN = {"registry.example.com": {"username": "puller", "password": "new-password-of-the-demo"}}
+
+# Short deadlines: the lab's agents restart within a second, and a demo is watched.
+DEADLINES = Deadlines(delivery=30, verify=8, restore=12, watchdog=40, step=60, connect=30)
+POLICY = Policy(max_unavailable=Amount(34, percent=True), max_failures=Amount(1, percent=False), deadlines=DEADLINES)
+
+
+class Demonstration:
+    """One demo in a lab that runs. `say` writes the story, `show` the first rollout's report (table, JSON)."""
+
+    def __init__(
+        self, lab: Lab, directory: Path, *, say: Callable[[str], None], show: Callable[[str, str], None]
+    ) -> None:
+        self._lab = lab
+        self._journal = directory / "journal.db"
+        self._clock = SystemClock()
+        self._say = say
+        self._show = show
+
+    def perform(self) -> ExitCode:
+        """Do it all; 0 when every instance ended as its trouble implies and the second run changed nothing."""
+        self._introduce()
+        self._arrange()
+        self._say("\n--- the rollout ---\n")
+        state = self._roll((), quiet=False)
+        table, as_json = (render_report(state, form, exit_code_of(state)) for form in ("table", "json"))
+        self._say("\n--- the report ---\n")
+        self._show(table, as_json)
+        unexpected = self._unexpected(state)
+        self._say("\n--- the same again, for those that hold it now ---\n")
+        done = tuple(key for key, each in state.instances.items() if each.outcome and _holds(each.outcome.kind))
+        restarts = self._again(done) if done else 0
+        return self._close(state, unexpected, restarts)
+
+    def _introduce(self) -> None:
+        specs = self._lab.scenario.instances
+        zones = sorted({spec.zone for spec in specs})
+        self._say(f"A lab: an embedded AWS and {len(specs)} container instances in {len(zones)} zones. Trouble in it:")
+        for spec in specs:
+            if spec.troubled:
+                self._say(f"  {spec.instance_id}  {spec.name or 'trouble'}: should end {_expected(spec)}")
+
+    def _arrange(self) -> None:
+        session = compose.Session(region=None, profile=None)
+        session.secretsmanager().create_secret(Name=SECRET, SecretString=json.dumps(LOGIN))
+        compose.documents(region=None, profile=None, prefix="ecs-rollout").publish()
+        already = tuple(spec.instance_id for spec in self._lab.scenario.instances if spec.already_current)
+        if already:
+            self._say(f"An earlier run gave the credential to {', '.join(already)} already.")
+            self._roll(already, quiet=True)
+
+    def _roll(self, instances: tuple[str, ...], *, quiet: bool) -> RunState:
+        say: Callable[[str], None] = (lambda _: None) if quiet else self._say
+        request = Request(
+            cluster=self._lab.scenario.cluster,
+            credential=f"secretsmanager:{SECRET}",
+            instances=instances,
+            policy=POLICY,
+            pace=Pace(shortest=0.3, longest=1.0),
+        )
+        parts = compose.build(request, clock=self._clock, say=say)
+
+        def confirm(planned: Plan) -> None:
+            window = POLICY.max_unavailable.of(planned.in_scope, at_least=1)
+            say(plan_text(planned, window=window, credential=parts.loaded.describe()) + "\n")
+
+        observers: tuple[Observer, ...] = (PlainProgress(say),)
+        journal = SqliteJournal(self._journal)
+        try:
+            return rolling.conduct(
+                parts,
+                journal,
+                take_over=False,
+                confirm=confirm,
+                observers=observers,
+                stop_requested=lambda: False,
+                say=say,
+            )
+        finally:
+            journal.close()
+
+    def _unexpected(self, state: RunState) -> list[str]:
+        """Compare each instance's outcome with the one that its trouble implies."""
+        found = []
+        for spec in self._lab.scenario.instances:
+            progress = state.instances.get(spec.instance_id)
+            outcome = progress.outcome.kind.value if progress and progress.outcome else "missing from the report"
+            if outcome != _expected(spec):
+                found.append(f"{spec.instance_id} ({spec.name or 'healthy'}): {outcome}, expected {_expected(spec)}")
+        return found
+
+    def _again(self, done: tuple[str, ...]) -> int:
+        """Roll once more over those that hold the credential; count the agents that were restarted by it."""
+        before = {each: self._lab.hosts[each].agent.starts for each in done}
+        state = self._roll(done, quiet=True)
+        restarts = sum(self._lab.hosts[each].agent.starts - before[each] for each in done)
+        current = state.counts[OutcomeKind.CURRENT]
+        self._say(f"{current} of {len(done)} instances are current: {restarts} restarts, 0 drains.")
+        return restarts + len(done) - current
+
+    def _close(self, state: RunState, unexpected: list[str], changed: int) -> ExitCode:
+        code = exit_code_of(state)
+        self._say("")
+        if unexpected or changed:
+            self._say("The demo FAILED:")
+            for line in unexpected:
+                self._say(f"  {line}")
+            if changed:
+                self._say(f"  the second run was not quiet: {changed} instances changed or were not current")
+            return ExitCode.NOT_ALL_UPDATED
+        self._say("Every instance ended as its trouble implies, so the demo ends with 0.")
+        if code is not ExitCode.OK:
+            self._say(f"The rollout itself would end with {code:d}: not every instance could be updated.")
+        return ExitCode.OK
+
+
+def _expected(spec: InstanceSpec) -> str:
+    if spec.outcome:
+        return spec.outcome
+    return OutcomeKind.CURRENT if spec.already_current else OutcomeKind.UPDATED
+
+
+def _holds(kind: OutcomeKind) -> bool:
+    return kind in {OutcomeKind.UPDATED, OutcomeKind.CURRENT}

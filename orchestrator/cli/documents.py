@@ -1,0 +1,63 @@
+"""`ecs-rollout documents`: publish, render, check."""
+
+from pathlib import Path
+
+import click
+
+from orchestrator.cli import options
+from orchestrator.errors import RefusedError
+
+
+@click.group(name="documents")
+def documents() -> None:
+    """Publish, render or check the three SSM documents."""
+
+
+@documents.command()
+@options.document_prefix
+@options.aws_options
+def publish(document_prefix: str, region: str | None, profile: str | None) -> None:
+    """Create or update the documents and make them the default versions.
+
+    Doing it twice changes nothing; no version is ever removed.
+    """
+    from orchestrator.cli import compose
+
+    for each in compose.documents(region=region, profile=profile, prefix=document_prefix).publish():
+        click.echo(f"{each.name}  version {each.version}  {each.what}")
+
+
+@documents.command()
+@click.option("--directory", type=click.Path(path_type=Path, file_okay=False), required=True, help="Where to.")
+def render(directory: Path) -> None:
+    """Write the documents as YAML files that `aws ssm create-document` takes."""
+    from orchestrator.cli import compose
+
+    directory.mkdir(parents=True, exist_ok=True)
+    for op, text in compose.rendered().items():
+        (directory / f"{op}.yaml").write_text(text, encoding="utf-8")
+        click.echo(directory / f"{op}.yaml")
+
+
+@documents.command()
+@click.option("--local", is_flag=True, help="Check only that documents/*.yaml are what documents/src/ renders.")
+@options.document_prefix
+@options.aws_options
+def check(*, local: bool, document_prefix: str, region: str | None, profile: str | None) -> None:
+    """Check that what is published (or, with --local, what lies here) is what this version would send."""
+    from orchestrator.cli import compose
+
+    if local:
+        stale = compose.stale_documents()
+        if stale:
+            raise RefusedError(
+                f"Not what documents/src renders, or against the rules: {'; '.join(stale)}.",
+                hint="Run `ecs-rollout documents render --directory documents`.",
+            )
+        click.echo("documents/*.yaml are what documents/src renders, and keep the rules.")
+        return
+    states = compose.documents(region=region, profile=profile, prefix=document_prefix).check()
+    for name, state in states:
+        click.echo(f"{name}  {state}")
+    if any(state != "unchanged" for _, state in states):
+        raise RefusedError("Not every document is published as this version has it.", hint="`documents publish`.")

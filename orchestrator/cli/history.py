@@ -1,0 +1,37 @@
+"""`ecs-rollout runs` and `report`: from the journal alone, no AWS."""
+
+from pathlib import Path
+
+import click
+from tabulate import tabulate
+
+from orchestrator.cli import options, store
+from orchestrator.core.state import replay
+from orchestrator.report.formats import moment
+
+
+@click.command()
+@options.journal
+def runs(journal: Path | None) -> None:
+    """List the runs that the journal knows, newest first."""
+    with store.opened(journal) as found:
+        rows = []
+        for line in found.runs():
+            state = replay(found.entries(line.run))
+            counts = ", ".join(f"{count} {kind}" for kind, count in state.counts.items())
+            result = state.ended.result if state.ended else "not ended"
+            rows.append((line.run, line.cluster, moment(line.started_at), result, counts))
+    click.echo(tabulate(rows, headers=("RUN", "CLUSTER", "STARTED", "RESULT", "INSTANCES"), tablefmt="plain"))
+
+
+@click.command()
+@click.argument("run")
+@options.output
+@options.journal
+def report(run: str, output: str, journal: Path | None) -> None:
+    """Report the run RUN, as it was or as it stands."""
+    from orchestrator.report.render import exit_code_of, render_report
+
+    with store.opened(journal) as found:
+        state = replay(found.entries(run))
+    click.echo(render_report(state, output, exit_code_of(state)))

@@ -1,0 +1,125 @@
+"""`ecs-rollout lab` and `demo`: the only place that starts the lab."""
+
+import os
+import shlex
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestrator.errors import EnvironmentFault, UsageError
+
+if TYPE_CHECKING:
+    from orchestrator.lab.scenario import Scenario
+
+DEMO_SECRET = "demo/registry"  # noqa: S105 - the secret's name
+
+
+def say(line: str = "") -> None:
+    """Write a line of the story."""
+    click.echo(line, err=True)
+
+
+def _scenario(path: Path | None, instances: int | None, *, packaged: str) -> "Scenario":
+    try:
+        from orchestrator.lab import scenario_file
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"The lab needs a package that is not installed: {error.name}.", hint="pip install 'ecs-rollout[lab]'"
+        ) from error
+    try:
+        scenario = scenario_file.load(path) if path else scenario_file.packaged(packaged)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"The scenario cannot be used: {error}.", hint="README, 'Scenarios', shows one.") from error
+    return scenario.with_instances(instances) if instances else scenario
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Point this process at the lab alone: nothing of the user's AWS configuration may be seen or used."""
+    before = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    for name in before:
+        del os.environ[name]
+    os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+    try:
+        yield
+    finally:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            del os.environ[name]
+        os.environ.update(before)
+
+
+instances_option = click.option("--instances", type=click.IntRange(min=1), help="Size of the fleet.")
+scenario_option = click.option(
+    "--scenario",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="TOML file that describes the fleet and its faults.",
+)
+
+
+@click.command()
+@instances_option
+@scenario_option
+@click.option("--port", type=click.IntRange(0, 65535), default=4599, show_default=True, help="0: any free one.")
+@click.option("--directory", type=click.Path(path_type=Path, file_okay=False), help="Where the instances live.")
+def lab(*, instances: int | None, scenario: Path | None, port: int, directory: Path | None) -> None:
+    """Serve an embedded AWS with a fleet of container instances, until Ctrl-C.
+
+    Prints the exports that point AWS tools, and ecs-rollout, at it. It listens on 127.0.0.1 alone.
+    """
+    wanted = _scenario(scenario, instances, packaged="plain")
+    from orchestrator.lab.lab import Lab, LabThread
+
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    with tempfile.TemporaryDirectory(prefix="ecs-rollout-lab-") as fresh, _silenced():
+        try:
+            with LabThread(Lab(wanted, directory or Path(fresh), port=port)) as running:
+                for name, value in running.exports().items():
+                    click.echo(f"export {name}={shlex.quote(value)}")
+                cluster = wanted.cluster
+                say()
+                say(f"{len(wanted.instances)} container instances in the cluster {cluster}. In another shell, with")
+                say("the exports above:")
+                say("  aws secretsmanager create-secret --name registry --secret-string \\")
+                say("""    '{"registry.example.com":{"username":"me","password":"new"}}'""")
+                say("  ecs-rollout documents publish")
+                say(f"  ecs-rollout plan --cluster {cluster} --credential secretsmanager:registry")
+                say(f"  ecs-rollout run --cluster {cluster} --credential secretsmanager:registry")
+                say("Ctrl-C ends it.")
+                stopped.wait()
+        except OSError as error:
+            raise EnvironmentFault(f"The lab cannot start: {error}.", hint="Is the port taken? Say --port.") from error
+
+
+@click.command()
+@instances_option
+@scenario_option
+@click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def demo(*, instances: int | None, scenario: Path | None, output: str) -> int:
+    """Roll a fleet with realistic trouble in the lab, and report.
+
+    Ends with 0 when every instance ended as its trouble implies. Nothing outside this machine is touched.
+    """
+    wanted = _scenario(scenario, instances, packaged="demo")
+    from orchestrator.cli.demonstration import Demonstration
+    from orchestrator.lab.lab import Lab, LabThread
+
+    with tempfile.TemporaryDirectory(prefix="ecs-rollout-demo-") as fresh, _silenced():
+        directory = Path(fresh)
+        with LabThread(Lab(wanted, directory / "instances")) as running:
+            os.environ.update(running.exports())
+            return Demonstration(running, directory, say=say, show=_shown(output)).perform()
+
+
+def _shown(output: str) -> Callable[[str, str], None]:
+    def show(table: str, as_json: str) -> None:
+        click.echo(as_json if output == "json" else table)
+
+    return show

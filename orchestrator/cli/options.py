@@ -1,0 +1,163 @@
+"""The flags that several commands share, and how they become values."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from orchestrator import config
+from orchestrator.core.amount import Amount
+from orchestrator.core.settings import Deadlines, Policy
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+SETTINGS = (
+    "cluster",
+    "credential",
+    "registry",
+    "region",
+    "profile",
+    "output",
+    "journal",
+    "document-prefix",
+    "parameter-prefix",
+    "max-unavailable",
+    "max-failures",
+    "max-unreachable",
+    "allow-removal",
+    "poll-seconds",
+    "delivery-seconds",
+    "verify-seconds",
+    "restore-seconds",
+    "watchdog-seconds",
+    "step-seconds",
+)
+"""The flags that a configuration file may hold."""
+
+
+class AmountType(click.ParamType[Amount]):
+    """`3` or `10%`."""
+
+    name = "N|P%"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Amount:  # noqa: ANN401 - click's signature
+        """Read it, or fail as click does."""
+        try:
+            return value if isinstance(value, Amount) else Amount.parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _configure(ctx: click.Context, _param: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        ctx.default_map = {**(ctx.default_map or {}), **config.load(value, SETTINGS)}
+
+
+def aws_options(function: F) -> F:
+    """Say which account and Region: --region, --profile, and the configuration file."""
+    for option in (
+        click.option("--profile", help="Profile of the AWS configuration."),
+        click.option("--region", help="AWS Region; otherwise as the AWS CLI finds it."),
+        click.option(
+            "--config",
+            type=click.Path(path_type=Path, dir_okay=False),
+            is_eager=True,
+            expose_value=False,
+            callback=_configure,
+            help="TOML file with the flags' names; a flag beats the file.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+document_prefix = click.option(
+    "--document-prefix", default="ecs-rollout", show_default=True, help="First part of the SSM documents' names."
+)
+registry = click.option("--registry", help="Registry of a credential that holds only a user and a password.")
+journal = click.option(
+    "--journal",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The journal's file. [default: ecs-rollout/journal.db under the XDG state directory]",
+)
+output = click.option(
+    "--output",
+    type=click.Choice(["table", "json", "csv", "markdown"]),
+    default="table",
+    show_default=True,
+    help="Form of the result on stdout.",
+)
+plan_output = click.option(
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="Form of the plan on stdout.",
+)
+
+
+def _seconds(name: str, default: int, text: str) -> Callable[[F], F]:
+    return click.option(f"--{name}-seconds", type=click.IntRange(min=1), default=default, show_default=True, help=text)
+
+
+def rollout_options(function: F) -> F:
+    """Add what `plan` and `run` share."""
+    defaults, policy = Deadlines(), Policy()
+    for option in reversed(
+        (
+            click.option("--cluster", required=True, help="Name of the ECS cluster."),
+            click.option(
+                "--credential",
+                required=True,
+                metavar="SOURCE",
+                help="secretsmanager:NAME[#STAGE|VERSION], ssm:/name[:version], s3://bucket/key, file:PATH or -.",
+            ),
+            registry,
+            click.option("--instance", multiple=True, metavar="ID", help="Only this instance; may be repeated."),
+            click.option(
+                "--max-unavailable",
+                type=AmountType(),
+                default=str(policy.max_unavailable),
+                show_default=True,
+                help="How many instances may be at work at once; percentages round down, to at least one.",
+            ),
+            click.option(
+                "--max-failures",
+                type=AmountType(),
+                default=str(policy.max_failures),
+                show_default=True,
+                help="More failures than this halt the run.",
+            ),
+            click.option(
+                "--max-unreachable",
+                type=AmountType(),
+                default=str(policy.max_unreachable),
+                show_default=True,
+                help="More unreachable instances than this halt the run.",
+            ),
+            click.option("--allow-removal", is_flag=True, help="Let instances lose logins that the credential lacks."),
+            _seconds("delivery", defaults.delivery, "Time for SSM to deliver a command."),
+            _seconds("verify", defaults.verify, "Time for the agent to be proven after its restart."),
+            _seconds("restore", defaults.restore, "Time for the old state to be proven after a restore."),
+            _seconds("watchdog", defaults.watchdog, "After this the instance restores by itself."),
+            _seconds("step", defaults.step, "After this SSM kills the script."),
+            click.option(
+                "--poll-seconds",
+                type=click.FloatRange(min=0.2),
+                default=2.0,
+                show_default=True,
+                help="Shortest time between two looks at what is under way.",
+            ),
+            click.option(
+                "--parameter-prefix",
+                default="/ecs-rollout",
+                show_default=True,
+                help="Where the lock, the key and the delivered credential live in Parameter Store.",
+            ),
+            document_prefix,
+            aws_options,
+        )
+    ):
+        function = option(function)
+    return function

@@ -1,0 +1,93 @@
+"""A plan, for a person and as JSON: what would happen to each instance, and why."""
+
+import json
+import textwrap
+from collections import Counter
+
+from tabulate import tabulate
+
+from orchestrator.core.model import Plan, Planned
+from orchestrator.core.planning import outcome_of
+from orchestrator.core.reasons import EXPLANATIONS
+from orchestrator.report.text import WIDTH, wrap
+
+
+def plan_text(plan: Plan, *, window: int, credential: str) -> str:
+    """Give the plan's table, what it means, and what running tasks miss."""
+    table = tabulate(
+        [_plan_row(each) for each in plan.planned],
+        headers=("INSTANCE", "ZONE", "AGENT", "TASKS", "STATE", "DECISION", "WHY"),
+        tablefmt="plain",
+        disable_numparse=True,
+    )
+    why = Counter(each.decision.reason for each in plan.planned if outcome_of(each) is not None)
+    notes = [
+        _bullet(f"{count} x {reason}: {EXPLANATIONS[reason].meaning} {EXPLANATIONS[reason].remedy}")
+        for reason, count in why.most_common()
+    ]
+    closing = [
+        f"Credential: {credential}",
+        f"{plan.changes} of {len(plan.planned)} instances would be changed, at most {window} at a time.",
+    ]
+    if plan.changes:
+        closing.append(
+            wrap(
+                "Each agent restarts, typically for one to a few seconds. Its tasks keep running, but meanwhile they "
+                "get no new role credentials and no task metadata."
+            )
+        )
+    return "\n\n".join(part for part in (table, "\n".join(notes), "\n".join(closing)) if part)
+
+
+def _plan_row(each: Planned) -> tuple[str, ...]:
+    instance, facts = each.instance, each.facts
+    return (
+        instance.instance_id,
+        instance.zone,
+        instance.agent_version or "-",
+        str(instance.running_tasks),
+        facts.persistence.value if facts else "-",
+        each.decision.kind.value,
+        each.decision.reason.value,
+    )
+
+
+def _bullet(text: str) -> str:
+    return textwrap.fill(text, WIDTH, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
+
+
+def plan_json(plan: Plan, *, window: int, credential: str) -> str:
+    """Give the plan as one JSON object (schema 1)."""
+    return json.dumps(
+        {
+            "schema": 1,
+            "plan": {
+                "cluster": plan.cluster,
+                "generation": plan.generation,
+                "credential": credential,
+                "changes": plan.changes,
+                "max_unavailable": window,
+            },
+            "instances": [_instance(each) for each in plan.planned],
+        },
+        indent=2,
+    )
+
+
+def _instance(each: Planned) -> dict[str, object]:
+    instance, facts = each.instance, each.facts
+    return {
+        "instance_id": instance.instance_id,
+        "container_instance_arn": instance.arn,
+        "zone": instance.zone,
+        "wave": each.wave,
+        "decision": each.decision.kind,
+        "reason": each.decision.reason,
+        "meaning": EXPLANATIONS[each.decision.reason].meaning,
+        "agent_version": instance.agent_version,
+        "persistence": facts.persistence if facts else "unknown",
+        "restart_method": facts.method if facts else "none",
+        "tasks": instance.running_tasks,
+        "registries": list(facts.registries) if facts else [],
+        "warnings": list(facts.warnings) if facts else [],
+    }

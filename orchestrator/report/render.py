@@ -1,0 +1,28 @@
+"""A run's report in the form that was asked for."""
+
+from orchestrator.core.state import RunState
+from orchestrator.errors import ExitCode
+from orchestrator.report import formats, rows, text
+
+
+def exit_code_of(state: RunState, interrupted_as: ExitCode = ExitCode.INTERRUPTED) -> ExitCode:
+    """Give the run's exit code: 0 only when nothing is left to do about any instance."""
+    if state.ended is not None and state.ended.result == "ok":
+        return ExitCode.OK
+    if state.halted is not None and state.halted.interrupted:
+        return interrupted_as
+    return ExitCode.NOT_ALL_UPDATED
+
+
+def render_report(state: RunState, output: str, code: ExitCode) -> str:
+    """Render as table, json, csv or markdown."""
+    report = rows.build(state, exit_code=code)
+    match output:
+        case "json":
+            return formats.as_json(report)
+        case "csv":
+            return formats.as_csv(report)
+        case "markdown":
+            return formats.as_markdown(report)
+        case _:
+            return text.report_text(report)
