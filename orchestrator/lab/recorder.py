@@ -33,7 +33,7 @@ class Recorder:
 
     def __init__(self, *, budget: int = _DEFAULT_BUDGET) -> None:
         self._exchanges: deque[Exchange] = deque()
-        self._budget = budget
+        self.budget = budget
         self._held = 0
         self.dropped = 0
 
@@ -41,7 +41,7 @@ class Recorder:
         """Keep `exchange`; forget the oldest ones beyond the budget of bytes."""
         self._exchanges.append(exchange)
         self._held += exchange.size
-        while self._held > self._budget:
+        while self._held > self.budget:
             self._held -= self._exchanges.popleft().size
             self.dropped += 1
 

@@ -20,7 +20,7 @@ _MAX_BODY = 256 * 1024 * 1024
 _JSON = "application/x-amz-json-1.1"
 _ACTION = re.compile(rb"(?:^|&)Action=(\w+)")
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)")
-_CUT = "cut"
+_CUT = web.RequestKey("cut", Cut)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -1,13 +1,16 @@
 """A Run Command endpoint over hosts that run nothing: quick, and in a time that only the test moves."""
 
 import asyncio
+import functools
 import heapq
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
 
+import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from botocore.session import get_session
 
 from orchestrator.lab.access import ACCESS_KEY, SECRET_KEY
@@ -155,9 +158,36 @@ class Bench:
             ),
         )
 
+    @functools.cached_property
+    def ssm_client(self) -> Any:
+        """A client for SSM."""
+        return self.client("ssm")
+
     def advance(self, seconds: float) -> None:
         """Let time pass, and everything that was waiting for it happen."""
         self.loop.call(self.clock.advance(seconds))
+
+    def send(self, ids: list[str] | None = None, **more: Any) -> str:
+        """Send `true` to these hosts, by default all; return the command's id."""
+        request = {"DocumentName": "AWS-RunShellScript", "Parameters": {"commands": ["true"]}} | more
+        if "Targets" not in request:
+            request["InstanceIds"] = list(self.hosts) if ids is None else ids
+        command: str = self.ssm_client.send_command(**request)["Command"]["CommandId"]
+        return command
+
+    def rows(self, command: str, **more: Any) -> dict[str, Any]:
+        """Return ListCommandInvocations' rows by instance."""
+        reply = self.ssm_client.list_command_invocations(CommandId=command, **more)
+        return {row["InstanceId"]: row for row in reply["CommandInvocations"]}
+
+    def details(self, command: str) -> list[str]:
+        """Return each invocation's StatusDetails, in the order of the list."""
+        return [row["StatusDetails"] for row in self.rows(command).values()]
+
+    def command(self, command: str) -> dict[str, Any]:
+        """Return ListCommands' row of one command."""
+        found: dict[str, Any] = self.ssm_client.list_commands(CommandId=command)["Commands"][0]
+        return found
 
     async def _stop(self) -> None:
         await self.ssm.stop()
@@ -187,3 +217,12 @@ def bench(count: int = 3, *, plan: ApiFaults | None = None, **special: Ssm) -> I
     )
     with Bench(specs, plan or ApiFaults(seed=7)) as running:
         yield running
+
+
+@contextmanager
+def refused(code: str, *, saying: str = "") -> Iterator[None]:
+    """Expect boto3 to raise this error code, with these words in its message."""
+    with pytest.raises(ClientError) as caught:
+        yield
+    assert caught.value.response["Error"]["Code"] == code
+    assert saying in caught.value.response["Error"].get("Message", "")
