@@ -1,0 +1,65 @@
+"""Serves what instances ask of the lab itself: their shims' deeds and their metadata service."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from orchestrator.lab.imds import InstanceMetadata
+from orchestrator.lab.instance import Host
+from orchestrator.lab.wire import Clock
+
+Find = Callable[[str], Host | None]
+
+
+class Control:
+    """The handlers of /-/instances/<id>/...; `find` maps an instance id to its host."""
+
+    def __init__(self, find: Find, clock: Clock, *, account: str = "123456789012", seed: int = 0) -> None:
+        self._find = find
+        self._clock = clock
+        self._account = account
+        self._seed = seed
+        self._metadata: dict[str, InstanceMetadata] = {}
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes, for any aiohttp application."""
+        base = "/-/instances/{instance_id}"
+        return [
+            web.post(base + "/{kind:unit|run|docker}", self._deed),
+            web.route("*", base + "/imds{path:/.*}", self._imds),
+        ]
+
+    async def _deed(self, request: web.Request) -> web.Response:
+        """Answer a shim: the exit code on the first line, what to say on the rest."""
+        host = self._host(request)
+        body = await request.read()
+        fields = body.decode("utf-8", "surrogateescape").split("\0")[:-1]
+        match request.match_info["kind"]:
+            case "unit":
+                code, text = await host.command_unit(fields)
+            case "run":
+                code, text = await host.run_unit(fields)
+            case _:
+                code, text = await host.command_docker(fields)
+        return web.Response(text=f"{code}\n{text}")
+
+    async def _imds(self, request: web.Request) -> web.Response:
+        host = self._host(request)
+        metadata = self._metadata.get(host.instance_id)
+        if metadata is None:
+            metadata = InstanceMetadata(host.spec, self._clock, account=self._account, seed=self._seed)
+            self._metadata[host.instance_id] = metadata
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        reply = metadata.handle(request.method, request.match_info["path"], headers)
+        return web.Response(status=reply.status, text=reply.body, headers=dict(reply.headers))
+
+    def _host(self, request: web.Request) -> Host:
+        host = self._find(request.match_info["instance_id"])
+        if host is None:
+            raise web.HTTPNotFound(text="no such instance")
+        return host
+
+
+def control_url(base: str, instance_id: str) -> str:
+    """Return the control URL of one instance of the lab that is served at `base`."""
+    return f"{base}/-/instances/{instance_id}"

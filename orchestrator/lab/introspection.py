@@ -1,0 +1,80 @@
+"""The agent's introspection port: closed until the agent opens it, and never given to anybody else meanwhile."""
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Answer = Callable[[str], Mapping[str, Any]]
+
+
+class IntrospectionPort:
+    """A loopback port that refuses connections (F12) until `open`, and again after `close`.
+
+    A bound socket that never listens keeps the number ours while it is closed. So nobody can take it, and a poller
+    cannot connect to itself (F16).
+    """
+
+    def __init__(self) -> None:
+        self._keeper = self._bound(0)
+        self.number: int = self._keeper.getsockname()[1]
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def open(self, answer: Answer) -> None:
+        """Serve `answer(path)` as JSON with status 200, whatever the path (F13)."""
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self._writers.add(writer)
+            try:
+                await _respond(reader, writer, answer)
+            finally:
+                self._writers.discard(writer)
+                writer.close()
+
+        await self.close()
+        # Listening is the second step, so that a call that is cancelled in it leaves a server that close() knows.
+        self._server = await asyncio.start_server(serve, sock=self._bound(self.number), start_serving=False)
+        await self._server.start_serving()
+
+    async def close(self) -> None:
+        """Refuse connections from now on, and drop those that are open."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        server.close()
+        for writer in tuple(self._writers):
+            writer.transport.abort()
+        await server.wait_closed()
+
+    async def release(self) -> None:
+        """Close for good and give the number back."""
+        await self.close()
+        self._keeper.close()
+
+    @staticmethod
+    def _bound(number: int) -> socket.socket:
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.setblocking(False)
+        sock.bind(("127.0.0.1", number))
+        return sock
+
+
+async def _respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: Answer) -> None:
+    with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        head = await reader.readuntil(b"\r\n\r\n")
+        request = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
+        path = request[1] if len(request) > 1 else "/"
+        body = json.dumps(answer(path), separators=(",", ":")).encode()
+        lines = (
+            "HTTP/1.1 200 OK",
+            "Content-Type: application/json",
+            f"Content-Length: {len(body)}",
+            "Connection: close",
+        )
+        writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+        await writer.drain()
