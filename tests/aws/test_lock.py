@@ -1,0 +1,119 @@
+"""The cluster's lock, against Parameter Store."""
+
+import threading
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from moto import mock_aws
+from mypy_boto3_ssm import SSMClient
+
+from orchestrator.aws.lock import HEARTBEAT_SECONDS, ClusterLock
+from orchestrator.errors import EnvironmentFault, LockedError
+from tests.fake_fleet import VirtualClock
+
+PATH = "/ecs-rollout/web"
+
+
+@pytest.fixture
+def ssm(monkeypatch: pytest.MonkeyPatch) -> Iterator[SSMClient]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with mock_aws():
+        yield boto3.client("ssm", region_name="us-east-1")
+
+
+def lock(ssm: SSMClient, run: str, clock: VirtualClock | None = None) -> ClusterLock:
+    return ClusterLock(client=ssm, clock=clock or VirtualClock(), path=PATH, holder=f"me ({run})", run=run)
+
+
+def numbers(ssm: SSMClient) -> set[str]:
+    found = ssm.get_parameters_by_path(Path=f"{PATH}/lock")["Parameters"]
+    return {each["Name"].rsplit("/", 1)[-1] for each in found}
+
+
+def test_fences_only_grow_and_the_largest_stays(ssm: SSMClient) -> None:
+    """Each owner's number is larger than every one before it, also over more of them than one page holds."""
+    for expected in range(1, 14):
+        held = lock(ssm, f"run-{expected}")
+        assert held.acquire() is None
+        assert held.fence == expected
+        held.release()
+        assert numbers(ssm) == {str(expected)}
+
+
+def test_the_second_one_is_told_who_holds_it(ssm: SSMClient) -> None:
+    """While one run holds the cluster another one is refused, with holder, run and since when."""
+    lock(ssm, "run-1").acquire()
+    with pytest.raises(LockedError, match=r"me \(run-1\) holds this cluster since 1970-01-12 .*run-1") as caught:
+        lock(ssm, "run-2").acquire()
+    assert "--take-over" in caught.value.hint
+    assert caught.value.exit_code == 5
+
+
+def test_a_stale_heartbeat_alone_frees_nothing(ssm: SSMClient) -> None:
+    """However old the heartbeat is, only an explicit take-over wins the cluster."""
+    lock(ssm, "run-1").acquire()
+    with pytest.raises(LockedError):
+        lock(ssm, "run-2", VirtualClock(start=9e9)).acquire()
+
+
+def test_who_was_taken_over_stops_before_its_next_effect(ssm: SSMClient) -> None:
+    """After a take-over the old owner's next confirmation and its next heartbeat both fail, naming the new one."""
+    clock = VirtualClock()
+    old = lock(ssm, "run-1", clock)
+    old.acquire()
+    new = lock(ssm, "run-2")
+    predecessor = new.acquire(take_over=True)
+    assert predecessor is not None
+    assert predecessor.run == "run-1"
+    assert new.fence == 2
+    with pytest.raises(LockedError, match="run-2"):
+        old.confirm()
+    clock.wait(HEARTBEAT_SECONDS)
+    with pytest.raises(LockedError, match="run-2"):
+        old.keep()
+    new.confirm()
+
+
+def test_the_heartbeat_is_written_when_it_is_due(ssm: SSMClient) -> None:
+    """The owner's parameter shows a heartbeat that is at most as old as its interval."""
+    clock = VirtualClock()
+    held = lock(ssm, "run-1", clock)
+    held.acquire()
+    first = ssm.get_parameter(Name=f"{PATH}/lock/1")["Parameter"]["Value"]
+    clock.wait(HEARTBEAT_SECONDS / 2)
+    held.keep()
+    assert ssm.get_parameter(Name=f"{PATH}/lock/1")["Parameter"]["Value"] == first
+    clock.wait(HEARTBEAT_SECONDS / 2)
+    held.keep()
+    assert ssm.get_parameter(Name=f"{PATH}/lock/1")["Parameter"]["Value"] != first
+
+
+def test_of_many_at_the_same_moment_one_wins(ssm: SSMClient) -> None:
+    """Ten owners that start together: one wins, nine are told that it is held."""
+    answers: list[str] = []
+    gate = threading.Barrier(10)
+
+    def contend(number: int) -> None:
+        mine = lock(ssm, f"run-{number}")
+        gate.wait()
+        try:
+            mine.acquire()
+            answers.append("won")
+        except (LockedError, EnvironmentFault):
+            answers.append("lost")
+
+    threads = [threading.Thread(target=contend, args=(number,)) for number in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == ["lost"] * 9 + ["won"]
+
+
+def test_a_lock_that_is_no_lock_is_not_guessed_at(ssm: SSMClient) -> None:
+    """A parameter that holds something else is an error that names it."""
+    ssm.put_parameter(Name=f"{PATH}/lock/1", Value="hello", Type="String")
+    with pytest.raises(EnvironmentFault, match="not a lock"):
+        lock(ssm, "run-1").acquire()
