@@ -7,31 +7,12 @@ import threading
 import urllib.parse
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, Protocol, cast
+
+from orchestrator.lab.messages import PlainRequest, PlainResponse
 
 _ACCOUNT_HEADER = "HTTP_X_MOTO_ACCOUNT_ID"
 _HOP_BY_HOP = frozenset({"connection", "transfer-encoding", "keep-alive", "server", "date"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlainRequest:
-    """A request as bytes and text, independent of the web server."""
-
-    method: str
-    raw_path: str
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
-    host: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlainResponse:
-    """A response as bytes and text, independent of the web server."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
 
 
 class _Wsgi(Protocol):
@@ -142,7 +123,7 @@ def _issued_by_moto(access_key: str) -> bool:
 
 def _environ(request: PlainRequest) -> dict[str, Any]:
     path, _, query = request.raw_path.partition("?")
-    host, _, port = request.host.partition(":")
+    host, _, port = (request.header("Host") or "127.0.0.1").partition(":")
     environ: dict[str, Any] = {
         "REQUEST_METHOD": request.method,
         "SCRIPT_NAME": "",

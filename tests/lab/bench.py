@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.session import get_session
 
-from orchestrator.lab.access import ACCESS_KEY, SECRET_KEY
+from orchestrator.lab.access import ACCESS_KEY, SECRET_KEY, Access
 from orchestrator.lab.faults import ApiFaults, Faults
 from orchestrator.lab.loop_thread import LoopThread
 from orchestrator.lab.moto_front import MotoFront
@@ -131,6 +131,7 @@ class Bench:
         self.faults = Faults(plan, self.clock)
         self.ssm = SsmEngine(self.hosts, self.clock, self.faults, account="123456789012", seed=7)
         self.loop = LoopThread()
+        self.access = Access(account="123456789012", seed=7)
         self._moto = MotoFront(account="123456789012")
         self.server = Server(
             routes=(
@@ -139,18 +140,27 @@ class Bench:
             ),
             moto=self._moto,
             control=(),
+            access=self.access,
             faults=self.faults,
             clock=self.clock,
         )
 
-    def client(self, service: str, *, retries: int = 1, validate: bool = True, key: str = ACCESS_KEY) -> Any:
+    def client(
+        self,
+        service: str,
+        *,
+        retries: int = 1,
+        validate: bool = True,
+        keys: tuple[str, str, str | None] = (ACCESS_KEY, SECRET_KEY, None),
+    ) -> Any:
         """An unmodified boto3 client; by default it retries nothing, so that tests see each error."""
         return get_session().create_client(
             service,
             endpoint_url=f"http://127.0.0.1:{self.server.port}",
             region_name="us-east-1",
-            aws_access_key_id=key,
-            aws_secret_access_key=SECRET_KEY,
+            aws_access_key_id=keys[0],
+            aws_secret_access_key=keys[1],
+            aws_session_token=keys[2],
             config=Config(
                 retries={"total_max_attempts": retries, "mode": "standard"},
                 parameter_validation=validate,
