@@ -1,0 +1,72 @@
+"""The blocks of the README that are made from the code. `python -m tests.readme` writes them."""
+
+import re
+from pathlib import Path
+
+from tabulate import tabulate
+
+from orchestrator.core.lifecycle import LIFECYCLE, diagram
+from orchestrator.core.reasons import EXPLANATIONS
+from orchestrator.core.settings import Policy
+from orchestrator.errors import ExitCode
+
+README = Path(__file__).parent.parent / "README.md"
+
+_EXITS = {
+    ExitCode.OK: "everything is as wanted",
+    ExitCode.NOT_ALL_UPDATED: "the run ended or halted with instances that do not run the credential",
+    ExitCode.USAGE: "the command line or the configuration is wrong",
+    ExitCode.REFUSED: "refused, nothing was touched: a bad credential, no such cluster, documents that are not ours",
+    ExitCode.ENVIRONMENT: "AWS, permissions or the journal do not let us work",
+    ExitCode.LOCKED: "another run holds the cluster",
+    ExitCode.CHANGES_PENDING: "`plan --detailed-exitcode`: changes are pending",
+    ExitCode.INTERRUPTED: "stopped by Ctrl-C, safely",
+    ExitCode.TERMINATED: "stopped by SIGTERM, safely",
+}
+
+
+def _table(rows: list[tuple[str, ...]], headers: tuple[str, ...]) -> str:
+    return tabulate(rows, headers=headers, tablefmt="github", disable_numparse=True)
+
+
+def blocks() -> dict[str, str]:
+    """Each block's name and content."""
+    policy = Policy()
+    deadlines = policy.deadlines
+    phases = _table(
+        [(f"`{phase}`", rule.invariant, rule.bounded_by) for phase, rule in LIFECYCLE.items()],
+        ("phase", "what is true in it", "bounded by"),
+    )
+    defaults = [
+        ("--max-unavailable", str(policy.max_unavailable), "instances at work at once"),
+        ("--max-failures", str(policy.max_failures), "failed, rolled back or unverified instances that may be"),
+        ("--max-unreachable", str(policy.max_unreachable), "unreachable instances that may be"),
+        ("--delivery-seconds", str(deadlines.delivery), "for SSM to deliver a command"),
+        ("--verify-seconds", str(deadlines.verify), "for the agent to be proven after its restart"),
+        ("--restore-seconds", str(deadlines.restore), "for the old state to be proven after a restore"),
+        ("--watchdog-seconds", str(deadlines.watchdog), "after which the instance restores by itself"),
+        ("--step-seconds", str(deadlines.step), "after which SSM kills the script"),
+    ]
+    return {
+        "lifecycle": f"```mermaid\n{diagram()}```\n\n{phases}",
+        "defaults": _table([(f"`{flag}`", value, text) for flag, value, text in defaults], ("flag", "default", "what")),
+        "exit-codes": _table([(str(int(code)), text) for code, text in _EXITS.items()], ("code", "meaning")),
+        "reasons": _table(
+            [(f"`{reason}`", each.meaning, each.remedy) for reason, each in EXPLANATIONS.items()],
+            ("reason", "what it means", "what to do"),
+        ),
+    }
+
+
+def with_blocks(text: str) -> str:
+    """Put every block in its place. Raises ValueError when a place is missing."""
+    for name, content in blocks().items():
+        pattern = re.compile(f"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
+        if not pattern.search(text):
+            raise ValueError(f"the README has no place for {name}")
+        text = pattern.sub(lambda found, content=content: f"{found[1]}{content}\n{found[2]}", text)  # type: ignore[misc]  # bound early
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(with_blocks(README.read_text(encoding="utf-8")), encoding="utf-8")

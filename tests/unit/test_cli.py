@@ -1,0 +1,109 @@
+"""The command line's manners: errors, hints, exit codes, quick help."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli.main import COMMANDS, invoke
+
+
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No AWS configuration of the machine may be seen."""
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+def two_lines(text: str) -> tuple[str, str]:
+    """The error and the hint, which must be all there is on stderr."""
+    lines = text.splitlines()
+    assert len(lines) == 2, text
+    assert lines[0].startswith("error: ")
+    assert lines[1].startswith("hint: ")
+    return lines[0], lines[1]
+
+
+PLAN = ("plan", "--cluster", "c", "--credential", "secretsmanager:x")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "expected"),
+    [
+        (("nonsense",), 2, "nonsense"),
+        (("plan",), 2, "--cluster"),
+        ((*PLAN, "--max-unavailable", "lots"), 2, "lots"),
+        ((*PLAN, "--max-failures", "120%"), 2, "more than everything"),
+        ((*PLAN, "--output", "yaml"), 2, "yaml"),
+        ((*PLAN, "--verify-seconds", "500"), 2, "verify + restore < watchdog < step"),
+        ((*PLAN, "--delivery-seconds", "5"), 2, "30 s"),
+        ((*PLAN, "--config", "/nowhere/at/all.toml"), 2, "cannot be read"),
+        (PLAN, 2, "Region"),
+        ((*PLAN, "--profile", "nobody", "--region", "us-east-1"), 2, "nobody"),
+        ((*PLAN, "--region", "us-east-1"), 4, "No AWS credentials"),
+        (("run", *PLAN[1:], "--region", "us-east-1"), 2, "nobody to confirm"),
+        (("report", "no-such-run"), 2, "knows no run"),
+        (("demo", "--scenario", "/nowhere/at/all.toml"), 2, "scenario"),
+        (("demo", "--instances", "0"), 2, "--instances"),
+    ],
+)
+def test_bad_input_is_one_error_and_one_hint(
+    arguments: tuple[str, ...], code: int, expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever is wrong with the call is said in one line, with one line of what to do, and its exit code."""
+    assert invoke(arguments) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert expected in two_lines(captured.err)[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("max-unavailable = ", "is not TOML"),
+        ('nonsense = "x"', "no setting 'nonsense'"),
+        ("cluster = [1]", "cluster must be"),
+        ('max-unavailable = "many"', "many"),
+    ],
+)
+def test_a_bad_configuration_is_named(
+    text: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An unknown key, a wrong value or broken TOML is one error that names it."""
+    path = tmp_path / "rollout.toml"
+    path.write_text(text)
+    assert invoke([*PLAN, "--config", str(path)]) == 2
+    assert expected in two_lines(capsys.readouterr().err)[0]
+
+
+def test_a_flag_beats_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The file gives defaults; what stands on the command line wins."""
+    path = tmp_path / "rollout.toml"
+    path.write_text('cluster = "c"\ncredential = "ssm:/x"\nmax-unavailable = "lots"\n')
+    assert invoke(["plan", "--config", str(path), "--max-unavailable", "1"]) == 2
+    assert "Region" in two_lines(capsys.readouterr().err)[0]
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("plan", "--help"), ("run", "--help"), ("--version",), ("runs",)])
+def test_help_and_history_need_no_boto3(arguments: tuple[str, ...]) -> None:
+    """--help, --version and what reads the journal alone import neither boto3 nor the lab."""
+    program = (
+        "import sys; from orchestrator.cli.main import invoke\n"
+        f"assert invoke({list(arguments)!r}) == 0\n"
+        "slow = sorted({name.partition('.')[0] for name in sys.modules} & {'boto3', 'botocore', 'moto', 'aiohttp'})\n"
+        "sys.exit(f'imported {slow}' if slow else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_every_command_has_its_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each command of the list exists and explains itself."""
+    assert invoke([name, "--help"]) == 0
+    assert f"Usage: ecs-rollout {name}" in capsys.readouterr().out
