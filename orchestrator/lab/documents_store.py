@@ -75,6 +75,8 @@ class DocumentStore:
             "DeleteDocument",
         }
     )
+    # Of these, documents' only: other resources' tags are moto's.
+    TAG_OPERATIONS = frozenset({"AddTagsToResource", "RemoveTagsFromResource", "ListTagsForResource"})
 
     def __init__(self, clock: Clock, *, account: str) -> None:
         self._clock = clock
@@ -104,6 +106,8 @@ class DocumentStore:
                 return self._set_default(params)
             case "DeleteDocument":
                 return self._delete(params)
+            case _ if operation in self.TAG_OPERATIONS:
+                return self._tags(operation, params)
             case _:
                 raise AwsError("UnknownOperationException", operation)
 
@@ -240,6 +244,18 @@ class DocumentStore:
         if version.number == document.default:
             raise AwsError("InvalidDocumentOperation", "The default version of a document can't be deleted.")
         document.versions.remove(version)
+        return {}
+
+    def _tags(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        document = self._documents.get(params["ResourceId"])
+        if document is None:
+            raise AwsError("InvalidResourceId")
+        if operation == "ListTagsForResource":
+            return {"TagList": [{"Key": key, "Value": value} for key, value in document.tags.items()]}
+        for tag in params.get("Tags", ()):
+            document.tags[tag["Key"]] = tag["Value"]
+        for key in params.get("TagKeys", ()):
+            document.tags.pop(key, None)
         return {}
 
     def _pick(self, document: Document, params: Mapping[str, Any]) -> Version:

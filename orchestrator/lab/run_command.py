@@ -9,21 +9,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from orchestrator.lab import agent_document
-from orchestrator.lab.commands import (
-    Command,
-    Invocation,
-    StepRun,
-    command_view,
-    invocation_view,
-    step_view,
-)
+from orchestrator.lab.command_views import command_view, invocation_view, step_view
+from orchestrator.lab.commands import Command, Invocation, StepRun
 from orchestrator.lab.delivery import Delivery
 from orchestrator.lab.documents_model import COMMAND, Version
 from orchestrator.lab.documents_store import DocumentStore
 from orchestrator.lab.faults import Faults
-from orchestrator.lab.managed import ManagedHost, is_registered, platform_type, tags_of
+from orchestrator.lab.managed import ManagedHost, platform_type
 from orchestrator.lab.paging import paged
 from orchestrator.lab.scenario import Ssm
+from orchestrator.lab.send_checks import check_parameters, is_targeted
 from orchestrator.lab.wire import AwsError, Clock
 
 _DELIVERY_SECONDS = 3600
@@ -93,7 +88,7 @@ class RunCommand:
         if wanted is not None and (params.get("DocumentHashType", "Sha256"), wanted) != ("Sha256", version.sha256):
             raise AwsError("InvalidDocument", "The document hash does not match the document's content.")
         parsed = version.parsed()
-        _check_parameters(parsed, params.get("Parameters") or {})
+        check_parameters(parsed, params.get("Parameters") or {})
         ids = self._targets(params, version)
         command = self._accept(params, version, parsed, ids)
         self._commands[command.command_id] = command
@@ -107,7 +102,7 @@ class RunCommand:
         if bool(ids) == bool(targets):
             raise AwsError("ValidationException", "Either InstanceIds or Targets must be given, and not both.")
         if targets:
-            return [host.spec.instance_id for host in self._hosts.values() if _targeted(host, targets)]
+            return [host.spec.instance_id for host in self._hosts.values() if is_targeted(host, targets)]
         if len(set(ids)) != len(ids):
             raise AwsError("DuplicateInstanceId", "An instance ID is given twice.")
         platforms = version.platforms
@@ -217,44 +212,6 @@ class RunCommand:
     def _check_instance(self, instance_id: str | None) -> None:
         if instance_id is not None and instance_id not in self._hosts:
             raise AwsError("InvalidInstanceId", f"The instance ID {instance_id} is not valid.")
-
-
-def _check_parameters(document: Mapping[str, Any], passed: Mapping[str, list[str]]) -> None:
-    """Refuse what the service refuses; allowedPattern is the agent's business (F52)."""
-    known = agent_document.definitions(document)
-    unknown = sorted(set(passed) - set(known))
-    if unknown:
-        raise AwsError("InvalidParameters", f"Parameter {unknown[0]} is not defined in the document.")
-    for name, definition in known.items():
-        values = passed.get(name)
-        if values is None:
-            if "default" not in definition:
-                raise AwsError("InvalidParameters", f"Parameter {name} has no value and no default.")
-            continue
-        if definition.get("type") == "String" and len(values) != 1:
-            raise AwsError("InvalidParameters", f"Parameter {name} takes one value.")
-        allowed = definition.get("allowedValues")
-        if allowed and not {str(value) for value in allowed}.issuperset(values):
-            raise AwsError("InvalidParameters", f"Parameter {name} is not one of the allowed values.")
-
-
-def _targeted(host: ManagedHost, targets: list[dict[str, Any]]) -> bool:
-    if not is_registered(host):
-        return False
-    tags = tags_of(host.spec)
-    for target in targets:
-        key, values = target.get("Key", ""), target.get("Values") or []
-        if key.lower() == "instanceids":
-            right = host.spec.instance_id in values
-        elif key == "tag-key":
-            right = bool(set(values) & set(tags))
-        elif key.startswith("tag:"):
-            right = tags.get(key.removeprefix("tag:")) in values
-        else:
-            right = False
-        if not right:
-            return False
-    return True
 
 
 def _step(command: Command, invocation: Invocation, name: str | None) -> StepRun | None:

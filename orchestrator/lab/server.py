@@ -1,7 +1,8 @@
 """The one HTTP endpoint: routes by X-Amz-Target, speaks AWS's JSON protocol, records everything."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
@@ -30,16 +31,12 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One service of our own: its target prefix, its model's name, and which operations the engine answers."""
+    """One service of our own: its target prefix, its model's name, its engine; what `owns` denies is moto's."""
 
     prefix: str
     service: str
     engine: Engine
-    operations: frozenset[str] | None = None
-
-    def owns(self, operation: str) -> bool:
-        """Say whether the engine answers; what it does not own goes to moto."""
-        return self.operations is None or operation in self.operations
+    owns: Callable[[str, Mapping[str, Any]], bool] = lambda _operation, _params: True
 
 
 class Server:
@@ -132,7 +129,7 @@ class Server:
             raise AwsError("UnknownOperationException")
         params = json_params(plain.body)
         shapes.check_input(operation, params)
-        if not route.owns(operation):
+        if not route.owns(operation, params):
             return await self._moto.handle(plain)
         reply = await route.engine.handle(operation, params)
         shapes.check_output(operation, reply)

@@ -7,7 +7,7 @@ from orchestrator.lab.documents_store import DocumentStore
 from orchestrator.lab.faults import Faults
 from orchestrator.lab.managed import Inventory, ManagedHost
 from orchestrator.lab.run_command import RunCommand
-from orchestrator.lab.wire import AwsError, Clock
+from orchestrator.lab.wire import Clock
 
 
 class Ssm:
@@ -22,12 +22,18 @@ class Ssm:
         self.inventory = Inventory(hosts, clock)
         self.commands = RunCommand(hosts, clock, self.documents, faults, seed=seed)
 
+    def owns(self, operation: str, params: Mapping[str, Any]) -> bool:
+        """Say whether the lab answers this itself."""
+        tags = operation in DocumentStore.TAG_OPERATIONS and params.get("ResourceType") == "Document"
+        return operation in self.OPERATIONS or tags
+
     async def handle(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         """Answer one operation."""
-        for engine in (self.commands, self.inventory, self.documents):
-            if operation in engine.OPERATIONS:
-                return await engine.handle(operation, params)
-        raise AwsError("UnknownOperationException", operation)
+        if operation in RunCommand.OPERATIONS:
+            return await self.commands.handle(operation, params)
+        if operation in Inventory.OPERATIONS:
+            return await self.inventory.handle(operation, params)
+        return await self.documents.handle(operation, params)
 
     async def stop(self) -> None:
         """End every running script. Raises what a delivery raised."""

@@ -11,7 +11,7 @@ from typing import Any, Self
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from botocore.session import get_session
+from botocore.session import Session, get_session
 
 from orchestrator.lab.access import ACCESS_KEY, SECRET_KEY, Access
 from orchestrator.lab.faults import ApiFaults, Faults
@@ -25,6 +25,12 @@ from orchestrator.lab.wire import Engine
 
 Script = Callable[[ScriptJob], ScriptResult]
 _SPINS = 60
+
+
+@functools.cache
+def _session() -> Session:
+    """One session, whose loader reads each service's model once."""
+    return get_session()
 
 
 def ended(stdout: str = "", *, code: int = 0, stderr: str = "") -> ScriptResult:
@@ -135,7 +141,7 @@ class Bench:
         self._moto = MotoFront(account="123456789012")
         self.server = Server(
             routes=(
-                Route(prefix="AmazonSSM", service="ssm", engine=self.ssm, operations=SsmEngine.OPERATIONS),
+                Route(prefix="AmazonSSM", service="ssm", engine=self.ssm, owns=self.ssm.owns),
                 Route(prefix="AmazonEC2ContainerServiceV20141113", service="ecs", engine=ecs or NoEcs()),
             ),
             moto=self._moto,
@@ -154,7 +160,7 @@ class Bench:
         keys: tuple[str, str, str | None] = (ACCESS_KEY, SECRET_KEY, None),
     ) -> Any:
         """An unmodified boto3 client; by default it retries nothing, so that tests see each error."""
-        return get_session().create_client(
+        return _session().create_client(
             service,
             endpoint_url=f"http://127.0.0.1:{self.server.port}",
             region_name="us-east-1",

@@ -158,3 +158,17 @@ def test_an_arn_names_a_document_too(lab: Bench) -> None:
     create(lab)
     arn = "arn:aws:ssm:us-east-1:123456789012:document/say"
     assert lab.ssm_client.describe_document(Name=arn)["Document"]["Name"] == "say"
+
+
+def test_documents_have_tags_of_their_own(lab: Bench) -> None:
+    """Tags of documents are the lab's, tags of parameters stay moto's."""
+    create(lab, Tags=[{"Key": "a", "Value": "1"}])
+    whose = {"ResourceType": "Document", "ResourceId": "say"}
+    lab.ssm_client.add_tags_to_resource(**whose, Tags=[{"Key": "b", "Value": "2"}])
+    lab.ssm_client.remove_tags_from_resource(**whose, TagKeys=["a"])
+    assert lab.ssm_client.list_tags_for_resource(**whose)["TagList"] == [{"Key": "b", "Value": "2"}]
+    with refused("InvalidResourceId"):
+        lab.ssm_client.list_tags_for_resource(ResourceType="Document", ResourceId="other")
+    lab.ssm_client.put_parameter(Name="/p", Value="x", Type="String", Tags=[{"Key": "c", "Value": "3"}])
+    listed = lab.ssm_client.list_tags_for_resource(ResourceType="Parameter", ResourceId="/p")
+    assert listed["TagList"] == [{"Key": "c", "Value": "3"}]

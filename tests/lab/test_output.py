@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.lab.commands import DETAILS_LIMIT, both, cut_text, share
+from orchestrator.lab.command_views import DETAILS_LIMIT, both, cut_text
+from orchestrator.lab.commands import share
 
 
 @given(st.integers(0, 6000), st.integers(0, 6000))
