@@ -1,0 +1,164 @@
+"""The lab as one thing: an endpoint, its engines and its fleet; in an event loop, or in a thread of its own."""
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from orchestrator.lab.access import ACCESS_KEY, SECRET_KEY, Access
+from orchestrator.lab.container_service import ContainerService
+from orchestrator.lab.control import Control, control_url
+from orchestrator.lab.faults import Faults
+from orchestrator.lab.instance import Host, stop_hosts
+from orchestrator.lab.loop_thread import LoopThread
+from orchestrator.lab.moto_front import MotoFront
+from orchestrator.lab.recorder import Recorder
+from orchestrator.lab.scenario import InstanceSpec, Scenario
+from orchestrator.lab.server import Route, Server
+from orchestrator.lab.ssm import Ssm
+from orchestrator.lab.wire import Clock, SystemClock
+
+T = TypeVar("T")
+
+_AT_ONCE = 16
+
+
+class Lab:
+    """An embedded AWS and a fleet. `async with Lab(scenario, directory) as lab:`; everything has ended afterwards.
+
+    `directory` holds the instances' roots. `port=0` takes a free one; raises OSError when the port is taken.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        directory: Path,
+        *,
+        port: int = 0,
+        clock: Clock | None = None,
+    ) -> None:
+        self.scenario = scenario
+        self.directory = directory
+        self.clock: Clock = clock or SystemClock()
+        self.hosts: dict[str, Host] = {}
+        self.faults = Faults(scenario.api, self.clock)
+        self.ecs = ContainerService(scenario, self.clock)
+        self.ssm = Ssm(self.hosts, self.clock, self.faults, account=scenario.account, seed=scenario.seed)
+        self._moto = MotoFront(account=scenario.account)
+        self._wanted_port = port
+        self.access = Access(account=scenario.account, seed=scenario.seed)
+        control = Control(self.hosts.get, self.clock, account=scenario.account, seed=scenario.seed)
+        self.server = Server(
+            routes=(
+                Route(prefix="AmazonSSM", service="ssm", engine=self.ssm, owns=self.ssm.owns),
+                Route(prefix="AmazonEC2ContainerServiceV20141113", service="ecs", engine=self.ecs),
+            ),
+            moto=self._moto,
+            control=control.routes(),
+            access=self.access,
+            faults=self.faults,
+            clock=self.clock,
+        )
+
+    @property
+    def url(self) -> str:
+        """The endpoint that AWS tools are pointed at."""
+        return f"http://127.0.0.1:{self.server.port}"
+
+    @property
+    def recorder(self) -> Recorder:
+        """Every request and response so far."""
+        return self.server.recorder
+
+    def exports(self) -> dict[str, str]:
+        """Return the environment that makes AWS tools talk to this lab."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            # A token of the user's own would go with the lab's key otherwise.
+            "AWS_SESSION_TOKEN": "",
+            "AWS_DEFAULT_REGION": self.scenario.region,
+            "AWS_REGION": self.scenario.region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": "127.0.0.1,localhost",
+        }
+
+    async def __aenter__(self) -> Self:
+        self._moto.start()
+        try:
+            await self.server.start(self._wanted_port)
+            await self._start_hosts()
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stop()
+
+    async def _start_hosts(self) -> None:
+        slots = asyncio.Semaphore(_AT_ONCE)
+
+        async def start(spec: InstanceSpec) -> None:
+            host = Host(
+                spec,
+                self.directory,
+                backend=self.ecs,
+                clock=self.clock,
+                control_url=control_url(self.url, spec.instance_id),
+                cluster=self.scenario.cluster,
+                seed=self.scenario.seed,
+            )
+            self.hosts[spec.instance_id] = host
+            self.access.admit(spec.instance_id)
+            async with slots:
+                await host.start()
+
+        async with asyncio.TaskGroup() as group:
+            for spec in self.scenario.instances:
+                group.create_task(start(spec))
+
+    async def _stop(self) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            # Last in, first out: scripts, hosts, tasks, endpoint, moto.
+            stack.callback(self._moto.stop)
+            stack.push_async_callback(self.server.stop)
+            stack.push_async_callback(self.ecs.stop)
+            stack.push_async_callback(stop_hosts, self.hosts.values())
+            stack.push_async_callback(self.ssm.stop)
+
+
+class LabThread:
+    """A lab for synchronous code: `with LabThread(Lab(scenario, directory)) as lab:`.
+
+    The lab's values may be read from any thread; `call` runs a coroutine in its loop.
+    """
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._loop = LoopThread()
+
+    def __enter__(self) -> Lab:
+        self._loop.start()
+        try:
+            return self.call(self._lab.__aenter__())
+        except BaseException:
+            self._loop.stop()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.call(self._lab.__aexit__(kind, value, trace))
+        finally:
+            self._loop.stop()
+
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work` in the lab's loop and wait for its result."""
+        return self._loop.call(work)
