@@ -50,16 +50,19 @@ _BAD_CREDENTIALS = frozenset(
 
 
 class Session:
-    """The clients of one account and Region. Raises UsageError where no Region or no such profile is configured."""
+    """The clients of one account and Region.
 
-    def __init__(self, *, region: str | None, profile: str | None) -> None:
+    Raises UsageError where no such profile is configured, or, unless none is `needed`, no Region.
+    """
+
+    def __init__(self, *, region: str | None, profile: str | None, needed: bool = True) -> None:
         try:
             self._boto = boto3.session.Session(region_name=region, profile_name=profile)
         except ProfileNotFound as error:
             raise UsageError(f"{error}.", hint="Name a profile of your AWS configuration with --profile.") from error
-        if not self._boto.region_name:
+        if needed and not self._boto.region_name:
             raise UsageError("No AWS Region is configured.", hint="Say --region, or set AWS_DEFAULT_REGION.")
-        self.region: str = self._boto.region_name
+        self.region: str = self._boto.region_name or ""
 
     def ecs(self) -> "ECSClient":
         """Amazon ECS."""

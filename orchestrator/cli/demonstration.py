@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from orchestrator.aws.session import Session
 from orchestrator.cli import compose, rolling
 from orchestrator.cli.compose import Request
 from orchestrator.clock import SystemClock
@@ -16,7 +17,6 @@ from orchestrator.errors import ExitCode
 from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.lab.lab import Lab
 from orchestrator.lab.scenario import InstanceSpec
-from orchestrator.ports import Observer
 from orchestrator.report.plans import plan_text
 from orchestrator.report.progress import PlainProgress
 from orchestrator.report.render import exit_code_of, render_report
@@ -65,7 +65,7 @@ class Demonstration:
                 self._say(f"  {spec.instance_id}  {spec.name or 'trouble'}: should end {_expected(spec)}")
 
     def _arrange(self) -> None:
-        session = compose.Session(region=None, profile=None)
+        session = Session(region=None, profile=None)
         session.secretsmanager().create_secret(Name=SECRET, SecretString=json.dumps(LOGIN))
         compose.documents(region=None, profile=None, prefix="ecs-rollout").publish()
         already = tuple(spec.instance_id for spec in self._lab.scenario.instances if spec.already_current)
@@ -88,7 +88,6 @@ class Demonstration:
             window = POLICY.max_unavailable.of(planned.in_scope, at_least=1)
             say(plan_text(planned, window=window, credential=parts.loaded.describe()) + "\n")
 
-        observers: tuple[Observer, ...] = (PlainProgress(say),)
         journal = SqliteJournal(self._journal)
         try:
             return rolling.conduct(
@@ -96,7 +95,7 @@ class Demonstration:
                 journal,
                 take_over=False,
                 confirm=confirm,
-                observers=observers,
+                observers=(PlainProgress(say),),
                 stop_requested=lambda: False,
                 say=say,
             )

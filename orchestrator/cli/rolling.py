@@ -110,7 +110,7 @@ def roll(
     """
     fence = parts.lock.fence
     hold.at_work = planned.changes > 0
-    payload = loading.payload_reference(parts) if planned.changes else None
+    payload = loading.deliver(parts) if planned.changes else None
     engine = Engine(
         commands=parts.commands,
         fleet=parts.fleet,
@@ -136,7 +136,7 @@ def roll(
     )
     hold.at_work = False
     if payload is not None:
-        loading.remove_payload(parts, payload)
+        loading.take_away(parts, payload)
     return state
 
 

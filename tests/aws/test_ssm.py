@@ -22,7 +22,7 @@ ORDER = Order(
     comment="ecs-rollout r apply-1",
     delivery_seconds=60,
 )
-SENT = (200, {"Command": {"CommandId": "12345678-1234-1234-1234-123456789012"}})
+SENT: "Reply" = (200, {"Command": {"CommandId": "12345678-1234-1234-1234-123456789012"}})
 
 Reply = tuple[int, dict[str, object]] | None
 

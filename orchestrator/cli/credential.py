@@ -1,0 +1,45 @@
+"""`ecs-rollout credential lint`."""
+
+import json
+
+import click
+
+from orchestrator.cli import options
+from orchestrator.errors import ExitCode
+
+
+@click.group(name="credential")
+def credential() -> None:
+    """Judge a credential by the ECS agent's own rules."""
+
+
+@credential.command()
+@click.argument("source")
+@options.registry
+@click.option("--image", multiple=True, metavar="REF", help="Show which login this image would use; may be repeated.")
+@click.option("--fix", is_flag=True, help="Mend what leaves no doubt first, and say what was mended.")
+@click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@options.aws_options
+def lint(  # noqa: PLR0913 - the flags, each by name
+    *,
+    source: str,
+    registry: str | None,
+    image: tuple[str, ...],
+    fix: bool,
+    output: str,
+    region: str | None,
+    profile: str | None,
+) -> int:
+    """Say what the agent would make of SOURCE. Ends with 3 when it would be refused.
+
+    \b
+      ecs-rollout credential lint secretsmanager:registry --image registry.example.com/team/app:1
+    """
+    from orchestrator.aws.session import Session
+    from orchestrator.cli.loading import judge
+    from orchestrator.report.findings import lint_json, lint_text
+
+    session = Session(region=region, profile=profile, needed=not source.startswith(("file:", "-")))
+    report = judge(session, source, registry=registry, images=image, fix=fix)
+    click.echo(json.dumps(lint_json(report), indent=2) if output == "json" else lint_text(report))
+    return ExitCode.REFUSED if report.refused else ExitCode.OK
