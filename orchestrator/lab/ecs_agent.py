@@ -87,15 +87,18 @@ class EcsAgent:
         self._tasks: dict[str, dict[str, Any]] = {}
         self._database: Path | None = None
         self._cluster = ""
-        self._starts = 0
+        self.starts = 0
         self.port = IntrospectionPort()
         self.arn = ""
         self.connected = False
         self.registered = asyncio.Event()
 
     async def run(self, environment: Mapping[str, str]) -> int:
-        """Be one agent process and return its exit code; a cancelled call is a stopped agent."""
-        self._starts += 1
+        """Be one agent process and return its exit code; a cancelled call is a stopped agent.
+
+        `starts` counts the processes there have been; `registered` is set while the latest one serves.
+        """
+        self.starts += 1
         self._log.set_levels(dict(environment))
         self._log.start(self._spec.agent_version)
         # Some bad data yields no warning at all (F8); none of it changes anything else (F2).
@@ -131,7 +134,7 @@ class EcsAgent:
 
     async def _register(self, saved_arn: str) -> str:
         low, high = self._spec.restart_seconds
-        if self._starts > 1:
+        if self.starts > 1:
             await self._clock.sleep(0.7 * self._rng.uniform(low, high) + self._spec.slow_registration)
         pause, longest = self._spec.retry_seconds
         while True:
@@ -211,7 +214,7 @@ class EcsAgent:
         return source / DATABASE
 
     def _load(self) -> dict[str, Any] | None:
-        if self._spec.after_restart is AfterRestart.FORGETS and self._starts > 1:
+        if self._spec.after_restart is AfterRestart.FORGETS and self.starts > 1:
             self.forget()
         if self._database is None or not self._database.exists():
             return None

@@ -1,5 +1,6 @@
 """The values a scenario file holds: the fleet, its trouble, and the moods of the API."""
 
+import itertools
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -121,19 +122,30 @@ class Scenario:
         """
         if count < 1:
             raise ValueError("a fleet has at least one instance")
-        healthy = [spec for spec in self.instances if not spec.troubled]
+        healthy = _by_turns([spec for spec in self.instances if not spec.troubled])
         spare = max(0, count - sum(spec.troubled for spec in self.instances))
         drop = set(healthy[spare:])
         kept = [spec for spec in self.instances if spec not in drop][:count]
-        pattern = healthy or [
-            InstanceSpec(instance_id="i-0", zone=zone) for zone in sorted({s.zone for s in self.instances})
-        ]
+        zones = sorted({spec.zone for spec in self.instances}) or [f"{self.region}a"]
+        pattern = healthy or [InstanceSpec(instance_id="", zone=zone) for zone in zones]
         taken = {spec.instance_id for spec in self.instances}
-        number = 0
-        while len(kept) < count:
-            model = pattern[len(kept) % len(pattern)]
-            while (fresh := f"i-{0xE000_0000_0000_0000 + number:017x}") in taken:
-                number += 1
-            taken.add(fresh)
-            kept.append(replace(model, instance_id=fresh))
-        return replace(self, instances=tuple(kept))
+        missing = count - len(kept)
+        numbers = (number for number in itertools.count() if _numbered(number) not in taken)
+        fresh = (
+            replace(model, instance_id=_numbered(number))
+            for model, number in zip(itertools.cycle(pattern), numbers, strict=False)
+        )
+        return replace(self, instances=(*kept, *itertools.islice(fresh, missing)))
+
+
+def _numbered(number: int) -> str:
+    return f"i-0e{number:015x}"
+
+
+def _by_turns(specs: list[InstanceSpec]) -> list[InstanceSpec]:
+    """Order instances so that the zones take turns: any beginning of the list is spread over them."""
+    zones: dict[str, list[InstanceSpec]] = {}
+    for spec in specs:
+        zones.setdefault(spec.zone, []).append(spec)
+    rounds = itertools.zip_longest(*zones.values())
+    return [spec for turn in rounds for spec in turn if spec is not None]

@@ -18,9 +18,7 @@ def spec(**changes: Any) -> InstanceSpec:
     return InstanceSpec(**(fields | changes))
 
 
-async def run(
-    host: Host, script: str, *, limit: float = 20, cancel: asyncio.Event | None = None
-) -> ScriptResult:
+async def run(host: Host, script: str, *, limit: float = 20, cancel: asyncio.Event | None = None) -> ScriptResult:
     """Run `script` as one step of a command of its own."""
     number = len(list((host.root / "var/lib/amazon/ssm").rglob("_script.sh")))
     return await host.execute(
