@@ -1,0 +1,395 @@
+"""What the ECS engine remembers: clusters, container instances, tasks, services; and how the API shows each."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.lab.ecs_agent import TaskRunner
+from orchestrator.lab.scenario import InstanceSpec, Platform
+from orchestrator.lab.wire import AwsError
+
+SIZES = {"large": (2048, 7680), "xlarge": (4096, 15_360), "2xlarge": (8192, 31_232), "medium": (1024, 3584)}
+Tags = dict[str, str]
+
+
+@dataclass(slots=True)
+class Task:
+    """A task. `group` is `service:NAME` for a service's task, else `family:NAME`."""
+
+    arn: str
+    cluster: str
+    instance_arn: str
+    definition: "TaskDefinition"
+    group: str
+    started_by: str
+    created: float
+    last_status: str = "PENDING"
+    desired_status: str = "RUNNING"
+    started: float | None = None
+    stopped: float | None = None
+    stopped_reason: str = ""
+    stop_code: str = ""
+    tags: Tags = field(default_factory=dict)
+
+    @property
+    def service(self) -> str:
+        """The service's name, "" for a standalone task."""
+        kind, _, name = self.group.partition(":")
+        return name if kind == "service" else ""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it runs or is to run, and nobody has asked it to stop."""
+        return self.desired_status == "RUNNING" and self.last_status in {"PENDING", "RUNNING"}
+
+
+@dataclass(slots=True)
+class TaskDefinition:
+    """One revision of a family."""
+
+    arn: str
+    family: str
+    revision: int
+    registered: float
+    containers: list[dict[str, Any]]
+    cpu: int
+    memory: int
+    requires: list[str]
+    status: str = "ACTIVE"
+    tags: Tags = field(default_factory=dict)
+
+    def show(self) -> dict[str, Any]:
+        """Return botocore's TaskDefinition."""
+        return {
+            "taskDefinitionArn": self.arn,
+            "family": self.family,
+            "revision": self.revision,
+            "status": self.status,
+            "containerDefinitions": self.containers,
+            "volumes": [],
+            "placementConstraints": [],
+            "compatibilities": ["EC2"],
+            "requiresCompatibilities": self.requires,
+            "cpu": str(self.cpu),
+            "memory": str(self.memory),
+            "registeredAt": self.registered,
+        }
+
+
+@dataclass(slots=True)
+class Instance:
+    """One registration of a container instance. `custom` are attributes that PutAttributes made."""
+
+    arn: str
+    cluster: str
+    spec: InstanceSpec
+    registered: float
+    runner: TaskRunner | None
+    status: str = "ACTIVE"
+    connected: bool = False
+    version: int = 1
+    custom: dict[str, str] = field(default_factory=dict)
+    system: dict[str, str] = field(default_factory=dict)
+    tags: Tags = field(default_factory=dict)
+    tasks: dict[str, Task] = field(default_factory=dict)
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """All attributes, the agent's own and those that were put."""
+        return self.system | self.custom
+
+    @property
+    def running(self) -> int:
+        """Tasks that run and are to go on; one that was asked to stop no longer counts, though it still runs (F81)."""
+        return sum(task.last_status == "RUNNING" and task.desired_status == "RUNNING" for task in self.tasks.values())
+
+    @property
+    def pending(self) -> int:
+        """Tasks that are to run."""
+        return sum(task.last_status == "PENDING" for task in self.tasks.values())
+
+    @property
+    def capacity(self) -> tuple[int, int]:
+        """CPU units and MiB of this instance type."""
+        return SIZES.get(self.spec.instance_type.partition(".")[2], SIZES["large"])
+
+    @property
+    def free(self) -> tuple[int, int]:
+        """CPU units and MiB that no task holds."""
+        holding = [task.definition for task in self.tasks.values() if task.last_status != "STOPPED"]
+        cpu, memory = self.capacity
+        return cpu - sum(each.cpu for each in holding), memory - sum(each.memory for each in holding)
+
+    def register(self, spec: InstanceSpec) -> None:
+        """Take what the agent says of itself at (re-)registration."""
+        self.spec = spec
+        self.system = system_attributes(spec)
+        self.version += 1
+
+    def show(self, *, with_tags: bool) -> dict[str, Any]:
+        """Return botocore's ContainerInstance."""
+        found: dict[str, Any] = {
+            "containerInstanceArn": self.arn,
+            "ec2InstanceId": self.spec.instance_id,
+            "version": self.version,
+            "versionInfo": {
+                "agentVersion": self.spec.agent_version,
+                "agentHash": "a8b3e7d3",
+                "dockerVersion": "DockerVersion: 20.10.24",
+            },
+            "remainingResources": _resources(self.free),
+            "registeredResources": _resources(self.capacity),
+            "status": self.status,
+            "agentConnected": self.connected,
+            "runningTasksCount": self.running,
+            "pendingTasksCount": self.pending,
+            "attributes": show_attributes(self.attributes),
+            "registeredAt": self.registered,
+            "attachments": [],
+            "tags": show_tags(self.tags) if with_tags else [],
+        }
+        if self.spec.managed_instances:
+            found["capacityProviderName"] = MANAGED
+        return found
+
+
+MANAGED = "managed-instances"
+
+
+@dataclass(slots=True)
+class Service:
+    """A service, as far as draining needs one."""
+
+    arn: str
+    name: str
+    cluster: str
+    definition: TaskDefinition
+    created: float
+    desired: int
+    minimum: int
+    maximum: int
+    daemon: bool = False
+    status: str = "ACTIVE"
+    tags: Tags = field(default_factory=dict)
+
+    def show(self, tasks: Iterable[Task]) -> dict[str, Any]:
+        """Return botocore's Service."""
+        own = list(tasks)
+        counts = {
+            "desiredCount": self.desired,
+            "runningCount": sum(task.last_status == "RUNNING" for task in own),
+            "pendingCount": sum(task.last_status == "PENDING" for task in own),
+        }
+        deployment = {
+            "id": f"ecs-svc/{self.arn[-16:]}",
+            "status": "PRIMARY",
+            "taskDefinition": self.definition.arn,
+            "createdAt": self.created,
+            "updatedAt": self.created,
+            "rolloutState": "COMPLETED",
+        }
+        return counts | {
+            "serviceArn": self.arn,
+            "serviceName": self.name,
+            "clusterArn": self.cluster,
+            "status": self.status,
+            "launchType": "EC2",
+            "taskDefinition": self.definition.arn,
+            "deploymentConfiguration": {
+                "maximumPercent": self.maximum,
+                "minimumHealthyPercent": self.minimum,
+            },
+            "deployments": [deployment | counts],
+            "events": [],
+            "createdAt": self.created,
+            "schedulingStrategy": "DAEMON" if self.daemon else "REPLICA",
+        }
+
+
+@dataclass(slots=True)
+class Cluster:
+    """A cluster and what is in it."""
+
+    arn: str
+    name: str
+    status: str = "ACTIVE"
+    tags: Tags = field(default_factory=dict)
+    instances: dict[str, Instance] = field(default_factory=dict)
+    tasks: dict[str, Task] = field(default_factory=dict)
+    services: dict[str, Service] = field(default_factory=dict)
+
+    def tasks_of(self, service: Service) -> list[Task]:
+        """Return the service's tasks that have not stopped."""
+        return [task for task in self.tasks.values() if task.service == service.name and task.last_status != "STOPPED"]
+
+    def show(self, *, with_tags: bool) -> dict[str, Any]:
+        """Return botocore's Cluster."""
+        present = [each for each in self.instances.values() if each.status != "INACTIVE"]
+        return {
+            "clusterArn": self.arn,
+            "clusterName": self.name,
+            "status": self.status,
+            "registeredContainerInstancesCount": len(present),
+            "runningTasksCount": sum(task.last_status == "RUNNING" for task in self.tasks.values()),
+            "pendingTasksCount": sum(task.last_status == "PENDING" for task in self.tasks.values()),
+            "activeServicesCount": sum(each.status == "ACTIVE" for each in self.services.values()),
+            "statistics": [],
+            "tags": show_tags(self.tags) if with_tags else [],
+            "settings": [],
+            "capacityProviders": [],
+            "defaultCapacityProviderStrategy": [],
+        }
+
+
+@dataclass(slots=True)
+class EcsState:
+    """Everything that ECS remembers of one account in one Region."""
+
+    region: str
+    account: str
+    seed: int = 0
+    made: int = 0
+    clusters: dict[str, Cluster] = field(default_factory=dict)
+    definitions: dict[str, list[TaskDefinition]] = field(default_factory=dict)
+
+    def arn(self, kind: str, *path: object) -> str:
+        """Return an ECS ARN of this account and Region."""
+        return f"arn:aws:ecs:{self.region}:{self.account}:{kind}/" + "/".join(str(part) for part in path)
+
+    def new_name(self, *about: object) -> str:
+        """Return 32 hexadecimal digits to end an ARN with: those of `about`, else of a running number."""
+        self.made += 1
+        return hashlib.sha256(repr((self.seed, *(about or (self.made,)))).encode()).hexdigest()[:32]
+
+    def cluster(self, reference: str | None) -> Cluster:
+        """Find an active cluster by name or ARN, `default` when unsaid; raises ClusterNotFoundException."""
+        found = self.clusters.get((reference or "default").rpartition("/")[2])
+        if found is None or found.status != "ACTIVE":
+            raise AwsError("ClusterNotFoundException", "Cluster not found.")
+        return found
+
+    def create_cluster(self, name: str) -> Cluster:
+        """Create a cluster, or return the one of this name."""
+        found = self.clusters.get(name)
+        if found is None or found.status != "ACTIVE":
+            found = self.clusters[name] = Cluster(arn=self.arn("cluster", name), name=name)
+        return found
+
+    def definition(self, reference: str) -> TaskDefinition:
+        """Find a task definition by family, family:revision or ARN; raises ClientException."""
+        family, _, revision = reference.rpartition("/")[2].partition(":")
+        revisions = self.definitions.get(family, [])
+        if revision.isdecimal() and 0 < int(revision) <= len(revisions):
+            return revisions[int(revision) - 1]
+        active = [each for each in revisions if each.status == "ACTIVE"]
+        if revision or not active:
+            raise AwsError("ClientException", "Unable to describe task definition.")
+        return active[-1]
+
+
+def find_instance(cluster: Cluster, reference: str) -> Instance | None:
+    """Find a registration by ARN or id; deregistered ones are found too."""
+    if reference.startswith("arn:"):
+        return cluster.instances.get(reference)
+    prefix = cluster.arn.replace(":cluster/", ":container-instance/")
+    return cluster.instances.get(f"{prefix}/{reference}")
+
+
+def find_task(cluster: Cluster, reference: str) -> Task | None:
+    """Find a task by ARN or id."""
+    if reference.startswith("arn:"):
+        return cluster.tasks.get(reference)
+    prefix = cluster.arn.replace(":cluster/", ":task/")
+    return cluster.tasks.get(f"{prefix}/{reference}")
+
+
+def show_task(task: Task, instance: Instance | None, *, with_tags: bool) -> dict[str, Any]:
+    """Return botocore's Task."""
+    connected = instance is not None and instance.connected
+    containers = [
+        {
+            "containerArn": f"{task.arn.replace(':task/', ':container/')}/{each.get('name', 'app')}",
+            "taskArn": task.arn,
+            "name": each.get("name", "app"),
+            "image": each.get("image", ""),
+            "lastStatus": task.last_status,
+        }
+        for each in task.definition.containers
+    ]
+    found: dict[str, Any] = {
+        "taskArn": task.arn,
+        "clusterArn": task.cluster,
+        "containerInstanceArn": task.instance_arn,
+        "taskDefinitionArn": task.definition.arn,
+        "group": task.group,
+        "startedBy": task.started_by,
+        "launchType": "EC2",
+        "lastStatus": task.last_status,
+        "desiredStatus": task.desired_status,
+        "connectivity": "CONNECTED" if connected else "DISCONNECTED",
+        "cpu": str(task.definition.cpu),
+        "memory": str(task.definition.memory),
+        "createdAt": task.created,
+        "containers": containers,
+        "attachments": [],
+        "overrides": {"containerOverrides": []},
+        "version": 1,
+        "tags": show_tags(task.tags) if with_tags else [],
+    }
+    if instance is not None:
+        found["availabilityZone"] = instance.spec.zone
+    extra = {
+        "startedAt": task.started,
+        "stoppedAt": task.stopped,
+        "stoppedReason": task.stopped_reason,
+        "stopCode": task.stop_code,
+    }
+    return found | {name: value for name, value in extra.items() if value}
+
+
+def system_attributes(spec: InstanceSpec) -> dict[str, str]:
+    """Return the attributes that the agent registers by itself."""
+    windows = spec.platform is Platform.WINDOWS
+    found = {
+        "ecs.availability-zone": spec.zone,
+        "ecs.ami-id": spec.ami_id,
+        "ecs.instance-type": spec.instance_type,
+        "ecs.os-type": "windows" if windows else "linux",
+        "ecs.os-family": "WINDOWS_SERVER_2022_CORE" if windows else "LINUX",
+        "ecs.cpu-architecture": "x86_64",
+        "com.amazonaws.ecs.capability.docker-remote-api.1.41": "",
+        "com.amazonaws.ecs.capability.logging-driver.json-file": "",
+        "com.amazonaws.ecs.capability.private-registry-authentication.secretsmanager": "",
+    }
+    if spec.platform is Platform.BOTTLEROCKET:
+        found["bottlerocket.variant"] = "aws-ecs-2"
+    return found
+
+
+def show_attributes(attributes: dict[str, str]) -> list[dict[str, Any]]:
+    """Return botocore's Attributes; one without a value is a capability."""
+    return [{"name": name, "value": value} if value else {"name": name} for name, value in attributes.items()]
+
+
+def show_tags(tags: Tags) -> list[dict[str, str]]:
+    """Return botocore's Tags."""
+    return [{"key": key, "value": value} for key, value in tags.items()]
+
+
+def read_tags(raw: Iterable[dict[str, Any]] | None) -> Tags:
+    """Read botocore's Tags."""
+    return {tag["key"]: tag.get("value", "") for tag in raw or ()}
+
+
+def _resources(amounts: tuple[int, int]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "type": "INTEGER",
+            "doubleValue": 0.0,
+            "longValue": 0,
+            "integerValue": amount,
+        }
+        for name, amount in zip(("CPU", "MEMORY"), amounts, strict=True)
+    ]
