@@ -40,7 +40,8 @@ class Lab:
         clock: Clock | None = None,
     ) -> None:
         self.scenario = scenario
-        self.directory = directory
+        # Scripts change directory: an instance's root must mean the same everywhere.
+        self.directory = directory.resolve()
         self.clock: Clock = clock or SystemClock()
         self.hosts: dict[str, Host] = {}
         self.faults = Faults(scenario.api, self.clock)

@@ -29,7 +29,10 @@ class Exchange:
 
 
 class Recorder:
-    """A bounded record, oldest dropped first; `dropped` says how many, so that a scan can insist on none."""
+    """A bounded record, oldest dropped first; `dropped` says how many, so that a scan can insist on none.
+
+    `budget` is in bytes and may be changed at any time; 0 keeps nothing.
+    """
 
     def __init__(self, *, budget: int = _DEFAULT_BUDGET) -> None:
         self._exchanges: deque[Exchange] = deque()

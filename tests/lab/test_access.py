@@ -114,6 +114,26 @@ def test_an_instance_can_be_denied_its_payload(lab: Bench) -> None:
         role(lab, "ssm").get_parameter(Name="/payload")
 
 
+def test_an_unsigned_amazon_header_is_noticed(lab: Bench) -> None:
+    """Every x-amz header must be under the signature."""
+    client = lab.client("ssm")
+
+    def add(request: Any, **_more: Any) -> None:
+        request.headers["x-amz-extra"] = "1"
+
+    client.meta.events.register("before-send.ssm", add)
+    with refused("InvalidSignatureException", saying="x-amz-extra"):
+        client.list_commands()
+
+
+def test_odd_characters_in_queries_are_signed_alike(lab: Bench) -> None:
+    """The canonical query is built from what was sent, whatever it holds (F79)."""
+    s3 = lab.client("s3")
+    prefix = "a b/ü&=+~"
+    s3.put_object(Bucket="payloads", Key=f"{prefix}/x", Body=b"")
+    assert s3.list_objects_v2(Bucket="payloads", Prefix=prefix, Delimiter="|")["KeyCount"] == 1
+
+
 def test_a_changed_body_is_noticed(lab: Bench) -> None:
     """The digest in the header must be the body's."""
     url = f"http://127.0.0.1:{lab.server.port}/payloads/new"

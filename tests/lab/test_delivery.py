@@ -3,6 +3,8 @@
 import pytest
 
 from orchestrator.lab.faults import ApiFaults
+from orchestrator.lab.instance import HostLostError
+from orchestrator.lab.processes import ScriptJob, ScriptResult
 from orchestrator.lab.scenario import InstanceSpec, Platform, Ssm
 from tests.lab.bench import Bench, bench, ended, instance_id, refused
 from tests.lab.test_run_command import document
@@ -76,6 +78,21 @@ def test_a_result_can_be_lost_for_one_instance_only() -> None:
         command = lab.send(TimeoutSeconds=60)
         lab.advance(1)
         assert lab.details(command) == ["InProgress", "Success"]
+
+
+def test_an_instance_that_vanishes_under_its_script_is_a_delivery_timeout() -> None:
+    """Nobody ever says how the script ended (F61)."""
+
+    def vanish(job: ScriptJob) -> ScriptResult:
+        raise HostLostError(job.command_id)
+
+    with bench(1) as lab:
+        lab.hosts[FIRST].script = vanish
+        command = lab.send(TimeoutSeconds=60)
+        lab.advance(60 + 3600 - 1)
+        assert lab.details(command) == ["InProgress"]
+        lab.advance(1)
+        assert lab.details(command) == ["DeliveryTimedOut"]
 
 
 def test_a_result_waits_for_a_lost_connection() -> None:
