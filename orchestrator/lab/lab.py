@@ -73,6 +73,11 @@ class Lab:
         """Every request and response so far."""
         return self.server.recorder
 
+    @property
+    def slips(self) -> tuple[str, ...]:
+        """The lab's own faults so far: replies that AWS would never give, exceptions. A test insists on none."""
+        return tuple(self.server.slips)
+
     def exports(self) -> dict[str, str]:
         """Return the environment that makes AWS tools talk to this lab."""
         return {

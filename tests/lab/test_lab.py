@@ -74,7 +74,7 @@ class Caller:
 def lab(tmp_path: Path) -> Iterator[Lab]:
     with LabThread(Lab(scenario(), tmp_path)) as running:
         yield running
-        assert running.server.slips == []
+        assert running.slips == ()
 
 
 def test_a_command_really_runs(lab: Lab) -> None:
