@@ -6,17 +6,8 @@ from typing import Any, Protocol
 
 from orchestrator.lab.cluster_query import compile_query
 from orchestrator.lab.ecs_agent import Registration, TaskRunner
-from orchestrator.lab.ecs_model import (
-    Cluster,
-    EcsState,
-    Instance,
-    Tags,
-    find_instance,
-    find_task,
-    read_tags,
-    show_attributes,
-    show_tags,
-)
+from orchestrator.lab.ecs_model import Cluster, EcsState, Instance, find_instance, find_task
+from orchestrator.lab.ecs_views import Tags, read_tags, show_attributes, show_tags
 from orchestrator.lab.scenario import InstanceSpec
 from orchestrator.lab.scheduler import Scheduler
 from orchestrator.lab.wire import AwsError, Clock, page

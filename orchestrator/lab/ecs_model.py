@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.lab.ecs_agent import TaskRunner
-from orchestrator.lab.scenario import InstanceSpec, Platform
+from orchestrator.lab.ecs_views import Tags, show_attributes, show_resources, show_tags, system_attributes
+from orchestrator.lab.scenario import InstanceSpec
 from orchestrator.lab.wire import AwsError
 
 SIZES = {"large": (2048, 7680), "xlarge": (4096, 15_360), "2xlarge": (8192, 31_232), "medium": (1024, 3584)}
-Tags = dict[str, str]
 
 
 @dataclass(slots=True)
@@ -138,8 +138,8 @@ class Instance:
                 "agentHash": "a8b3e7d3",
                 "dockerVersion": "DockerVersion: 20.10.24",
             },
-            "remainingResources": _resources(self.free),
-            "registeredResources": _resources(self.capacity),
+            "remainingResources": show_resources(self.free),
+            "registeredResources": show_resources(self.capacity),
             "status": self.status,
             "agentConnected": self.connected,
             "runningTasksCount": self.running,
@@ -346,50 +346,3 @@ def show_task(task: Task, instance: Instance | None, *, with_tags: bool) -> dict
         "stopCode": task.stop_code,
     }
     return found | {name: value for name, value in extra.items() if value}
-
-
-def system_attributes(spec: InstanceSpec) -> dict[str, str]:
-    """Return the attributes that the agent registers by itself."""
-    windows = spec.platform is Platform.WINDOWS
-    found = {
-        "ecs.availability-zone": spec.zone,
-        "ecs.ami-id": spec.ami_id,
-        "ecs.instance-type": spec.instance_type,
-        "ecs.os-type": "windows" if windows else "linux",
-        "ecs.os-family": "WINDOWS_SERVER_2022_CORE" if windows else "LINUX",
-        "ecs.cpu-architecture": "x86_64",
-        "com.amazonaws.ecs.capability.docker-remote-api.1.41": "",
-        "com.amazonaws.ecs.capability.logging-driver.json-file": "",
-        "com.amazonaws.ecs.capability.private-registry-authentication.secretsmanager": "",
-    }
-    if spec.platform is Platform.BOTTLEROCKET:
-        found["bottlerocket.variant"] = "aws-ecs-2"
-    return found
-
-
-def show_attributes(attributes: dict[str, str]) -> list[dict[str, Any]]:
-    """Return botocore's Attributes; one without a value is a capability."""
-    return [{"name": name, "value": value} if value else {"name": name} for name, value in attributes.items()]
-
-
-def show_tags(tags: Tags) -> list[dict[str, str]]:
-    """Return botocore's Tags."""
-    return [{"key": key, "value": value} for key, value in tags.items()]
-
-
-def read_tags(raw: Iterable[dict[str, Any]] | None) -> Tags:
-    """Read botocore's Tags."""
-    return {tag["key"]: tag.get("value", "") for tag in raw or ()}
-
-
-def _resources(amounts: tuple[int, int]) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": name,
-            "type": "INTEGER",
-            "doubleValue": 0.0,
-            "longValue": 0,
-            "integerValue": amount,
-        }
-        for name, amount in zip(("CPU", "MEMORY"), amounts, strict=True)
-    ]

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from orchestrator.lab.ecs_instances import paged
-from orchestrator.lab.ecs_model import Cluster, EcsState, Service, TaskDefinition, read_tags, show_tags
+from orchestrator.lab.ecs_model import Cluster, EcsState, Service, TaskDefinition
+from orchestrator.lab.ecs_views import read_tags, show_tags
 from orchestrator.lab.scenario import ServiceSpec
 from orchestrator.lab.scheduler import Scheduler
 from orchestrator.lab.wire import AwsError, Clock

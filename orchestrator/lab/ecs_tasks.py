@@ -13,9 +13,9 @@ from orchestrator.lab.ecs_model import (
     TaskDefinition,
     find_instance,
     find_task,
-    read_tags,
     show_task,
 )
+from orchestrator.lab.ecs_views import read_tags
 from orchestrator.lab.scheduler import Scheduler, fits
 from orchestrator.lab.wire import AwsError, Clock
 
