@@ -19,7 +19,7 @@ from orchestrator.core.registry_names import (
     shown,
     split_host,
 )
-from orchestrator.errors import RefusedError
+from orchestrator.errors import RefusedError, UsageError
 
 
 class ImageOutcome(StrEnum):
@@ -82,6 +82,18 @@ def lint(recognised: Recognised, images: Iterable[str] = (), *, fix: bool = Fals
         fixed=fixed,
         images=tuple(_match(credential, image) for image in images),
     )
+
+
+def check(report: Report) -> None:
+    """Raise what the first error asks for: UsageError for a wrong option, RefusedError for the credential."""
+    errors = [finding for finding in report.findings if finding.severity is Severity.ERROR]
+    if not errors:
+        return
+    first = errors[0]
+    place = f"{first.registry}: " if first.registry else ""
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    kind = UsageError if first.rule is Rule.REGISTRY_OPTION else RefusedError
+    raise kind(f"the credential is refused: {place}{first.message} [{first.rule}]{more}", hint=first.hint)
 
 
 def _judge(credential: Credential) -> tuple[Finding, ...]:
