@@ -78,7 +78,9 @@ class Host:
         self._docker = DockerState(self.root)
         self.agent = EcsAgent(spec, self.root, docker=self._docker, backend=backend, clock=clock, rng=rng)
         self.unit = EcsUnit(spec, self.root, agent=self.agent, docker=self._docker, clock=clock, rng=rng)
-        self.units = TransientUnits(self.root, self.environment, clock, prefix=self._prefix())
+        # systemd's own environment: nothing of the SSM agent's is in it.
+        path = {"PATH": self.environment["PATH"]}
+        self.units = TransientUnits(self.root, path, clock, prefix=self._prefix())
 
     @property
     def introspection_url(self) -> str:

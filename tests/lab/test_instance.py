@@ -302,7 +302,7 @@ async def test_a_transient_unit_outlives_its_script(host: Host) -> None:
 async def test_a_transient_unit_has_the_instance_s_tools(host: Host) -> None:
     """Its environment is minimal and finds the shims; words with blanks arrive unbroken."""
     worker = host.root / "worker.sh"
-    worker.write_text("docker ps --format '{{.Names}}' >> $0.out; echo \"$A|$1|$#\" >> $0.out\n")
+    worker.write_text("docker ps --format '{{.Names}}' >> $0.out; echo \"$A|$1|$#|$AWS_SSM_INSTANCE_ID\" >> $0.out\n")
     result = await run(host, f"systemd-run --unit=w --setenv=A='b c' sh {worker} 'x y'")
     assert result.code == 0, result.stderr
     assert result.stderr == "Running as unit: w.service\n"
@@ -311,7 +311,7 @@ async def test_a_transient_unit_has_the_instance_s_tools(host: Host) -> None:
         return (await run(host, "systemctl is-active w")).code == 3
 
     await eventually(finished)
-    assert (host.root / "worker.sh.out").read_text().splitlines() == ["ecs-agent", "b c|x y|1"]
+    assert (host.root / "worker.sh.out").read_text().splitlines() == ["ecs-agent", "b c|x y|1|"]
 
 
 async def test_a_failed_transient_unit_stays_until_it_is_reset(host: Host) -> None:
