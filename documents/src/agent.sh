@@ -172,9 +172,11 @@ pending_change() {
   [ -n "$file_checkpoint_set" ] && [ "$file_checkpoint" != "$c_env_checkpoint" ]
 }
 
+# The same for the cluster, and for a file that has lost the cluster which the agent was started with (F41).
 pending_cluster() {
-  [ "$config_state" = regular ] || return 1
-  [ -n "$file_cluster_set" ] && [ "$file_cluster" != "$c_env_cluster" ]
+  if [ -n "$file_cluster_set" ]; then [ "$file_cluster" != "$c_env_cluster" ]; return; fi
+  if [ -n "$init_cluster_set" ]; then [ "$init_cluster" != "$c_env_cluster" ]; return; fi
+  [ -n "$c_env_cluster" ]
 }
 
 # --- the agent's log (F2, F19) ---

@@ -9,7 +9,7 @@ largest_line=131000     # the kernel takes no longer variable (F40's last row)
 # What read_env fills, for three files.
 file_type='' file_data='' file_cluster='' file_datadir='' file_checkpoint=''
 file_type_set='' file_data_set='' file_cluster_set='' file_datadir_set='' file_checkpoint_set=''
-old_type='' old_data='' old_type_set='' old_data_set='' init_type_set='' init_data_set=''
+old_type='' old_data='' old_type_set='' old_data_set='' init_type_set='' init_data_set='' init_cluster='' init_cluster_set=''
 
 # Sets config_real, config_state (regular absent odd), config_text, and file_* as ecs-init reads the file.
 config_read() {

@@ -1,0 +1,251 @@
+"""apply, run for real on simulated hosts."""
+
+import asyncio
+import stat
+
+import pytest
+
+from orchestrator.core.documents import Kind
+from orchestrator.core.result import Claim, Op, parse_report
+from orchestrator.lab.scenario import AfterRestart, Disk
+from tests.documents.conftest import MakeBench
+from tests.documents.support import DATA, OTHER_DATA, Bench, payload_of, result_of
+
+NEW_LINES = f"ECS_ENGINE_AUTH_TYPE=dockercfg\nECS_ENGINE_AUTH_DATA={DATA}\n"
+QUICK = {"VerifySeconds": "3", "RestoreSeconds": "12"}
+
+
+def said(result: dict[str, object]) -> tuple[object, object, object]:
+    return result["outcome"], result["reason"], result["changed"]
+
+
+async def test_a_common_host_is_updated(bench: Bench) -> None:
+    """The two lines change, every other byte and the mode stay, the agent runs with the new value."""
+    bench.config.write_text("# ours\nECS_CLUSTER=demo\nECS_ENGINE_AUTH_TYPE=docker\nECS_ENGINE_AUTH_DATA={}\nA=1")
+    bench.config.chmod(0o640)
+    result = await bench.apply()
+    assert said(result) == ("updated", "verified", True)
+    assert bench.config.read_text() == f"# ours\nECS_CLUSTER=demo\n{NEW_LINES}A=1"
+    assert stat.S_IMODE(bench.config.stat().st_mode) == 0o640
+    assert (result["log"], result["persistence"], result["arn"]) == ("clean", "persistent", result["arn_before"])
+    assert (await bench.inspect())["agrees"] is True
+
+
+async def test_the_controller_reads_the_line(bench: Bench) -> None:
+    """The controller's own reader understands what apply prints."""
+    result = await bench.send(Kind.APPLY, bench.apply_values())
+    report = parse_report(result.stdout, Op.APPLY)
+    assert report is not None
+    assert (report.claim, report.method, report.agent_version) == (Claim.UPDATED, "systemd", "1.105.1")
+    assert result.code == 0
+
+
+async def test_a_repeat_changes_nothing(bench: Bench) -> None:
+    """A current host is neither restarted nor asked to fetch."""
+    await bench.apply()
+    before = (bench.config.stat(), (await bench.host.agent.registered.wait()), len(bench.store.requests))
+    result = await bench.apply(RunId="run-2", Fence="2")
+    assert said(result) == ("current", "already_current", False)
+    assert result["fence"] == 2
+    assert (bench.config.stat(), True, len(bench.store.requests)) == before
+
+
+async def test_a_lost_marker_costs_no_restart(bench: Bench) -> None:
+    """File and agent hold the very values: the marker is written again, nothing is restarted."""
+    await bench.apply()
+    bench.state("marker").unlink()
+    before = bench.config.stat()
+    assert said(await bench.apply(Generation="cd" * 16)) == ("current", "already_current", False)
+    assert bench.config.stat() == before
+    assert (await bench.inspect())["generation"] == "cd" * 16
+
+
+async def test_tasks_are_kept(bench: Bench) -> None:
+    """On a persistent host the agent knows its running tasks again."""
+    bench.farm.plain.run_tasks(next(iter(bench.farm.plain.instances)), 3)
+    result = await bench.apply()
+    assert said(result) == ("updated", "verified", True)
+    assert (result["tasks_before"], result["tasks"]) == (3, 3)
+
+
+@pytest.mark.parametrize("on_tasks", ["refuse", "if-idle"])
+async def test_an_ephemeral_host_with_tasks_is_refused(make: MakeBench, on_tasks: str) -> None:
+    """Where a restart would orphan tasks, not a byte changes."""
+    bench = await make(persistent=False)
+    bench.farm.plain.run_tasks(next(iter(bench.farm.plain.instances)), 1)
+    before = bench.config.read_bytes()
+    result = await bench.apply(OnTasks=on_tasks)
+    assert said(result) == ("refused", "tasks_running", False)
+    assert result["why"] == ["datadir_empty"]
+    assert bench.config.read_bytes() == before
+
+
+@pytest.mark.parametrize(("on_tasks", "tasks"), [("if-idle", 0), ("force", 1)])
+async def test_an_ephemeral_host_gets_a_new_identity(make: MakeBench, on_tasks: str, tasks: int) -> None:
+    """Drained or forced, an ephemeral host is updated, and the new ARN is reported beside the old one."""
+    bench = await make(persistent=False)
+    bench.farm.plain.run_tasks(next(iter(bench.farm.plain.instances)), tasks)
+    result = await bench.apply(OnTasks=on_tasks)
+    assert said(result) == ("updated", "verified", True)
+    assert result["arn"] != result["arn_before"]
+
+
+async def test_another_cluster_is_refused(bench: Bench) -> None:
+    """The agent must serve the cluster that the run is about."""
+    before = bench.config.read_bytes()
+    assert said(await bench.apply(Cluster="other")) == ("refused", "cluster_mismatch", False)
+    assert bench.config.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        (AfterRestart.STAYS_DOWN, "agent_did_not_return"),
+        (AfterRestart.EXIT5, "agent_did_not_return"),
+        (AfterRestart.NOT_REPLACED, "container_not_replaced"),
+    ],
+)
+async def test_a_failed_change_is_rolled_back(make: MakeBench, trouble: AfterRestart, reason: str) -> None:
+    """When the agent does not come back with the new value, every old byte and the old agent do."""
+    bench = await make(after_restart=trouble)
+    before = bench.config.read_bytes()
+    result = await bench.apply(**QUICK)
+    assert said(result) == ("rolled_back", reason, False)
+    assert bench.config.read_bytes() == before
+    seen = await bench.inspect()
+    assert (seen["agent"], seen["armed"], seen["generation"]) == ("up", "no", "")
+    assert not list(bench.config.parent.glob(".ecs-rollout*"))
+
+
+async def test_a_warning_of_the_agent_is_a_failure(bench: Bench) -> None:
+    """A value that the agent cannot use shows only in its log, and is taken back (F2)."""
+    before = bench.config.read_bytes()
+    result = await bench.apply(payload=payload_of("dockercfg", '{"auths":{"r.example":{"auth":"dTpw"}}}'))
+    assert said(result) == ("rolled_back", "auth_warning", False)
+    assert bench.config.read_bytes() == before
+
+
+async def test_an_agent_that_forgets_is_reported(make: MakeBench) -> None:
+    """A persistent agent that returns as somebody else is no success."""
+    bench = await make(after_restart=AfterRestart.FORGETS)
+    assert (await bench.apply(**QUICK))["reason"] in {"identity_changed", "restore_failed"}
+
+
+async def test_an_old_fence_changes_nothing(bench: Bench) -> None:
+    """A queued old apply that arrives after a newer run is refused."""
+    await bench.apply(Fence="5")
+    before = bench.config.read_bytes()
+    old = await bench.apply(Fence="4", RunId="old", Generation="cd" * 16, payload=payload_of(data=OTHER_DATA))
+    assert said(old) == ("refused", "fence_stale", False)
+    assert old["fence"] == 5
+    assert bench.config.read_bytes() == before
+
+
+async def test_a_late_delivery_changes_nothing(bench: Bench) -> None:
+    """After NotAfter nothing begins."""
+    before = bench.config.read_bytes()
+    assert said(await bench.apply(NotAfter="1000")) == ("refused", "expired", False)
+    assert bench.config.read_bytes() == before
+
+
+async def test_two_at_once_restart_once(bench: Bench) -> None:
+    """Of two commands at once one works; the other waits and finds it done, or is told so (F60)."""
+    values = bench.apply_values()
+    results = [result_of(r) for r in await asyncio.gather(*(bench.send(Kind.APPLY, values) for _ in range(2)))]
+    assert "updated" in {r["outcome"] for r in results}
+    assert {str(r["reason"]) for r in results} <= {"verified", "locked", "already_current"}
+    assert sum(bool(r["changed"]) for r in results) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "reason"),
+    [
+        (400, "AccessDeniedException", "payload_denied"),
+        (400, "ParameterVersionNotFound", "payload_missing"),
+        (400, "ParameterNotFound", "payload_missing"),
+        (400, "UnrecognizedClientException", "payload_denied"),
+    ],
+)
+async def test_a_store_that_says_no_is_named(bench: Bench, status: int, kind: str, reason: str) -> None:
+    """The store's refusal becomes a reason, and nothing was touched."""
+    before = bench.config.read_bytes()
+    bench.store.failures.append((status, kind))
+    assert said(await bench.apply()) == ("failed", reason, False)
+    assert bench.config.read_bytes() == before
+
+
+async def test_throttling_is_waited_out(bench: Bench) -> None:
+    """A throttled fetch is tried again."""
+    bench.store.failures += [(400, "ThrottlingException")]
+    assert (await bench.apply())["outcome"] == "updated"
+
+
+async def test_another_payload_than_announced_is_refused(bench: Bench) -> None:
+    """What was fetched must be what was delivered."""
+    before = bench.config.read_bytes()
+    assert said(await bench.apply(PayloadDigest="0" * 64)) == ("failed", "payload_digest", False)
+    assert bench.config.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [payload_of("Docker"), payload_of(data="no json"), payload_of(nonce="short"), payload_of(data='{"a":1}\n{}'), "!"],
+)
+async def test_a_malformed_payload_is_refused(bench: Bench, payload: str) -> None:
+    """Only a payload of this tool reaches the file."""
+    assert said(await bench.apply(payload=payload)) == ("failed", "payload_malformed", False)
+
+
+async def test_without_a_role_there_is_a_reason(make: MakeBench) -> None:
+    """An instance without an instance profile is told apart from a store that says no."""
+    bench = await make(role=False)
+    assert said(await bench.apply()) == ("failed", "no_instance_credentials", False)
+
+
+async def test_an_unreachable_store_is_named(bench: Bench) -> None:
+    """A store that does not answer is a reason of its own."""
+    assert said(await bench.apply(PayloadUrl="http://127.0.0.1:9")) == ("failed", "payload_unreachable", False)
+
+
+@pytest.mark.parametrize(
+    ("disk", "reason"), [(Disk.FULL, "disk_full"), (Disk.READ_ONLY, "config_unwritable")], ids=["full", "read-only"]
+)
+async def test_a_disk_that_takes_nothing_refuses(make: MakeBench, disk: Disk, reason: str) -> None:
+    """A full or read-only disk ends in a refusal that leaves every byte."""
+    bench = await make(disk=disk)
+    before = bench.config.read_bytes()
+    assert said(await bench.apply()) == ("refused", reason, False)
+    assert bench.config.read_bytes() == before
+
+
+async def test_a_silent_docker_is_refused(make: MakeBench) -> None:
+    """Where Docker does not answer nothing can be proven, so nothing is done."""
+    bench = await make(docker_down=True)
+    assert said(await bench.apply()) == ("refused", "agent_down", False)
+
+
+async def test_a_folder_in_its_place_is_refused(bench: Bench) -> None:
+    """What is no file is not edited."""
+    bench.config.unlink()
+    bench.config.mkdir()
+    assert said(await bench.apply()) == ("refused", "config_unsupported", False)
+
+
+async def test_a_link_stays_a_link(bench: Bench) -> None:
+    """A symlink keeps pointing, and what it points to is edited."""
+    real = bench.config.with_name("real.config")
+    bench.config.rename(real)
+    bench.config.symlink_to("real.config")
+    assert (await bench.apply())["outcome"] == "updated"
+    assert bench.config.is_symlink()
+    assert NEW_LINES in real.read_text()
+
+
+async def test_the_methods_of_a_host_without_systemd_are_none(bench: Bench) -> None:
+    """Where no restart method can be told, apply refuses."""
+    assert said(await bench.apply(AgentUnit="nothing")) == ("refused", "no_restart_method", False)
+
+
+async def test_deadlines_that_do_not_nest_are_refused(bench: Bench) -> None:
+    """Verify and restore must fit into the watchdog's time, and that into the step's."""
+    assert said(await bench.apply(WatchdogSeconds="20")) == ("refused", "internal", False)
