@@ -233,7 +233,7 @@ class EcsUnit:
         """Return what the next agent's environment would be; raises EmptyName."""
         found = dict(_ECS_INIT)
         for path in ("var/lib/ecs/ecs.config", "etc/ecs/ecs.config"):  # the second overrides the first (F9)
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 text = (self._root / path).read_bytes().decode("utf-8", "surrogateescape")
                 found |= read_env_file(text)
         return found
