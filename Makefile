@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 4
 
-.PHONY: demo test check lint format types unit soak clean
+.PHONY: demo test check lint types unit readme format clean
 
 .venv/.made:
 	$(PYTHON) -c 'import sys; sys.exit("ecs-rollout needs Python 3.11 or later; say make PYTHON=...") if sys.version_info < (3, 11) else None'
@@ -31,6 +31,7 @@ lint: .venv/.test
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck --shell=bash documents/src/*.sh
+	$(BIN)/shellcheck orchestrator/lab/host_bin/*
 	$(BIN)/shellcheck .ci/run
 	$(BIN)/python -m orchestrator.cli.main documents check --local
 
@@ -39,6 +40,9 @@ types: .venv/.test
 
 unit: .venv/.test
 	$(BIN)/python -m pytest -n $(WORKERS) tests/unit
+
+readme: .venv/.test
+	$(BIN)/python -m tests.readme
 
 format: .venv/.test
 	$(BIN)/ruff format .

@@ -25,7 +25,7 @@ SECRET = "demo/registry"  # noqa: S105 - the secret's name
 LOGIN = {"registry.example.com": {"username": "puller", "password": "new-password-of-the-demo"}}
 
 # Short deadlines: the lab's agents restart within a second, and a demo is watched.
-DEADLINES = Deadlines(delivery=30, verify=8, restore=12, watchdog=40, step=60, connect=30)
+DEADLINES = Deadlines(delivery=30, verify=6, restore=12, watchdog=40, step=60, connect=30)
 POLICY = Policy(max_unavailable=Amount(34, percent=True), max_failures=Amount(1, percent=False), deadlines=DEADLINES)
 
 

@@ -13,7 +13,7 @@ from orchestrator.core.planning import Goal, exclude_early, find_ghosts, make_pl
 from orchestrator.core.state import RunState
 from orchestrator.engine import Engine
 from orchestrator.errors import EnvironmentFault, UsageError
-from orchestrator.inspection import Inspection
+from orchestrator.inspection import EVERY, Inspection
 from orchestrator.journal.sqlite import RunJournal, SqliteJournal
 from orchestrator.ports import Observer
 
@@ -30,7 +30,9 @@ def plan(parts: Parts, *, fence: int, key: bytes | None, say: Callable[[str], No
         each.instance_id for each in fleet if exclude_early(each, ghost=each.arn in ghosts, selected=selected) is None
     ]
     say(f"{len(fleet)} container instances in {parts.cluster}; inspecting {len(wanted)} of them")
-    looks = Inspection(commands=parts.commands, clock=parts.clock, context=parts.context(fence)).look(wanted)
+    every = min(EVERY, parts.request.pace.shortest)
+    inspection = Inspection(commands=parts.commands, clock=parts.clock, context=parts.context(fence), every=every)
+    looks = inspection.look(wanted)
     goal = Goal(
         generation=loading.generation_of(parts.loaded, key) if key else "",
         registries=frozenset(parts.loaded.registries),

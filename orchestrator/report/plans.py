@@ -6,10 +6,13 @@ from collections import Counter
 
 from tabulate import tabulate
 
-from orchestrator.core.model import Plan, Planned
+from orchestrator.core.model import Persistence, Plan, Planned
 from orchestrator.core.planning import outcome_of
 from orchestrator.core.reasons import EXPLANATIONS
-from orchestrator.report.text import WIDTH, wrap
+from orchestrator.report.text import WIDTH, short_zone, wrap
+
+_STATE = {Persistence.PERSISTENT: "kept", Persistence.EPHEMERAL: "lost", Persistence.UNKNOWN: "?"}
+"""What a restart does to the agent's state."""
 
 
 def plan_text(plan: Plan, *, window: int, credential: str) -> str:
@@ -43,10 +46,10 @@ def _plan_row(each: Planned) -> tuple[str, ...]:
     instance, facts = each.instance, each.facts
     return (
         instance.instance_id,
-        instance.zone,
+        short_zone(instance.zone),
         instance.agent_version or "-",
         str(instance.running_tasks),
-        facts.persistence.value if facts else "-",
+        _STATE[facts.persistence] if facts else "-",
         each.decision.kind.value,
         each.decision.reason.value,
     )

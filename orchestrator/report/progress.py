@@ -33,19 +33,19 @@ class PlainProgress:
                 return f"run {started.run}: {self._to_change} of {len(started.planned)} instances to change"
             case Admitted(keys=keys):
                 self._running.update(keys)
-                return f"applying   {_names(keys)}"
+                return f"applying    {_names(keys)}"
             case Reported(key=key, report=report) if report.claim is Claim.UPDATED:
-                return f"restarted  {key} in {report.restart_ms / 1000:.1f} s; asking ECS"
+                return f"restarted   {key} in {report.restart_ms / 1000:.1f} s; asking ECS"
             case Lost(keys=keys, detail=detail):
-                return f"no result  {_names(keys)}: {detail}; their watchdogs act, they are inspected afterwards"
+                return f"no result   {_names(keys)}: {detail}; their watchdogs act, they are inspected afterwards"
             case Looking(keys=keys):
-                return f"looking    {_names(keys)}"
+                return f"looking     {_names(keys)}"
             case Concluded(key=key, outcome=outcome):
                 return self._concluded(key, outcome.kind, outcome.reason)
             case Halted(why=why):
-                return f"HALTED     {why}; nothing more is admitted, what is in flight is seen through"
+                return f"HALTED      {why}; nothing more is admitted, what is in flight is seen through"
             case RunEnded(result=result):
-                return f"ended      {result}"
+                return f"ended       {result}"
             case _:
                 return ""
 
@@ -55,7 +55,7 @@ class PlainProgress:
         self._running.discard(key)
         self._changed += 1
         done = f"{self._changed}/{self._to_change}"
-        return f"{kind.value:<10} {key}  {done}" + ("" if kind is OutcomeKind.UPDATED else f"  {reason}")
+        return f"{kind.value:<11} {key}  {done}" + ("" if kind is OutcomeKind.UPDATED else f"  {reason}")
 
 
 def _names(keys: Sequence[str]) -> str:

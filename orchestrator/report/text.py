@@ -1,5 +1,6 @@
 """A report for a person: a table of at most 80 columns, then the problems, each with what to do."""
 
+import re
 import textwrap
 
 from tabulate import tabulate
@@ -8,16 +9,17 @@ from orchestrator.report.rows import Row, RunReport
 
 WIDTH = 80
 _GROUPED = 8
+_ZONE = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d+(?=[a-z]$)")
 
 
 def report_text(report: RunReport) -> str:
     """Give the table, the problems with their remedies, and the closing lines."""
     table = tabulate(
         [
-            (row.instance_id, row.zone, row.outcome.value, row.reason.value, _tasks(row), _seconds(row))
+            (row.instance_id, short_zone(row.zone), row.outcome.value, row.reason.value, _tasks(row), _seconds(row))
             for row in report.rows
         ],
-        headers=("INSTANCE", "ZONE", "OUTCOME", "REASON", "TASKS", "TIME"),
+        headers=("INSTANCE", "ZONE", "OUTCOME", "REASON", "TASKS", "SEC"),
         tablefmt="plain",
         colalign=("left", "left", "left", "left", "right", "right"),
         disable_numparse=True,
@@ -49,7 +51,7 @@ def _problem(rows: list[Row]) -> str:
 def _closing(report: RunReport) -> str:
     done, total = report.converged
     counts = ", ".join(f"{count} {kind}" for kind, count in report.summary.items())
-    lines = [f"{done} of {total} instances run the credential: {counts}."]
+    lines = [wrap(f"{done} of {total} instances run the credential: {counts}.")]
     if report.halted:
         lines.append(wrap(f"The run stopped admitting instances: {report.halted}."))
     lines.append(f"Run {report.run} on cluster {report.cluster}: {report.result} (exit code {report.exit_code}).")
@@ -63,7 +65,12 @@ def _tasks(row: Row) -> str:
 
 
 def _seconds(row: Row) -> str:
-    return f"{row.duration_s:.0f} s" if row.duration_s else "-"
+    return f"{row.duration_s:.0f}" if row.duration_s else "-"
+
+
+def short_zone(zone: str) -> str:
+    """Give the letter of an availability zone, so that a line fits a terminal; other zones stay as they are."""
+    return _ZONE.sub("", zone)
 
 
 def wrap(text: str, indent: str = "") -> str:

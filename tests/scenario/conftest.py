@@ -1,0 +1,116 @@
+"""Whole runs: the command line against a lab of the test's own."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from orchestrator.cli.main import invoke
+from orchestrator.lab.lab import Lab, LabThread
+from orchestrator.lab.scenario import InstanceSpec, Scenario
+
+QUICK = (
+    "--poll-seconds=0.2",
+    "--delivery-seconds=30",
+    "--verify-seconds=6",
+    "--restore-seconds=12",
+    "--watchdog-seconds=40",
+    "--step-seconds=60",
+)
+LOGIN = {"registry.example.com": {"username": "puller", "password": "the-new-password"}}
+
+
+@dataclass
+class Answer:
+    """What one command printed, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """stdout as JSON."""
+        loaded: dict[str, Any] = json.loads(self.out)
+        return loaded
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        """Outcome and reason by instance, of a JSON report."""
+        return {each["instance_id"]: f"{each['outcome']}({each['reason']})" for each in self.report["instances"]}
+
+
+@dataclass
+class Workplace:
+    """A lab that runs, and the command line pointed at it."""
+
+    lab: Lab
+    directory: Path
+    capture: pytest.CaptureFixture[str]
+    said: list[str] = field(default_factory=list)
+
+    def put_secret(self, value: object = LOGIN, name: str = "registry") -> str:
+        """Store a secret; return its source."""
+        client = boto3.client("secretsmanager")
+        text = value if isinstance(value, str) else json.dumps(value)
+        client.create_secret(Name=name, SecretString=text)
+        return f"secretsmanager:{name}"
+
+    def cli(self, *arguments: str) -> Answer:
+        """Run one command of the tool in this process."""
+        self.capture.readouterr()
+        code = invoke(arguments)
+        captured = self.capture.readouterr()
+        self.said += [captured.out, captured.err]
+        return Answer(code, captured.out, captured.err)
+
+    def rollout(self, command: str, *more: str, source: str = "secretsmanager:registry") -> Answer:
+        """Plan or run with quick deadlines."""
+        yes = ("--yes",) if command == "run" else ()
+        cluster = self.lab.scenario.cluster
+        return self.cli(command, "--cluster", cluster, "--credential", source, *yes, *QUICK, *more)
+
+    def touched(self) -> list[str]:
+        """Instances whose agent was restarted since the lab started."""
+        return [name for name, host in self.lab.hosts.items() if host.agent.starts > 1]
+
+    def calls(self, operation: str) -> int:
+        """How often an operation was asked for."""
+        return sum(each.operation == operation for each in self.lab.recorder.exchanges)
+
+
+def fleet(count: int, **changes: Any) -> tuple[InstanceSpec, ...]:
+    """Make `count` equal instances in three zones."""
+    return tuple(
+        InstanceSpec(instance_id=f"i-{number:017x}", zone=f"us-east-1{'abc'[number % 3]}", **changes)
+        for number in range(count)
+    )
+
+
+@pytest.fixture
+def workplace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Workplace]]:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    with ExitStack() as stack:
+
+        def start(*specs: InstanceSpec, publish: bool = True, **scenario: Any) -> Workplace:
+            lab = stack.enter_context(LabThread(Lab(Scenario(instances=specs, **scenario), tmp_path / "instances")))
+            for name, value in lab.exports().items():
+                monkeypatch.setenv(name, value)
+            place = Workplace(lab, tmp_path, capsys)
+            if publish:
+                assert place.cli("documents", "publish").code == 0
+            return place
+
+        yield start

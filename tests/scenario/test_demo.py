@@ -1,0 +1,158 @@
+"""`ecs-rollout demo` and `ecs-rollout lab`, as a newcomer would try them."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import boto3
+import pytest
+
+from orchestrator.cli.main import invoke
+from orchestrator.documents_folder import document_sources
+from orchestrator.lab import scenario_file
+
+TROUBLE = """
+cluster = "small"
+[[instances]]
+id = "i-0000000000000000a"
+zone = "us-east-1a"
+[[instances]]
+id = "i-0000000000000000b"
+name = "agent stays down"
+zone = "us-east-1b"
+agent_after_restart = "stays_down"
+outcome = "rolled_back"
+"""
+
+
+def test_the_demo_ends_as_its_trouble_implies(capsys: pytest.CaptureFixture[str]) -> None:
+    """The demo's JSON lists all 12 instances, each with the outcome that its trouble implies; the demo ends 0."""
+    assert invoke(["demo", "--output", "json"]) == 0
+    captured = capsys.readouterr()
+    report = json.loads(captured.out)
+    outcomes = {each["instance_id"]: each["outcome"] for each in report["instances"]}
+    specs = scenario_file.packaged("demo").instances
+    assert len(outcomes) == len(specs) == 12
+    assert {spec.instance_id: spec.outcome or "updated" for spec in specs} == outcomes
+    assert sorted(report["summary"].items()) == [
+        ("current", 1),
+        ("refused", 1),
+        ("rolled_back", 1),
+        ("unreachable", 1),
+        ("updated", 8),
+    ]
+    assert (report["run"]["exit_code"], report["run"]["result"]) == (1, "incomplete")
+    assert "0 restarts, 0 drains" in captured.err
+    assert "so the demo ends with 0" in captured.err
+    assert "The rollout itself would end with 1" in captured.err
+
+
+def test_the_demo_notices_a_broken_restore(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """When the documents cannot restore, the demo ends 1 and names the instance: it judges what happened."""
+    sources = dict(document_sources())
+    broken = re.sub(r"(?m)^take_back\(\) \{.*$", r"\g<0>\n  return 1", sources["takeback.sh"])
+    assert broken != sources["takeback.sh"]
+    monkeypatch.setattr("orchestrator.cli.compose.document_sources", lambda: {**sources, "takeback.sh": broken})
+    path = tmp_path / "small.toml"
+    path.write_text(TROUBLE)
+    assert invoke(["demo", "--scenario", str(path)]) == 1
+    captured = capsys.readouterr()
+    assert "The demo FAILED" in captured.err
+    assert "i-0000000000000000b (agent stays down): failed, expected rolled_back" in captured.err
+
+
+def test_the_demo_scales(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--scenario and --instances work together: a fleet of another size with the same trouble."""
+    path = tmp_path / "small.toml"
+    path.write_text(TROUBLE)
+    assert invoke(["demo", "--scenario", str(path), "--instances", "3"]) == 0
+    out = capsys.readouterr().out
+    assert "2 of 3 instances run the credential" in out
+    assert max(len(line) for line in out.splitlines()) <= 80
+
+
+@contextmanager
+def lab_in_another_process(tmp_path: Path) -> Iterator[tuple[Mapping[str, str], Path]]:
+    """Start `ecs-rollout lab` as a process; give the environment that its exports make."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    program = [sys.executable, "-m", "orchestrator.cli.main", "lab", "--instances", "20", "--port", "0"]
+    process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=clean)
+    try:
+        assert process.stdout is not None
+        exports: dict[str, str] = {}
+        for line in process.stdout:
+            name, _, value = line.removeprefix("export ").strip().partition("=")
+            exports[name] = value.strip("'")
+            if name == "NO_PROXY":
+                break
+        configuration = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+        yield {**clean, **exports, **configuration, "XDG_STATE_HOME": str(tmp_path / "state")}, tmp_path
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0
+        process.stdout.close()  # type: ignore[union-attr]  # it was a pipe
+
+
+def run(environment: Mapping[str, str], *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_lab_serves_other_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the printed exports unmodified boto3 and our own tool list, describe, send, plan and run."""
+    tool = (sys.executable, "-m", "orchestrator.cli.main")
+    with lab_in_another_process(tmp_path) as (environment, _):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        ecs, ssm = boto3.client("ecs"), boto3.client("ssm")
+        arns = ecs.list_container_instances(cluster="lab")["containerInstanceArns"]
+        described = ecs.describe_container_instances(cluster="lab", containerInstances=arns)["containerInstances"]
+        assert len(described) == 20
+        one = described[0]["ec2InstanceId"]
+        command = ssm.send_command(
+            DocumentName="AWS-RunShellScript", InstanceIds=[one], Parameters={"commands": ["echo hello from $0"]}
+        )["Command"]["CommandId"]
+        ssm.get_waiter("command_executed").wait(CommandId=command, InstanceId=one, WaiterConfig={"Delay": 1})
+        assert "hello" in ssm.get_command_invocation(CommandId=command, InstanceId=one)["StandardOutputContent"]
+        boto3.client("secretsmanager").create_secret(
+            Name="registry", SecretString='{"registry.example.com":{"username":"me","password":"new"}}'
+        )
+        assert run(environment, *tool, "documents", "publish").returncode == 0
+        common = ("--cluster", "lab", "--credential", "secretsmanager:registry", "--poll-seconds", "0.3")
+        plan = run(environment, *tool, "plan", *common)
+        assert "20 of 20 instances would be changed" in plan.stdout, plan.stderr
+        done = run(environment, *tool, "run", *common, "--yes", "--max-unavailable", "50%")
+        assert done.returncode == 0, done.stderr
+        assert "20 of 20 instances run the credential" in done.stdout
+
+
+@pytest.mark.skipif(not shutil.which("aws"), reason="no AWS CLI on this machine")
+def test_the_lab_serves_the_aws_cli(tmp_path: Path) -> None:
+    """With the printed exports the AWS CLI lists, describes, sends a command and reads its output."""
+    with lab_in_another_process(tmp_path) as (environment, _):
+        listed = run(environment, "aws", "ecs", "list-container-instances", "--cluster", "lab")
+        arns = json.loads(listed.stdout)["containerInstanceArns"]
+        assert len(arns) == 20, listed.stderr
+        described = run(
+            environment, "aws", "ecs", "describe-container-instances", "--cluster", "lab",
+            "--container-instances", arns[0], "--query", "containerInstances[0].ec2InstanceId", "--output", "text",
+        )  # fmt: skip
+        instance = described.stdout.strip()
+        sent = run(
+            environment, "aws", "ssm", "send-command", "--document-name", "AWS-RunShellScript",
+            "--instance-ids", instance, "--parameters", "commands=echo hello", "--query", "Command.CommandId",
+            "--output", "text",
+        )  # fmt: skip
+        command = sent.stdout.strip()
+        read = ("--command-id", command, "--instance-id", instance)
+        run(environment, "aws", "ssm", "wait", "command-executed", *read)
+        answer = run(environment, "aws", "ssm", "get-command-invocation", *read)
+        assert json.loads(answer.stdout)["StandardOutputContent"] == "hello\n", answer.stderr
