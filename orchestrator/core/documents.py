@@ -29,7 +29,7 @@ _CHANGE: Final = ("writing.sh", "arming.sh", "verify.sh", "takeback.sh", "watchd
 _FILES: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
     {
         Kind.INSPECT: (*_LOOK, "fetch.sh", "result.sh", "inspect.sh", "main.sh"),
-        Kind.APPLY: (*_LOOK, "fetch.sh", *_CHANGE, "payload.sh", "result.sh", "apply.sh", "main.sh"),
+        Kind.APPLY: (*_LOOK, "fetch.sh", *_CHANGE, "payload.sh", "login.sh", "result.sh", "apply.sh", "main.sh"),
         Kind.RESTORE: (*_LOOK, *_CHANGE, "result.sh", "restore.sh", "main.sh"),
     }
 )

@@ -107,8 +107,8 @@ def test_it_refuses_what_python_refuses(awk: str, data: st.DataObject) -> None:
 @pytest.mark.parametrize("awk", AWKS)
 @pytest.mark.parametrize(
     "text",
-    rb"""|"x"|1|{"a":"b|{}"|{}{}|{"a":01}|{"a":1.}|[1 2]|[1,]|["\q"]|["\u12"]|{"a" 1}|{1:2}|[nul]|[truefalse]|["\"]|[+1]|[}|]
-|{,}|["a""b"]|{"a":1 "b":2}|[[]|{"a":}|[-]|[.5]|[1e]|["]""".split(b"|"),
+    rb"""|"x"|1|{"a":"b|{}"|{}{}|{"a":01}|{"a":1.}|[1 2]|[1,]|["\q"]|["\u12"]|{"a" 1}|{1:2}|[nul]|[truefalse]|["\"]|[+1]
+|[}|]|{,}|["a""b"]|{"a":1 "b":2}|[[]|{"a":}|[-]|[.5]|[1e]|["]""".split(b"|"),
 )
 def test_no_word_of_an_invalid_text_comes_out(awk: str, text: bytes) -> None:
     """Half a parse could show a piece of a secret as a name: there is none."""

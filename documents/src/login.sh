@@ -1,0 +1,81 @@
+# shellcheck shell=bash disable=SC2154,SC2034
+# The disabled rules see one file; variables cross files here. The rendered whole is checked without them.
+#
+# A login from the instance itself to each registry whose entry is new, before anything is touched.
+
+# Prints 'registry TAB user:password' for each entry of a value, as json_leaves writes it; nothing if it is malformed.
+logins_of() { # type, data
+  local path type value name field text users=() words=() names=() n=-1 last=$'\n'
+  while IFS=$'\t' read -r path type value; do
+    name=${path#/} field=${path##*/}
+    name=${name%/*}
+    [ "$path" != . ] || break
+    if [ "$name" != "$last" ]; then n=$((n + 1)) last=$name names[n]=$name; fi
+    case $value in *\\*) printf -v value %b "$value" ;; esac
+    case $1:${field,,} in
+      docker:username) users[n]=$value ;;
+      docker:password) words[n]=$value ;;
+      dockercfg:auth)
+        text=$(printf '%s' "$value" | base64 -d) || continue
+        users[n]=${text%%:*} words[n]=${text#*:}
+        ;;
+    esac
+  done < <(printf '%s\n' "$2" | json_leaves '^/[^/]+/[^/]+$')
+  for n in "${!names[@]}"; do
+    name=${names[n]//\~1//}
+    printf '%s\t%s:%s\n' "${name//\~0/\~}" "${users[n]}" "${words[n]}"
+  done
+}
+
+verify_logins() { # 1 with login_reason and a detail when one fails
+  local line old registry
+  old=$'\n'$(logins_of "$c_env_type" "$c_env_data")$'\n'
+  while IFS= read -r line; do
+    case $old in *$'\n'"$line"$'\n'*) continue ;; esac
+    registry=${line%%$'\t'*}
+    log_in "$registry" "${line#*$'\t'}" || { explain "the login to ${registry:0:80} failed"; return 1; }
+  done < <(logins_of "$new_type" "$new_data")
+}
+
+log_in() { # registry, user:password
+  local host=${1#http*://} scheme=https answer
+  host=${host%%/*}
+  login_reason=login_unreachable
+  case $host in
+    index.docker.io | docker.io) host='registry-1.docker.io' ;;
+    localhost | localhost:* | 127.*) scheme=http ;; # the only ones that Docker asks without TLS
+  esac
+  [[ $host =~ ^[A-Za-z0-9.-]+(:[0-9]+)?$ ]] || return 1
+  answer=$(ask_registry "$scheme://$host/v2/" "$2") || return 1
+  case ${answer##*$'\n'} in
+    2??) return 0 ;;
+    401) ;;
+    403) login_reason=login_refused; return 1 ;;
+    *) return 1 ;;
+  esac
+  login_reason=login_refused
+  shopt -s nocasematch
+  [[ $answer =~ www-authenticate:\ *bearer\ +([^$'\r\n']+) ]]
+  local is_bearer=$?
+  shopt -u nocasematch
+  [ $is_bearer -eq 0 ] && ask_for_token "$scheme" "$2" "${BASH_REMATCH[1]}"
+}
+
+ask_for_token() { # scheme, user:password, challenge
+  local realm service='' answer
+  [[ $3 =~ realm=\"([^\"]+)\" ]] || return 1
+  realm=${BASH_REMATCH[1]}
+  if [[ $3 =~ service=\"([A-Za-z0-9._:-]+)\" ]]; then service="?service=${BASH_REMATCH[1]}"; fi
+  [[ $realm =~ ^$1://[A-Za-z0-9._:/-]+$ ]] || return 1
+  login_reason=login_unreachable
+  answer=$(ask_registry "$realm$service" "$2") || return 1
+  login_reason=login_refused
+  case ${answer##*$'\n'} in 2??) return 0 ;; 5??) login_reason=login_unreachable ;; esac
+  return 1
+}
+
+ask_registry() { # URL, user:password: prints the head and the status; the secret goes through stdin
+  local secret=${2//\\/\\\\}
+  printf 'user = "%s"\n' "${secret//\"/\\\"}" |
+    curl -q -sS --connect-timeout 5 --max-time 15 --basic -K - -o /dev/null -D - -w '\n%{http_code}' "$1"
+}

@@ -1,0 +1,102 @@
+"""--verify-login: the instance itself logs in to what is new, before anything is touched."""
+
+import base64
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+
+from tests.documents.support import Bench, payload_of
+
+PASSWORD = 'p"a\\ss: wörd'
+
+
+class Registry:
+    """A private registry that asks for Basic or for a Bearer token."""
+
+    def __init__(self) -> None:
+        self.flow = "basic"
+        self.asked: list[str] = []
+        self.name = ""
+
+    def _knows(self, request: web.Request) -> bool:
+        wanted = base64.b64encode(f"puller:{PASSWORD}".encode()).decode()
+        return request.headers.get("Authorization") == f"Basic {wanted}"
+
+    async def v2(self, request: web.Request) -> web.Response:
+        self.asked.append("v2")
+        if self.flow == "broken":
+            return web.Response(status=503)
+        if self.flow == "basic" and self._knows(request):
+            return web.Response(text="{}")
+        bearer = f'Bearer realm="http://{self.name}/token",service="lab.registry"'
+        return web.Response(
+            status=401, headers={"WWW-Authenticate": bearer if self.flow == "bearer" else 'Basic realm="lab"'}
+        )
+
+    async def token(self, request: web.Request) -> web.Response:
+        self.asked.append(request.query["service"])
+        return web.json_response({"token": "t"}, status=200 if self._knows(request) else 401)
+
+
+@pytest.fixture
+async def registry() -> AsyncIterator[Registry]:
+    found = Registry()
+    app = web.Application()
+    app.router.add_get("/v2/", found.v2)
+    app.router.add_get("/token", found.token)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    found.name = f"127.0.0.1:{runner.addresses[0][1]}"
+    yield found
+    await runner.cleanup()
+
+
+def value(registry: Registry, form: str, password: str = PASSWORD) -> str:
+    if form == "docker":
+        entry = {"username": "puller", "password": password}
+    else:
+        entry = {"auth": base64.b64encode(f"puller:{password}".encode()).decode()}
+    return payload_of(form, json.dumps({registry.name: entry}))
+
+
+@pytest.mark.parametrize("form", ["docker", "dockercfg"])
+@pytest.mark.parametrize("flow", ["basic", "bearer"])
+async def test_a_good_login_goes_on(bench: Bench, registry: Registry, form: str, flow: str) -> None:
+    """Basic and Bearer, with a password full of odd characters, in both forms."""
+    registry.flow = flow
+    result = await bench.apply(VerifyLogin="yes", payload=value(registry, form))
+    assert (result["outcome"], result["reason"]) == ("updated", "verified")
+    assert registry.asked == (["v2"] if flow == "basic" else ["v2", "lab.registry"])
+
+
+@pytest.mark.parametrize("flow", ["basic", "bearer"])
+async def test_a_bad_password_touches_nothing(bench: Bench, registry: Registry, flow: str) -> None:
+    """What the registry refuses never reaches the file."""
+    registry.flow = flow
+    before = bench.config.read_bytes()
+    result = await bench.apply(VerifyLogin="yes", payload=value(registry, "docker", "wrong"))
+    assert (result["outcome"], result["reason"], result["changed"]) == ("failed", "login_refused", False)
+    assert registry.name in str(result["detail"])
+    assert bench.config.read_bytes() == before
+
+
+async def test_a_broken_registry_is_no_refusal(bench: Bench, registry: Registry) -> None:
+    """A registry that cannot answer is told apart from one that says no."""
+    registry.flow = "broken"
+    result = await bench.apply(VerifyLogin="yes", payload=value(registry, "docker"))
+    assert (result["outcome"], result["reason"]) == ("failed", "login_unreachable")
+
+
+async def test_only_what_is_new_is_tried(bench: Bench, registry: Registry) -> None:
+    """A registry whose entry stays as it is is not asked again."""
+    await bench.apply(payload=value(registry, "docker"))
+    both = json.loads(base64.b64decode(value(registry, "docker")).decode().splitlines()[3])
+    both["127.0.0.1:9"] = {"username": "u", "password": "p"}
+    result = await bench.apply(
+        RunId="run-2", Generation="cd" * 16, VerifyLogin="yes", payload=payload_of("docker", json.dumps(both))
+    )
+    assert result["reason"] == "login_unreachable"
+    assert registry.asked == []
