@@ -19,7 +19,9 @@ async def make(tmp_path: Path) -> AsyncIterator[MakeBench]:
     async with HostFarm(tmp_path) as farm, store_at_work() as store:
 
         async def build(**changes: Any) -> Bench:
-            return Bench(await farm.add(spec(**changes)), farm, store)
+            host = await farm.add(spec(**changes))
+            store.instance_ids.add(host.instance_id)
+            return Bench(host, farm, store)
 
         yield build
 

@@ -1,14 +1,18 @@
 """What the tests of the documents share: the rendered scripts on simulated hosts, and a store to fetch from."""
 
+import asyncio
 import base64
 import contextlib
 import hashlib
 import json
+import os
+import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import web
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -45,7 +49,7 @@ class Store:
     failures: list[tuple[int, str]] = field(default_factory=list)
     requests: list[Mapping[str, str]] = field(default_factory=list)
     url: str = ""
-    instance_id: str = "i-0123456789abcdef0"
+    instance_ids: set[str] = field(default_factory=set)
 
     async def answer(self, request: web.Request) -> web.Response:
         body = await request.read()
@@ -65,8 +69,8 @@ class Store:
             part.strip().split("=", 1) for part in request.headers["Authorization"].split(" ", 1)[1].split(",")
         )
         key, _, region, service, _ = fields["Credential"].split("/")
-        role = credentials_of(self.instance_id)
-        if key != role.access_key_id or request.headers.get("X-Amz-Security-Token") != role.token:
+        role = next((each for each in map(credentials_of, self.instance_ids) if each.access_key_id == key), None)
+        if role is None or request.headers.get("X-Amz-Security-Token") != role.token:
             return False
         signer = SigV4Auth(Credentials(key, role.secret_access_key, role.token), service, region)
         signed = {name: request.headers[name] for name in fields["SignedHeaders"].split(";")}
@@ -166,3 +170,15 @@ def result_of(result: ScriptResult) -> dict[str, Any]:
     line: dict[str, Any] = json.loads(first)
     assert all(isinstance(value, str | int | list) for value in line.values())
     return line
+
+
+def needs(*tools: str) -> pytest.MarkDecorator:
+    """Skip by name what this machine lacks; in CI nothing may be lacking."""
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    return pytest.mark.skipif(bool(missing) and not os.environ.get("CI"), reason=f"skipped, no {', '.join(missing)}")
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what only polling can see: files and processes raise no events here."""
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.03)
