@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 4
 
-.PHONY: demo test check lint types unit readme format clean
+.PHONY: demo test check lint types unit soak readme format clean
 
 .venv/.made:
 	$(PYTHON) -c 'import sys; sys.exit("ecs-rollout needs Python 3.11 or later; say make PYTHON=...") if sys.version_info < (3, 11) else None'
@@ -40,6 +40,10 @@ types: .venv/.test
 
 unit: .venv/.test
 	$(BIN)/python -m pytest -n $(WORKERS) tests/unit
+
+# The long suites, whole; what was tried and found stands in SOAK.md.
+soak: .venv/.test
+	$(BIN)/python -m tests.soak
 
 readme: .venv/.test
 	$(BIN)/python -m tests.readme
