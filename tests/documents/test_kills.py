@@ -10,8 +10,9 @@ import os
 import random
 import re
 import signal
-from collections.abc import Callable
 from typing import Any
+
+import pytest
 
 from orchestrator.core.documents import Kind
 from orchestrator.lab.instance import ScriptJob
@@ -101,7 +102,7 @@ async def count(make: MakeBench) -> list[str]:
 
 
 @needs("strace")
-async def test_no_kill_leaves_it_half_done(make: MakeBench, record_property: Callable[[str, object], None]) -> None:
+async def test_no_kill_leaves_it_half_done(make: MakeBench, request: pytest.FixtureRequest) -> None:
     """After a kill at any moment there are the old bytes and the old agent, or the new bytes and the new agent."""
     points = await count(make)
     heavy = [number for number, call in enumerate(points, 1) if "execve(" not in call]
@@ -119,4 +120,4 @@ async def test_no_kill_leaves_it_half_done(make: MakeBench, record_property: Cal
         assert again["outcome"] in {"updated", "current"}, (number, points[number - 1], state, again)
         assert not list(bench.config.parent.glob(".ecs-rollout*"))
         assert (await bench.inspect())["armed"] == "no"
-    record_property("kill_points", f"{len(chosen)} of {len(points)}, nothing lost")
+    request.node.user_properties.append(("kills", f"{len(chosen)} of {len(points)} points, nothing lost"))

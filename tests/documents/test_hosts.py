@@ -1,0 +1,115 @@
+"""Hosts that differ: BusyBox instead of GNU, another awk, tools that are missing, odd file modes."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from orchestrator.core.documents import Kind
+from orchestrator.documents_folder import documents_folder
+from tests.documents.support import Bench, needs, result_of
+
+TOOLS = {
+    *("awk", "sed", "stat", "mv", "rm", "mkdir", "cat", "readlink", "chmod", "chown", "sync", "tail", "base64", "dd"),
+    *("od", "sha256sum", "flock", "timeout", "cp", "sleep", "setsid"),
+}
+
+
+def applets() -> set[str]:
+    """Say which of the tools this BusyBox offers; Debian's has no flock."""
+    done = subprocess.run(["busybox", "--list"], capture_output=True, text=True, check=True, timeout=20)
+    return TOOLS & set(done.stdout.split())
+
+
+def use(bench: Bench, name: str, target: str) -> None:
+    (bench.host.root / "bin" / name).symlink_to(target)
+
+
+@needs("busybox")
+async def test_busybox_is_enough(bench: Bench) -> None:
+    """With BusyBox for every tool a whole life of a change works: apply, repeat, restore."""
+    busybox = shutil.which("busybox") or ""
+    assert len(applets()) >= 15
+    for tool in applets():
+        use(bench, tool, busybox)
+    before = bench.config.read_bytes()
+    assert (await bench.inspect())["persistence"] == "persistent"
+    assert (await bench.apply())["reason"] == "verified"
+    assert (await bench.apply())["reason"] == "already_current"
+    assert (await bench.inspect())["agrees"] is True
+    assert (await bench.restore())["reason"] == "restored"
+    assert bench.config.read_bytes() == before
+
+
+@pytest.mark.parametrize("awk", [awk for awk in ("mawk", "gawk", "original-awk") if shutil.which(awk)])
+async def test_any_awk_will_do(bench: Bench, awk: str) -> None:
+    """The scripts mind no difference between the awks."""
+    use(bench, "awk", shutil.which(awk) or "")
+    assert (await bench.apply())["reason"] == "verified"
+    assert (await bench.inspect())["agrees"] is True
+
+
+async def test_a_missing_tool_is_named(bench: Bench) -> None:
+    """What is really needed is looked for first and named."""
+
+    def without(script: str) -> str:
+        return script.replace("has() {", 'has() { [ "$1" = flock ] && return 1;', 1)
+
+    result = result_of(await bench.send(Kind.APPLY, bench.apply_values(), change=without))
+    assert (result["outcome"], result["reason"], result["detail"]) == (
+        "refused",
+        "tool_missing",
+        "flock is not installed",
+    )
+
+
+async def test_the_aws_cli_stands_in_for_an_old_curl(bench: Bench) -> None:
+    """A curl before 7.75 cannot sign; the AWS CLI fetches instead (F77), and its errors are told apart."""
+    real = shutil.which("curl")
+    (bench.host.root / "bin/curl").write_text(
+        f'#!/bin/sh\n[ "$2" != --version ] || {{ echo "curl 7.61.1 (x)"; exit; }}\nexec {real} "$@"\n'
+    )
+    values = bench.apply_values()
+    payload = bench.store.parameters["/p:1"]
+    aws = bench.host.root / "bin/aws"
+    for path in (aws, aws.with_name("curl")):
+        path.touch()
+        path.chmod(0o755)
+    aws.write_text(
+        "#!/bin/sh\necho 'An error occurred (AccessDeniedException) when calling GetParameter' >&2\nexit 254\n"
+    )
+    assert result_of(await bench.send(Kind.APPLY, values))["reason"] == "payload_denied"
+    aws.write_text(f'#!/bin/sh\ncase "$*" in *"--name /p:1 --with-decryption"*) echo {payload} ;; *) exit 1 ;; esac\n')
+    assert (await bench.inspect())["fetch"] == "aws"
+    assert result_of(await bench.send(Kind.APPLY, values))["reason"] == "verified"
+
+
+def sourced(commands: str, **environment: str) -> str:
+    common = documents_folder() / "src" / "common.sh"
+    done = subprocess.run(
+        ["/bin/bash", "-c", f"op=t run_id=r; . '{common}'; {commands}"],
+        env=environment, capture_output=True, text=True, check=True, timeout=20,
+    )  # fmt: skip
+    return done.stdout
+
+
+def test_an_empty_path_is_filled_from_behind() -> None:
+    """Nothing is put in front of a PATH; the standard folders come behind it, also behind an empty one."""
+    assert sourced('printf %s "$PATH" >&3', PATH="").startswith("/usr/local/sbin:")
+    assert sourced('printf %s "$PATH" >&3', PATH="/mine").startswith("/mine:/usr/local/sbin:")
+
+
+def test_waiting_follows_no_wall_clock(tmp_path: Path) -> None:
+    """A nap of three tenths takes three tenths by the clock that nobody moves."""
+    del tmp_path
+    assert 25 <= int(sourced('tick; a=$clock; nap 3; printf %s "$((clock - a))" >&3')) <= 200
+
+
+@pytest.mark.parametrize("text", ['a"b\\c', "ü\n\t\x01", "x" * 5000])
+def test_every_evidence_is_printable(text: str) -> None:
+    """Whatever is reported, the line stays one line of ASCII."""
+    line = sourced('put key "$TEXT"; printf %s "$fields" >&3', TEXT=text)
+    assert line.isascii()
+    assert line.isprintable()
+    assert len(line) < 700
