@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -13,6 +13,7 @@ from orchestrator.lab.control import Control, control_url
 from orchestrator.lab.faults import Faults
 from orchestrator.lab.instance import Host, stop_hosts
 from orchestrator.lab.loop_thread import LoopThread
+from orchestrator.lab.managed import tags_of
 from orchestrator.lab.moto_front import MotoFront
 from orchestrator.lab.recorder import Recorder
 from orchestrator.lab.scenario import InstanceSpec, Scenario
@@ -49,7 +50,7 @@ class Lab:
         self.ssm = Ssm(self.hosts, self.clock, self.faults, account=scenario.account, seed=scenario.seed)
         self._moto = MotoFront(account=scenario.account)
         self._wanted_port = port
-        self.access = Access(account=scenario.account, seed=scenario.seed)
+        self.access = Access(account=scenario.account, seed=scenario.seed, tags=self._tags)
         control = Control(self.hosts.get, self.clock, account=scenario.account, seed=scenario.seed)
         self.server = Server(
             routes=(
@@ -62,6 +63,10 @@ class Lab:
             faults=self.faults,
             clock=self.clock,
         )
+
+    def _tags(self, instance_id: str) -> Mapping[str, str]:
+        host = self.hosts.get(instance_id)
+        return tags_of(host.spec) if host else {}
 
     @property
     def url(self) -> str:

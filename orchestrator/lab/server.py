@@ -121,7 +121,7 @@ class Server:
             raise error
         if route is not None and not plain.header("Authorization"):
             raise AwsError("MissingAuthenticationTokenException", "Missing Authentication Token", status=403)
-        self._access.check(plain, plain.operation)
+        self._access.check(plain)
 
     async def _engine_reply(self, route: Route, operation: str, plain: PlainRequest) -> PlainResponse:
         shapes = shapes_of(route.service)

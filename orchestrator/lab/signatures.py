@@ -45,6 +45,12 @@ def access_key_of(request: PlainRequest) -> str:
     return found[1] if found else ""
 
 
+def signed_for(request: PlainRequest) -> tuple[str, str]:
+    """Return the service and the Region that the request was signed for, "" for none."""
+    found = re.search(r"Credential=[^/,\s]+/\d+/([^/,\s]+)/([^/,\s]+)/", _values(request).get("authorization", ""))
+    return (found[2], found[1]) if found else ("", "")
+
+
 def verify(request: PlainRequest, secret: Secret) -> None:
     """Raise AwsError unless the request's signature was made with `secret` over just this request."""
     values = _values(request)
