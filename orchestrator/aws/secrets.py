@@ -9,7 +9,6 @@ import binascii
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
@@ -17,7 +16,7 @@ from botocore.exceptions import ClientError, ParamValidationError
 
 from orchestrator.aws.session import client_fault, code_of, translated
 from orchestrator.core.orders import PayloadReference
-from orchestrator.core.payload import payload_digest
+from orchestrator.core.payload import Store, payload_digest
 from orchestrator.errors import EnvironmentFault, RefusedError
 
 if TYPE_CHECKING:
@@ -36,14 +35,6 @@ _ADVANCED_TIER = 8 * 1024
 _LARGEST_SECRET = 64 * 1024
 # What S3 calls the version of an object in a bucket that keeps none.
 UNVERSIONED = "null"
-
-
-class Store(StrEnum):
-    """Where the payload is delivered to (design.md, section 5)."""
-
-    SSM = "ssm"
-    SECRETSMANAGER = "secretsmanager"
-    S3 = "s3"
 
 
 class Delivery(Protocol):

@@ -4,11 +4,20 @@ import base64
 import hashlib
 import hmac
 import re
+from enum import StrEnum
 
 from orchestrator.core.credential import EnvLines
 
 _NONCE = re.compile(r"[0-9a-f]{64}")
 _HEADER = "ecs-rollout-payload 1"
+
+
+class Store(StrEnum):
+    """Where the payload is delivered to (design.md, section 5)."""
+
+    SSM = "ssm"
+    SECRETSMANAGER = "secretsmanager"
+    S3 = "s3"
 
 
 def encode_payload(lines: EnvLines, nonce: str) -> str:
