@@ -1,0 +1,200 @@
+"""Ask a registry or its token service over https; every way to get no answer is a value.
+
+No error of urllib3 is passed on: its messages hold URLs and addresses of proxies, which may hold logins.
+"""
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType, TracebackType
+from typing import Self
+from urllib.parse import urljoin, urlsplit
+
+import urllib3
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NameResolutionError,
+    ProxyError,
+    ReadTimeoutError,
+    SSLError,
+)
+
+from orchestrator.core.registry_api import Challenge, challenge_of
+from orchestrator.errors import UsageError
+
+_MANIFEST_TYPES = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+_LONGEST_ANSWER = 256 * 1024
+_REDIRECTS = 3
+_MOVED = frozenset({301, 302, 303, 307, 308})
+_HTTPS_PORT = 443
+
+
+class ProbeOutcome(StrEnum):
+    """How a probe ended."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    UNSUPPORTED = "unsupported"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """How to reach registries. `environment` is read for HTTPS_PROXY, ALL_PROXY and NO_PROXY; seconds are each."""
+
+    ca_bundle: str | None = None
+    environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    connect_seconds: float = 5.0
+    read_seconds: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why no answer could be had, or what an answer means."""
+
+    outcome: ProbeOutcome
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status, the login that was asked for with it, and at most 256 KiB of the body, which may hold a token."""
+
+    status: int
+    challenge: Challenge | None
+    body: bytes = field(repr=False)
+
+
+class Client:
+    """GET and HEAD, through the proxy that the environment names, following a host's own redirects.
+
+    Raises UsageError where the CA bundle or the proxy cannot be used. Safe to use from several threads.
+    """
+
+    def __init__(self, network: Network) -> None:
+        try:
+            context = ssl.create_default_context(cafile=network.ca_bundle)
+        except (OSError, ssl.SSLError) as error:
+            raise UsageError(
+                "the CA bundle cannot be read, or holds no certificate", hint="give --ca-bundle a PEM file"
+            ) from error
+        timeout = urllib3.Timeout(connect=network.connect_seconds, read=network.read_seconds)
+        self._direct = urllib3.PoolManager(ssl_context=context, timeout=timeout, retries=False)
+        self._proxied = self._direct
+        self._no_proxy = _setting(network.environment, "no_proxy")
+        proxy = _setting(network.environment, "https_proxy") or _setting(network.environment, "all_proxy")
+        if proxy:
+            address, headers = _proxy(proxy)
+            self._proxied = urllib3.ProxyManager(
+                address, proxy_headers=headers, ssl_context=context, timeout=timeout, retries=False
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._direct.clear()
+        self._proxied.clear()
+
+    def get(self, url: str, *, method: str = "GET", authorization: str | None = None) -> Answer | Failure:
+        """Ask once. A login goes to the host that it was meant for and to no other."""
+        host = urlsplit(url).netloc
+        for _ in range(_REDIRECTS + 1):
+            answer = self._ask(url, method, authorization)
+            if isinstance(answer, Failure | Answer):
+                return answer
+            try:
+                url = urljoin(url, answer)
+                elsewhere = urlsplit(url)[:2] != ("https", host)
+            except ValueError:
+                elsewhere = True
+            if elsewhere:
+                break
+        hint = "name the host that it leads to, or use --no-probe"
+        return Failure(ProbeOutcome.UNSUPPORTED, "the registry leads elsewhere, and a login is not carried on", hint)
+
+    def _ask(self, url: str, method: str, authorization: str | None) -> Answer | Failure | str:
+        """Return an answer, why there is none, or where to ask instead."""
+        headers = {"User-Agent": "ecs-rollout"}
+        headers["Accept"] = ", ".join(_MANIFEST_TYPES) if method == "HEAD" else "application/json"
+        if authorization:
+            headers["Authorization"] = authorization
+        try:
+            pool = self._direct if bypassed(url, self._no_proxy) else self._proxied
+            answer = pool.request(method, url, headers=headers, redirect=False, preload_content=False)
+            try:
+                body = answer.read(_LONGEST_ANSWER)
+            finally:
+                answer.close()
+        except (HTTPError, OSError, ValueError) as error:
+            return _no_answer(error)
+        location = answer.headers.get("Location")
+        if answer.status in _MOVED and location:
+            return location
+        return Answer(answer.status, challenge_of(answer.headers.getlist("WWW-Authenticate")), body)
+
+
+def _setting(environment: Mapping[str, str], name: str) -> str:
+    """Read a proxy variable as other tools do: the name in small letters wins."""
+    return environment.get(name) or environment.get(name.upper(), "")
+
+
+def _proxy(text: str) -> tuple[str, Mapping[str, str] | None]:
+    """Take the login out of a proxy's address. Raises UsageError, which does not repeat it."""
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError("HTTPS_PROXY is no address of an HTTP proxy", hint="write http://HOST:PORT")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    login = f"{parts.username}:{parts.password or ''}" if parts.username else None
+    headers = urllib3.make_headers(proxy_basic_auth=login) if login else None
+    return f"{parts.scheme}://{host}" + (f":{port}" if port else ""), headers
+
+
+def bypassed(url: str, no_proxy: str) -> bool:
+    """Say whether NO_PROXY excepts a URL: `*`, or a name with or without its port that is the host's end."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    for item in no_proxy.lower().replace(",", " ").split():
+        name, colon, port = item.rpartition(":")
+        if not colon or not port.isdecimal():
+            name, port = item, ""
+        name = name.removeprefix("*").removeprefix(".").strip("[]")
+        if port and int(port) != (parts.port or _HTTPS_PORT):
+            continue
+        if item == "*" or (name and (host == name or host.endswith(f".{name}"))):
+            return True
+    return False
+
+
+def _no_answer(error: Exception) -> Failure:
+    unreachable = ProbeOutcome.UNREACHABLE
+    match error:
+        case SSLError() if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER" in str(error):
+            hint = "a password is sent over https only: use --no-probe for a registry without TLS"
+            return Failure(ProbeOutcome.UNSUPPORTED, "the registry does not speak TLS", hint)
+        case SSLError():
+            hint = "give --ca-bundle the registry's CA, and check that the certificate is for this name"
+            return Failure(unreachable, "the registry's certificate cannot be verified", hint)
+        case ProxyError():
+            return Failure(unreachable, "the proxy does not let us through", "check HTTPS_PROXY and NO_PROXY")
+        case NameResolutionError():
+            return Failure(unreachable, "the registry's name is not found", "check the name, and DNS")
+        case ConnectTimeoutError() | ReadTimeoutError():
+            return Failure(unreachable, "the registry does not answer in time", "try again, or use --no-probe")
+        case _:
+            hint = "check the host, the port and the network, or use --no-probe"
+            return Failure(unreachable, "no connection to the registry", hint)
