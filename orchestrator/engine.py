@@ -21,6 +21,7 @@ from orchestrator.core.events import (
     RunEnded,
     RunStarted,
     Sent,
+    WaveOpened,
 )
 from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import Outcome, OutcomeKind, Ping
@@ -34,6 +35,7 @@ from orchestrator.core.orders import (
 from orchestrator.core.planning import outcome_of
 from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Op
+from orchestrator.core.settings import VerifyLogin
 from orchestrator.core.state import Batch, RunState
 from orchestrator.errors import EnvironmentFault
 from orchestrator.ports import (
@@ -112,7 +114,7 @@ class Engine:
             before = len(self.state.queue), len(self.state.in_flight)
             self.tick()
             idle = 0 if (len(self.state.queue), len(self.state.in_flight)) != before else idle + 1
-            if self.state.in_flight:
+            if self.state.in_flight or self.state.queue:
                 self._clock.wait(min(self._pace.shortest * 1.3**idle, self._pace.longest))
         return self.state
 
@@ -130,8 +132,12 @@ class Engine:
                 raise
             if self.state.halted is None:
                 self._record(Halted(why=f"AWS does not answer: {fault.message}"))
-        for action in policy.decide(self.state, self._clock.now()):
-            self._perform(action)
+        opened = True
+        while opened:
+            actions = policy.decide(self.state, self._clock.now())
+            opened = any(isinstance(action, policy.OpenWave) for action in actions)
+            for action in actions:
+                self._perform(action)
 
     def _record(self, *events: Event) -> None:
         """Make events durable, then let them count, then let observers see them."""
@@ -204,6 +210,8 @@ class Engine:
                     self._send(Op.APPLY, keys)
             case policy.LookAgain(keys=keys):
                 self._send(Op.INSPECT, keys)
+            case policy.OpenWave(wave=wave):
+                self._record(WaveOpened(wave=wave))
             case policy.Halt(why=why):
                 self._record(Halted(why=why))
             case policy.GiveUp(keys=keys):
@@ -228,6 +236,7 @@ class Engine:
                 generation=self.state.run.generation,
                 payload=self._payload,
                 on_tasks="refuse",
+                verify_login=self._verifies_login(),
             )
             self._record(Admitted(batch=batch, keys=keys, not_after=not_after))
         else:
@@ -241,6 +250,12 @@ class Engine:
             delivery_seconds=deadlines.delivery,
         )
         self._answered(batch, order, self._commands.send(order), now)
+
+    def _verifies_login(self) -> bool:
+        """Say whether the instances of the open wave try the login themselves; the first wave is the canary."""
+        wanted = self.state.run.policy.verify_login
+        canary = min(each.wave for each in self.state.run.planned if each.wave)
+        return wanted is VerifyLogin.ALWAYS or (wanted is VerifyLogin.CANARY and self.state.wave == canary)
 
     def _answered(self, batch: str, order: Order, answer: Accepted | Rejected | Doubtful, sent_at: float) -> None:
         match answer:

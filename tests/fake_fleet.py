@@ -281,7 +281,7 @@ def roll(
     world = World(hosts, clock)
     policy = policy or Policy()
     context = Context(run=run, cluster="c", fence=fence, deadlines=policy.deadlines, paths=HostPaths())
-    planned = plan(world, context)
+    planned = plan(world, context, policy)
     prepare(world)
     journal = MemoryJournal()
     engine = Engine(
@@ -309,13 +309,13 @@ def roll(
     return state, world, journal
 
 
-def plan(world: World, context: Context) -> tuple[Planned, ...]:
+def plan(world: World, context: Context, policy: Policy) -> tuple[Planned, ...]:
     """Inspect and plan."""
     fleet = world.discover()
     wanted = [each.instance_id for each in fleet if exclude_early(each, ghost=False) is None]
     looks = Inspection(commands=world, clock=world.clock, context=context).look(wanted)
     goal = Goal(generation=GENERATION, registries=frozenset({"reg.example.com"}))
-    return make_plan("c", fleet, looks, goal).planned
+    return make_plan("c", fleet, looks, goal, waves=policy.waves, zones=policy.zones).planned
 
 
 def fleet_of(count: int, **changes: object) -> list[Host]:

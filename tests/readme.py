@@ -38,9 +38,18 @@ def blocks() -> dict[str, str]:
         ("phase", "what is true in it", "bounded by"),
     )
     defaults = [
+        ("--waves", ",".join(str(wave) for wave in policy.waves), "cumulative shares of what is to change"),
+        ("--bake", f"{policy.bake}s", "between two waves"),
+        ("--zones", policy.zones.value, "order of availability zones inside a wave"),
         ("--max-unavailable", str(policy.max_unavailable), "instances at work at once"),
-        ("--max-failures", str(policy.max_failures), "failed, rolled back or unverified instances that may be"),
-        ("--max-unreachable", str(policy.max_unreachable), "unreachable instances that may be"),
+        ("--max-unavailable-per-zone", "no limit", "the same for each zone"),
+        (
+            "--max-failures",
+            ",".join(map(str, policy.max_failures)),
+            "failed, rolled back or unverified instances that may be",
+        ),
+        ("--max-unreachable", ",".join(map(str, policy.max_unreachable)), "unreachable instances that may be"),
+        ("--max-refused", "no limit", "refused instances that may be"),
         ("--delivery-seconds", str(deadlines.delivery), "for SSM to deliver a command"),
         ("--verify-seconds", str(deadlines.verify), "for the agent to be proven after its restart"),
         ("--restore-seconds", str(deadlines.restore), "for the old state to be proven after a restore"),

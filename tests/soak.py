@@ -102,10 +102,8 @@ def main() -> int:
     wanted = parser.parse_args()
     clock = SystemClock()
     began = clock.now()
-    properties = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n", "2", "--hypothesis-profile=soak", "--timeout=3600", "tests/property"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    suite = "-m pytest -q -n 2 --hypothesis-profile=soak --timeout=3600 tests/property"
+    properties = subprocess.run([sys.executable, *suite.split()], cwd=ROOT, capture_output=True, text=True, check=False)
     between = clock.now()
     seeds = range(wanted.first_seed, wanted.first_seed + wanted.rollouts)
     found = {seed: roll(seed) for seed in seeds}

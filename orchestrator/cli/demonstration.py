@@ -10,7 +10,7 @@ from orchestrator.cli.compose import Request
 from orchestrator.clock import SystemClock
 from orchestrator.core.amount import Amount
 from orchestrator.core.model import OutcomeKind, Plan
-from orchestrator.core.settings import Deadlines, Policy
+from orchestrator.core.settings import EVERYTHING, Deadlines, Policy
 from orchestrator.core.state import RunState
 from orchestrator.engine import Pace
 from orchestrator.errors import ExitCode
@@ -26,7 +26,12 @@ LOGIN = {"registry.example.com": {"username": "puller", "password": "new-passwor
 
 # Short deadlines: the lab's agents restart within a second, and a demo is watched.
 DEADLINES = Deadlines(delivery=30, verify=6, restore=12, watchdog=40, step=60, connect=30)
-POLICY = Policy(max_unavailable=Amount(34, percent=True), max_failures=Amount(1, percent=False), deadlines=DEADLINES)
+POLICY = Policy(
+    waves=(Amount(1, percent=False), EVERYTHING),
+    max_unavailable=Amount(34, percent=True),
+    max_failures=(Amount(1, percent=False),),
+    deadlines=DEADLINES,
+)
 
 
 class Demonstration:

@@ -1,5 +1,6 @@
 """The flags that several commands share, and how they become values."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,7 +9,7 @@ import click
 
 from orchestrator import config
 from orchestrator.core.amount import Amount
-from orchestrator.core.settings import Deadlines, Policy
+from orchestrator.core.settings import Budget, Deadlines, Policy, ZoneOrder
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,9 +23,14 @@ SETTINGS = (
     "journal",
     "document-prefix",
     "parameter-prefix",
+    "waves",
+    "bake",
+    "zones",
     "max-unavailable",
+    "max-unavailable-per-zone",
     "max-failures",
     "max-unreachable",
+    "max-refused",
     "allow-removal",
     "poll-seconds",
     "delivery-seconds",
@@ -47,6 +53,39 @@ class AmountType(click.ParamType[Amount]):
             return value if isinstance(value, Amount) else Amount.parse(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class WavesType(click.ParamType[tuple[Amount, ...]]):
+    """`1,10%,50%,100%`."""
+
+    name = "N|P%,.."
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - click's signature
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[Amount, ...]:
+        """Read it, or fail as click does."""
+        try:
+            return value if isinstance(value, tuple) else tuple(Amount.parse(part) for part in str(value).split(","))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class DurationType(click.ParamType[int]):
+    """`90s`, `5m`, `1h`; whole seconds."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401 - click's signature
+        """Read it, or fail as click does."""
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"([0-9]+)([smh])", str(value))
+        if found is None:
+            self.fail(f"{value!r} is no time: write 90s, 5m or 1h", param, ctx)
+        return int(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
 
 
 def _configure(ctx: click.Context, _param: click.Parameter, value: Path | None) -> None:
@@ -97,6 +136,17 @@ plan_output = click.option(
 )
 
 
+def _budget(name: str, default: Budget, what: str) -> Callable[[F], F]:
+    text = ", ".join(str(amount) for amount in default) or "no limit"
+    return click.option(
+        f"--max-{name}",
+        type=AmountType(),
+        multiple=True,
+        default=[str(amount) for amount in default],
+        help=f"More that are {what} halt the run; a count and a percentage may both be given. [default: {text}]",
+    )
+
+
 def _seconds(name: str, default: int, text: str) -> Callable[[F], F]:
     return click.option(f"--{name}-seconds", type=click.IntRange(min=1), default=default, show_default=True, help=text)
 
@@ -116,6 +166,27 @@ def rollout_options(function: F) -> F:
             registry,
             click.option("--instance", multiple=True, metavar="ID", help="Only this instance; may be repeated."),
             click.option(
+                "--waves",
+                type=WavesType(),
+                default=",".join(str(wave) for wave in policy.waves),
+                show_default=True,
+                help="Cumulative counts or percentages of what is to change; the last wave is always everything.",
+            ),
+            click.option(
+                "--bake",
+                type=DurationType(),
+                default="0s",
+                show_default=True,
+                help="Time between two waves: 90s, 5m, 1h.",
+            ),
+            click.option(
+                "--zones",
+                type=click.Choice([order.value for order in ZoneOrder]),
+                default=policy.zones.value,
+                show_default=True,
+                help="Order of availability zones inside a wave.",
+            ),
+            click.option(
                 "--max-unavailable",
                 type=AmountType(),
                 default=str(policy.max_unavailable),
@@ -123,19 +194,13 @@ def rollout_options(function: F) -> F:
                 help="How many instances may be at work at once; percentages round down, to at least one.",
             ),
             click.option(
-                "--max-failures",
+                "--max-unavailable-per-zone",
                 type=AmountType(),
-                default=str(policy.max_failures),
-                show_default=True,
-                help="More failures than this halt the run.",
+                help="The same for each availability zone. [default: no limit]",
             ),
-            click.option(
-                "--max-unreachable",
-                type=AmountType(),
-                default=str(policy.max_unreachable),
-                show_default=True,
-                help="More unreachable instances than this halt the run.",
-            ),
+            _budget("failures", policy.max_failures, "failed, rolled back or unverified"),
+            _budget("unreachable", policy.max_unreachable, "unreachable"),
+            _budget("refused", policy.max_refused, "refused"),
             click.option("--allow-removal", is_flag=True, help="Let instances lose logins that the credential lacks."),
             _seconds("delivery", defaults.delivery, "Time for SSM to deliver a command."),
             _seconds("verify", defaults.verify, "Time for the agent to be proven after its restart."),

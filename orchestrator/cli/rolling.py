@@ -39,7 +39,8 @@ def plan(parts: Parts, *, fence: int, key: bytes | None, say: Callable[[str], No
         allow_removal=parts.request.allow_removal,
         selected=selected,
     )
-    return make_plan(parts.cluster, fleet, looks, goal)
+    policy = parts.request.policy
+    return make_plan(parts.cluster, fleet, looks, goal, waves=policy.waves, zones=policy.zones)
 
 
 def _selected(wanted: tuple[str, ...], fleet: Sequence[Instance]) -> frozenset[str] | None:

@@ -7,9 +7,8 @@ from typing import Any
 import click
 
 from orchestrator.cli import options, store
-from orchestrator.core.amount import Amount
 from orchestrator.core.model import Plan
-from orchestrator.core.settings import Deadlines, Policy
+from orchestrator.core.settings import Deadlines, Policy, ZoneOrder
 from orchestrator.errors import ExitCode, RefusedError, UsageError
 
 
@@ -18,15 +17,18 @@ def say(line: str) -> None:
     click.echo(line, err=True)
 
 
-def _request(
-    *,
-    max_unavailable: Amount,
-    max_failures: Amount,
-    max_unreachable: Amount,
-    instance: tuple[str, ...],
-    poll_seconds: float,
-    **flags: Any,  # noqa: ANN401 - click's keyword arguments go on by name
-) -> Any:  # noqa: ANN401 - compose is imported late, for a quick --help
+_POLICY = (
+    "waves",
+    "bake",
+    "max_unavailable",
+    "max_unavailable_per_zone",
+    "max_failures",
+    "max_unreachable",
+    "max_refused",
+)
+
+
+def _request(*, instance: tuple[str, ...], poll_seconds: float, **flags: Any) -> Any:  # noqa: ANN401 - click's keyword arguments go on by name, and compose is imported late for a quick --help
     from orchestrator.cli.compose import Request
     from orchestrator.engine import Pace
 
@@ -38,10 +40,9 @@ def _request(
         raise UsageError(f"Not possible: {problem}.", hint="Mend the --*-seconds flags, or leave them out.")
     return Request(
         policy=Policy(
-            max_unavailable=max_unavailable,
-            max_failures=max_failures,
-            max_unreachable=max_unreachable,
             deadlines=deadlines,
+            zones=ZoneOrder(flags.pop("zones")),
+            **{name: flags.pop(name) for name in _POLICY},
         ),
         pace=Pace(shortest=poll_seconds, longest=max(poll_seconds * 5, poll_seconds)),
         instances=instance,

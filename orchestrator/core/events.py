@@ -27,6 +27,13 @@ class RunStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaveOpened:
+    """Instances of this wave may be admitted from now on."""
+
+    wave: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
     """Intent: one SendCommand of apply for these instances; it expires on them at `not_after` (epoch seconds)."""
 
@@ -116,7 +123,20 @@ class RunEnded:
     result: str
 
 
-Event = RunStarted | Admitted | Looking | Sent | NotSent | Reported | Lost | Looked | Concluded | Halted | RunEnded
+Event = (
+    RunStarted
+    | WaveOpened
+    | Admitted
+    | Looking
+    | Sent
+    | NotSent
+    | Reported
+    | Lost
+    | Looked
+    | Concluded
+    | Halted
+    | RunEnded
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,7 +164,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """One instance in a plan. `key` is unique in the plan: the EC2 instance id, for a ghost with its ARN's id."""
+    """One instance in a plan. `key` is unique in the plan: the EC2 instance id, for a ghost with its ARN's id.
+
+    `wave` counts from 1, the canary; 0 for those that are not to be changed.
+    """
 
     key: str
     instance: Instance

@@ -60,7 +60,7 @@ def inspect_parameters(context: Context, not_after: int) -> dict[str, str]:
 
 
 def apply_parameters(
-    context: Context, not_after: int, *, generation: str, payload: PayloadReference, on_tasks: str
+    context: Context, not_after: int, *, generation: str, payload: PayloadReference, on_tasks: str, verify_login: bool
 ) -> dict[str, str]:
     """Parameters of the apply document."""
     deadlines = context.deadlines
@@ -73,6 +73,7 @@ def apply_parameters(
         "PayloadUrl": payload.url,
         "PayloadDigest": payload.digest,
         "OnTasks": on_tasks,
+        "VerifyLogin": "yes" if verify_login else "no",
         "VerifySeconds": str(deadlines.verify),
         "RestoreSeconds": str(deadlines.restore),
         "WatchdogSeconds": str(deadlines.watchdog),

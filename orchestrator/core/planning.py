@@ -1,8 +1,9 @@
 """Decide what is to be done with each instance, and why: pure functions from facts to a plan."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from orchestrator.core.amount import Amount
 from orchestrator.core.model import (
     AgentState,
     Armed,
@@ -21,6 +22,8 @@ from orchestrator.core.model import (
     Status,
 )
 from orchestrator.core.reasons import Reason
+from orchestrator.core.settings import EVERYTHING, ZoneOrder
+from orchestrator.core.waves import in_order, waved
 
 Look = Facts | Reason
 """What the inspection of an instance gave: its facts, or the reason why there are none."""
@@ -155,16 +158,26 @@ def find_ghosts(instances: Iterable[Instance]) -> frozenset[str]:
     return frozenset(ghosts)
 
 
-def make_plan(cluster: str, instances: Iterable[Instance], looks: Mapping[str, Look], goal: Goal) -> Plan:
+def make_plan(
+    cluster: str,
+    instances: Iterable[Instance],
+    looks: Mapping[str, Look],
+    goal: Goal,
+    *,
+    waves: Sequence[Amount] = (EVERYTHING,),
+    zones: ZoneOrder = ZoneOrder.SPREAD,
+) -> Plan:
     """Partition the cluster: every registration gets exactly one decision. `looks` is keyed by instance id.
 
-    Order of admission: idle instances first, then by id, so that the same fleet always gives the same plan.
+    Those to change come first, in the order of admission, wave by wave; the same fleet always gives the same plan.
     """
     fleet = tuple(instances)
     ghosts = find_ghosts(fleet)
     planned = [_plan_one(each, looks, goal, ghost=each.arn in ghosts) for each in fleet]
-    planned.sort(key=lambda each: (each.instance.running_tasks, each.key))
-    return Plan(cluster=cluster, generation=goal.generation, planned=tuple(planned))
+    changing = in_order([each for each in planned if each.decision.kind is DecisionKind.APPLY], zones)
+    rest = sorted((each for each in planned if each.decision.kind is not DecisionKind.APPLY), key=lambda each: each.key)
+    in_waves = tuple(replace(each, wave=wave) for each, wave in zip(changing, waved(len(changing), waves), strict=True))
+    return Plan(cluster=cluster, generation=goal.generation, planned=(*in_waves, *rest))
 
 
 def _plan_one(instance: Instance, looks: Mapping[str, Look], goal: Goal, *, ghost: bool) -> Planned:
@@ -177,5 +190,5 @@ def _plan_one(instance: Instance, looks: Mapping[str, Look], goal: Goal, *, ghos
         instance=instance,
         facts=None if early or isinstance(look, Reason) else look,
         decision=decision or decide(look, goal),
-        wave=1,
+        wave=0,
     )

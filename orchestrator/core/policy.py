@@ -1,15 +1,18 @@
-"""Decide what to do next: who is admitted, when the run halts, when it ends. Pure."""
+"""Decide what to do next: who is admitted, when a wave opens, when the run halts, when it ends. Pure."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from orchestrator.core.model import OutcomeKind
+from orchestrator.core.settings import Budget
 from orchestrator.core.state import RunState
 
 BATCH = 50
 """Instance ids that one SendCommand takes (F70)."""
 
 FAILURES = (OutcomeKind.FAILED, OutcomeKind.ROLLED_BACK, OutcomeKind.UNVERIFIED)
-"""What counts against --max-failures. Refusals are reported, they do not halt."""
+"""What counts against --max-failures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,13 @@ class LookAgain:
     """Send inspect to instances whose result was lost: at most BATCH."""
 
     keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenWave:
+    """Let this wave's instances be admitted; decide again at once."""
+
+    wave: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +55,7 @@ class End:
     """Every instance has its outcome."""
 
 
-Action = Apply | LookAgain | Halt | GiveUp | End
+Action = Apply | LookAgain | OpenWave | Halt | GiveUp | End
 
 
 def window(state: RunState) -> int:
@@ -60,14 +70,24 @@ def failures(state: RunState) -> int:
 
 def exceeded(state: RunState) -> str | None:
     """Name the budget that is exceeded, if one is."""
-    policy = state.run.policy
-    failed, allowed = failures(state), policy.max_failures.of(state.in_scope, at_least=0)
-    if failed > allowed:
-        return f"{failed} failed, --max-failures {policy.max_failures} allows {allowed} of {state.in_scope}"
-    missed = state.counts[OutcomeKind.UNREACHABLE]
-    allowed = policy.max_unreachable.of(state.in_scope, at_least=0)
-    if missed > allowed:
-        return f"{missed} unreachable, --max-unreachable {policy.max_unreachable} allows {allowed} of {state.in_scope}"
+    policy, counts = state.run.policy, state.counts
+    for count, what, flag, budget in (
+        (failures(state), "failed", "--max-failures", policy.max_failures),
+        (counts[OutcomeKind.UNREACHABLE], "unreachable", "--max-unreachable", policy.max_unreachable),
+        (counts[OutcomeKind.REFUSED], "refused", "--max-refused", policy.max_refused),
+    ):
+        why = _over(budget, count, state.in_scope)
+        if why:
+            return f"{count} {what}, {flag} {why} of {state.in_scope}"
+    return None
+
+
+def _over(budget: Budget, count: int, in_scope: int) -> str | None:
+    """Say which amount is exceeded: where several are given, the first one that is."""
+    for amount in budget:
+        allowed = amount.of(in_scope, at_least=0)
+        if count > allowed:
+            return f"{amount} allows {allowed}"
     return None
 
 
@@ -75,20 +95,33 @@ def decide(state: RunState, now: float) -> tuple[Action, ...]:
     """Say what is to be done now. Instances in flight come before new ones; nothing is admitted after a halt."""
     if state.ended is not None:
         return ()
-    actions: list[Action] = [LookAgain(chunk) for chunk in _chunks(_due_for_a_look(state, now))]
+    looks: list[Action] = [LookAgain(chunk) for chunk in _chunks(_due_for_a_look(state, now))]
     why = None if state.halted else exceeded(state)
+    if why:
+        looks.append(Halt(why))
     if state.halted or why:
-        if why:
-            actions.append(Halt(why))
-        if state.queue:
-            actions.append(GiveUp(tuple(state.queue)))
-        elif not state.in_flight:
-            actions.append(End())
-        return tuple(actions)
-    actions.extend(Apply(chunk) for chunk in _chunks(_admissible(state)))
-    if not state.queue and not state.in_flight:
-        actions.append(End())
-    return tuple(actions)
+        return (*looks, *_wind_down(state))
+    return (*looks, *_go_on(state, now))
+
+
+def _wind_down(state: RunState) -> Iterator[Action]:
+    if state.queue:
+        yield GiveUp(tuple(state.queue))
+    elif not state.in_flight:
+        yield End()
+
+
+def _go_on(state: RunState, now: float) -> Iterator[Action]:
+    waiting = state.waiting.get(state.wave)
+    if waiting:
+        for chunk in _chunks(_admissible(state, waiting)):
+            yield Apply(chunk)
+    elif not state.in_flight:
+        following = min((wave for wave, keys in state.waiting.items() if keys), default=None)
+        if following is None:
+            yield End()
+        elif state.wave == 0 or now >= state.last_end + state.run.policy.bake:
+            yield OpenWave(following)
 
 
 def _due_for_a_look(state: RunState, now: float) -> list[str]:
@@ -99,9 +132,21 @@ def _due_for_a_look(state: RunState, now: float) -> list[str]:
     ]
 
 
-def _admissible(state: RunState) -> list[str]:
-    free = window(state) - len(state.in_flight)
-    return [key for key, _ in zip(state.queue, range(max(free, 0)), strict=False)]
+def _admissible(state: RunState, waiting: Iterable[str]) -> list[str]:
+    free = max(window(state) - len(state.in_flight), 0)
+    per_zone = state.run.policy.max_unavailable_per_zone
+    if per_zone is None or not free:
+        return list(islice(waiting, free))
+    chosen: list[str] = []
+    taken = state.zones.copy()
+    for key in waiting:
+        zone = state.instances[key].planned.instance.zone
+        if taken[zone] < per_zone.of(state.zone_sizes[zone], at_least=1):
+            taken[zone] += 1
+            chosen.append(key)
+            if len(chosen) == free:
+                break
+    return chosen
 
 
 def _chunks(keys: list[str]) -> list[tuple[str, ...]]:

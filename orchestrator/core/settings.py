@@ -1,11 +1,13 @@
 """What an operator may choose about a run, with defaults that surprise nobody (README, 'Defaults')."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from orchestrator.core.amount import Amount
 
 NONE = Amount(0, percent=False)
 TEN_PERCENT = Amount(10, percent=True)
+EVERYTHING = Amount(100, percent=True)
 
 SSM_MIN_DELIVERY = 30
 """SendCommand's smallest delivery timeout in seconds (F70)."""
@@ -35,11 +37,41 @@ class Deadlines:
         return None
 
 
+class VerifyLogin(StrEnum):
+    """Which instances try the new login themselves before they call it good."""
+
+    NEVER = "never"
+    CANARY = "canary"
+    ALWAYS = "always"
+
+
+class ZoneOrder(StrEnum):
+    """How the order of admission treats availability zones."""
+
+    SPREAD = "spread"
+    ONE_BY_ONE = "one-by-one"
+
+
+Budget = tuple[Amount, ...]
+"""How many may be: each amount alone halts the run when it is exceeded; none at all means no limit."""
+
+WAVES = (Amount(1, percent=False), TEN_PERCENT, Amount(50, percent=True), EVERYTHING)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """How many instances may be out of service at once, and when the run halts."""
+    """How many instances may be out of service at once, in which waves, and when the run halts.
 
+    `waves`: cumulative, of the instances to change; the last is always everything. `bake`: seconds between waves.
+    """
+
+    waves: tuple[Amount, ...] = WAVES
+    bake: int = 0
+    zones: ZoneOrder = ZoneOrder.SPREAD
     max_unavailable: Amount = TEN_PERCENT
-    max_failures: Amount = NONE
-    max_unreachable: Amount = TEN_PERCENT
+    max_unavailable_per_zone: Amount | None = None
+    max_failures: Budget = (NONE,)
+    max_unreachable: Budget = (TEN_PERCENT,)
+    max_refused: Budget = ()
+    verify_login: VerifyLogin = VerifyLogin.NEVER
     deadlines: Deadlines = field(default_factory=Deadlines)

@@ -21,10 +21,13 @@ from orchestrator.core.events import (
     RunEnded,
     RunStarted,
     Sent,
+    WaveOpened,
 )
 from orchestrator.core.lifecycle import Phase, Step, advance
 from orchestrator.core.model import UNSCOPED, Facts, Outcome, OutcomeKind, Planned
 from orchestrator.core.result import Op, Report
+
+_ABSENT = object()
 
 LOOK_AGAIN_AFTER = 30.0
 """Seconds between two looks at an instance that did not answer the first."""
@@ -75,7 +78,11 @@ class Batch:
 
 
 class RunState:
-    """Everything that is known about a run. Change it only with `fold`."""
+    """Everything that is known about a run. Change it only with `fold`.
+
+    `queue` holds who was not begun, `waiting` the same by wave, `zones` how many are in flight in
+    each, `zone_sizes` how many there are.
+    """
 
     def __init__(self) -> None:
         self.started: RunStarted | None = None
@@ -85,6 +92,11 @@ class RunState:
         self.halted: Halted | None = None
         self.instances: dict[str, Progress] = {}
         self.queue: dict[str, None] = {}
+        self.waiting: dict[int, dict[str, None]] = {}
+        self.wave = 0
+        self.last_end = 0.0
+        self.zones: Counter[str] = Counter()
+        self.zone_sizes: Counter[str] = Counter()
         self.in_flight: dict[str, None] = {}
         self.batches: dict[str, Batch] = {}
         self.counts: Counter[OutcomeKind] = Counter()
@@ -112,6 +124,8 @@ class RunState:
                 self.halted = self.halted or event
             case RunEnded():
                 self.ended, self.ended_at = event, at
+            case WaveOpened():
+                self.wave = event.wave
             case Sent():
                 self._sent(event)
             case Admitted() | Looking() | NotSent() | Lost():
@@ -126,7 +140,9 @@ class RunState:
         self.started, self.started_at = event, at
         for planned in event.planned:
             self.instances[planned.key] = Progress(planned, spans=[Span(Phase.QUEUED, at)])
-            self.queue[planned.key] = None
+            self._wait(planned)
+            if planned.decision.reason not in UNSCOPED:
+                self.zone_sizes[planned.instance.zone] += 1
             self.in_scope += planned.decision.reason not in UNSCOPED
 
     def _step(self, key: str, step: Step, at: float) -> None:
@@ -137,12 +153,20 @@ class RunState:
             if target is not None:
                 progress.spans.append(Span(target, at))
         progress.phase = target
+        planned = progress.planned
         self.queue.pop(key, None)
-        self.in_flight.pop(key, None)
+        self.waiting.get(planned.wave, {}).pop(key, None)
+        if self.in_flight.pop(key, _ABSENT) is None:
+            self.zones[planned.instance.zone] -= 1
         if target is Phase.QUEUED:
-            self.queue[key] = None
+            self._wait(planned)
         elif target is not None:
             self.in_flight[key] = None
+            self.zones[planned.instance.zone] += 1
+
+    def _wait(self, planned: Planned) -> None:
+        self.queue[planned.key] = None
+        self.waiting.setdefault(planned.wave, {})[planned.key] = None
 
     def _sent(self, event: Sent) -> None:
         batch = self.batches[event.batch]
@@ -189,6 +213,7 @@ class RunState:
             case Concluded():
                 progress.outcome = event.outcome
                 self.counts[event.outcome.kind] += 1
+                self.last_end = at
 
     def _close(self, key: str) -> None:
         """Close the instance's present command, and forget a batch that has no open ones left."""

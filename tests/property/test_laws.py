@@ -1,14 +1,16 @@
 """The laws of design section 6, over random fleets, policies and faults, on a virtual clock."""
 
+from collections import Counter
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.core.amount import Amount
 from orchestrator.core.events import Admitted, Concluded, Halted
 from orchestrator.core.lifecycle import LIFECYCLE, Phase
-from orchestrator.core.model import OutcomeKind, Ping, Platform, Status
+from orchestrator.core.model import DecisionKind, OutcomeKind, Ping, Platform, Status
 from orchestrator.core.policy import failures, window
-from orchestrator.core.settings import Policy
+from orchestrator.core.settings import Policy, ZoneOrder
 from orchestrator.core.state import RunState, replay
 from tests.fake_fleet import GENERATION, Host, MemoryJournal, World, roll
 
@@ -34,7 +36,18 @@ amounts = st.one_of(
     st.integers(0, 40).map(lambda value: Amount(value, percent=False)),
     st.integers(0, 100).map(lambda value: Amount(value, percent=True)),
 )
-policies = st.builds(Policy, max_unavailable=amounts, max_failures=amounts, max_unreachable=amounts)
+budgets = st.lists(amounts, max_size=2).map(tuple)
+policies = st.builds(
+    Policy,
+    waves=st.lists(amounts, min_size=1, max_size=4).map(tuple),
+    bake=st.sampled_from([0, 0, 300]),
+    zones=st.sampled_from(ZoneOrder),
+    max_unavailable=amounts,
+    max_unavailable_per_zone=st.one_of(st.none(), amounts),
+    max_failures=budgets,
+    max_unreachable=budgets,
+    max_refused=budgets,
+)
 
 Ran = tuple[RunState, World, MemoryJournal]
 
@@ -61,7 +74,8 @@ def test_never_more_than_the_window_is_out_of_service(fleet: list[Host], policy:
 def test_failures_end_within_budget_and_window(fleet: list[Host], policy: Policy) -> None:
     """The run fails on at most budget + window instances."""
     state, _, _ = roll(fleet, policy)
-    assert failures(state) <= policy.max_failures.of(state.in_scope, at_least=0) + window(state)
+    for amount in policy.max_failures:
+        assert failures(state) <= amount.of(state.in_scope, at_least=0) + window(state)
 
 
 @given(fleets, policies)
@@ -116,7 +130,7 @@ def test_the_fold_of_the_journal_is_the_state(fleet: list[Host], policy: Policy)
 def test_a_second_run_touches_nobody_that_is_current(fleet: list[Host]) -> None:
     """Instances that a first run updated are current in the second, with no command but inspect."""
     everything = Amount(100, percent=True)
-    policy = Policy(max_failures=everything, max_unreachable=everything)
+    policy = Policy(max_failures=(everything,), max_unreachable=(everything,))
     first, world, _ = roll(fleet, policy)
     before = {key: host.applies for key, host in world.hosts.items()}
     second, _, _ = roll(fleet, policy, fence=2, run="run-2")
@@ -138,3 +152,44 @@ def test_a_lost_result_keeps_its_place_until_it_was_looked_at(fleet: list[Host],
             assert stay.ended_at is not None
             assert stay.ended_at - stay.started_at >= policy.deadlines.watchdog
             assert progress.looks >= 1
+
+
+@given(fleets, policies)
+def test_a_wave_opens_only_after_the_one_before_it(fleet: list[Host], policy: Policy) -> None:
+    """Nobody of a later wave is admitted while one of an earlier wave has no outcome, nor before the bake time."""
+    state, _, journal = roll(fleet, policy)
+    waves = {each.key: each.wave for each in state.run.planned}
+    ended: dict[int, list[float]] = {}
+    left = Counter(wave for wave in waves.values() if wave)
+    for entry in journal.entries:
+        if isinstance(entry.event, Concluded) and waves[entry.event.key]:
+            left[waves[entry.event.key]] -= 1
+            ended.setdefault(waves[entry.event.key], []).append(entry.at)
+        if isinstance(entry.event, Admitted):
+            wave = max(waves[key] for key in entry.event.keys)
+            assert all(left[earlier] == 0 for earlier in range(1, wave))
+            if wave > 1:
+                assert entry.at >= max(ended[wave - 1]) + policy.bake
+
+
+@given(fleets, policies)
+def test_never_more_than_the_zones_window(fleet: list[Host], policy: Policy) -> None:
+    """In no zone more instances are out of service than --max-unavailable-per-zone allows."""
+    if policy.max_unavailable_per_zone is None:
+        return
+    _, _, journal = roll(fleet, policy)
+    state = RunState()
+    for entry in journal.entries:
+        state.fold(entry)
+        for zone, count in state.zones.items():
+            assert count <= policy.max_unavailable_per_zone.of(state.zone_sizes[zone], at_least=1)
+
+
+@given(fleets, st.sampled_from(ZoneOrder))
+def test_waves_partition_what_is_to_change(fleet: list[Host], zones: ZoneOrder) -> None:
+    """Exactly the instances to change have a wave; waves are numbered from one without gaps, in order."""
+    state, _, _ = roll(fleet, Policy(zones=zones))
+    numbers = [each.wave for each in state.run.planned if each.decision.kind is DecisionKind.APPLY]
+    assert numbers == sorted(numbers)
+    assert set(numbers) == set(range(1, max(numbers, default=0) + 1))
+    assert all(each.wave == 0 for each in state.run.planned if each.decision.kind is not DecisionKind.APPLY)

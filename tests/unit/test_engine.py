@@ -6,7 +6,7 @@ from orchestrator.core.amount import Amount
 from orchestrator.core.events import Admitted, Concluded, Halted, Lost, NotSent, Sent
 from orchestrator.core.model import OutcomeKind, Ping, Platform, Status
 from orchestrator.core.result import Op
-from orchestrator.core.settings import Policy
+from orchestrator.core.settings import Policy, VerifyLogin
 from orchestrator.core.state import RunState, replay
 from orchestrator.engine import result_of
 from orchestrator.errors import EnvironmentFault, LockedError
@@ -14,7 +14,8 @@ from orchestrator.ports import Doubtful, Rejected
 from tests.fake_fleet import Host, OpenLock, World, fleet_of, roll
 
 EVERYTHING = Amount(100, percent=True)
-WIDE = Policy(max_unavailable=EVERYTHING)
+ONE_WAVE = (EVERYTHING,)
+WIDE = Policy(waves=ONE_WAVE, max_unavailable=EVERYTHING)
 
 
 def outcomes(state: RunState) -> dict[str, tuple[str, str]]:
@@ -49,7 +50,7 @@ def test_running_it_twice_changes_nothing() -> None:
 @pytest.mark.parametrize(("amount", "expected"), [("10%", 2), ("3", 3), ("1%", 1), ("100%", 25)])
 def test_the_window_is_never_exceeded(amount: str, expected: int) -> None:
     """No more instances than the window are ever at work; percentages round down, to at least one."""
-    _, world, _ = roll(fleet_of(25), Policy(max_unavailable=Amount.parse(amount)))
+    _, world, _ = roll(fleet_of(25), Policy(waves=ONE_WAVE, max_unavailable=Amount.parse(amount)))
     assert world.most_in_flight == expected
 
 
@@ -72,7 +73,7 @@ def test_the_journals_fold_is_the_state() -> None:
     hosts = fleet_of(20)
     hosts[3].behaviour = "rolled_back"
     hosts[5].ping = Ping.CONNECTION_LOST
-    state, _, journal = roll(hosts, Policy(max_failures=Amount.parse("1")))
+    state, _, journal = roll(hosts, Policy(max_failures=(Amount.parse("1"),)))
     again = replay(journal.entries)
     assert outcomes(again) == outcomes(state)
     assert again.counts == state.counts
@@ -98,7 +99,7 @@ def test_failures_within_the_budget_do_not_halt() -> None:
     """A budget of one lets one failure pass, and the run ends incomplete."""
     hosts = fleet_of(20)
     hosts[0].behaviour = "failed"
-    state, _, _ = roll(hosts, Policy(max_failures=Amount.parse("1")))
+    state, _, _ = roll(hosts, Policy(max_failures=(Amount.parse("1"),)))
     assert state.counts[OutcomeKind.UPDATED] == 19
     assert result_of(state) == "incomplete"
 
@@ -128,7 +129,7 @@ def test_everybody_is_in_the_report_whatever_they_are() -> None:
         Host("i-mute", mute=True),
         Host("i-good"),
     ]
-    state, _, _ = roll(hosts, Policy(max_unreachable=EVERYTHING))
+    state, _, _ = roll(hosts, Policy(max_unreachable=(EVERYTHING,)))
     assert outcomes(state) == {
         "i-win": ("refused", "windows"),
         "i-rocket": ("refused", "bottlerocket"),
@@ -156,7 +157,7 @@ def test_everybody_is_in_the_report_whatever_they_are() -> None:
 )
 def test_a_lost_result_is_inspected_and_never_assumed(behaviour: str, expected: tuple[str, str]) -> None:
     """What happened on an instance without a result line is read from the instance, after its watchdog's time."""
-    state, world, journal = roll([Host("i-1", behaviour=behaviour)], Policy(max_unreachable=EVERYTHING))
+    state, world, journal = roll([Host("i-1", behaviour=behaviour)], Policy(max_unreachable=(EVERYTHING,)))
     assert outcomes(state)["i-1"] == expected
     lost = next(entry for entry in journal.entries if isinstance(entry.event, Lost))
     looked = [command.sent_at for command in world.commands.values() if command.order.op is Op.INSPECT][-1]
@@ -178,7 +179,7 @@ def test_an_instance_that_cannot_be_inspected_afterwards_is_unverified() -> None
 def test_a_lost_instance_keeps_its_place_in_the_window() -> None:
     """While it is not known what became of an instance, its place is not given to another."""
     hosts = [Host("i-1", behaviour="lost"), Host("i-2")]
-    _, world, _ = roll(hosts, Policy(max_failures=Amount.parse("1")))
+    _, world, _ = roll(hosts, Policy(max_failures=(Amount.parse("1"),)))
     first, second = [c.sent_at for c in world.commands.values() if c.order.op is Op.APPLY]
     assert second - first >= WIDE.deadlines.watchdog
 
@@ -200,7 +201,7 @@ def test_an_unanswered_send_command_that_is_not_found_is_inspected() -> None:
     def lose(world: World) -> None:
         world.next_answers = [Doubtful("ConnectionClosedError")]
 
-    state, world, _ = roll([Host("i-1")], Policy(max_unreachable=EVERYTHING), prepare=lose)
+    state, world, _ = roll([Host("i-1")], Policy(max_unreachable=(EVERYTHING,)), prepare=lose)
     assert outcomes(state)["i-1"] == ("unreachable", "delivery_timed_out")
     assert len([order for order in world.sends if order.op is Op.APPLY]) == 1
 
@@ -222,7 +223,7 @@ def test_an_instance_that_ssm_always_turns_down_is_given_up() -> None:
     def refuse(world: World) -> None:
         world.next_answers = [Rejected("InvalidInstanceId", instances=True)] * 9
 
-    state, world, _ = roll([Host("i-1")], Policy(max_unreachable=EVERYTHING), prepare=refuse)
+    state, world, _ = roll([Host("i-1")], Policy(max_unreachable=(EVERYTHING,)), prepare=refuse)
     assert outcomes(state)["i-1"] == ("unreachable", "ssm_refused")
     assert len([order for order in world.sends if order.op is Op.APPLY]) == 3
 
@@ -325,3 +326,80 @@ def test_an_instances_own_word_ends_it(claim: str) -> None:
     host = Host("i-1", behaviour=claim, reason="disk_full")
     state, _, _ = roll([host])
     assert outcomes(state)["i-1"] == (claim, "disk_full")
+
+
+def test_waves_are_cumulative_and_the_canary_is_first() -> None:
+    """With the defaults one canary goes first, then a tenth, half and everything, each after the one before it."""
+    state, _, journal = roll(fleet_of(40), Policy(max_unavailable=EVERYTHING))
+    admitted = [len(entry.event.keys) for entry in journal.entries if isinstance(entry.event, Admitted)]
+    assert admitted == [1, 3, 16, 20]
+    assert result_of(state) == "ok"
+
+
+def test_between_waves_there_is_bake_time() -> None:
+    """The next wave begins only when the bake time has passed since the last outcome."""
+    policy = Policy(waves=(Amount.parse("1"), EVERYTHING), bake=600, max_unavailable=EVERYTHING)
+    _, _, journal = roll(fleet_of(3), policy)
+    first, second = [entry.at for entry in journal.entries if isinstance(entry.event, Admitted)]
+    assert second - first >= 600
+
+
+def test_a_failing_canary_leaves_everybody_else_alone() -> None:
+    """When the canary fails, nobody else is touched."""
+    hosts = fleet_of(30)
+    for host in hosts:
+        host.behaviour = "rolled_back"
+    state, world, _ = roll(hosts, Policy(max_unavailable=EVERYTHING))
+    assert applies(world) == 1
+    assert state.counts == {OutcomeKind.ROLLED_BACK: 1, OutcomeKind.NOT_ATTEMPTED: 29}
+
+
+@pytest.mark.parametrize(
+    ("budget", "halts"),
+    [
+        (("2",), False),
+        (("1",), True),
+        (("10%",), False),
+        (("9%",), True),
+        (("2", "5%"), True),
+        (("1", "50%"), True),
+        (("2", "10%"), False),
+        ((), False),
+    ],
+)
+def test_of_two_budgets_the_first_exceeded_halts(budget: tuple[str, ...], *, halts: bool) -> None:
+    """A count and a percentage may both be given; either one halts. Two of 20 fail here."""
+    hosts = fleet_of(20)
+    for host in hosts[5:7]:
+        host.behaviour = "failed"
+    state, _, _ = roll(hosts, Policy(max_failures=tuple(map(Amount.parse, budget))))
+    assert (state.halted is not None) == halts
+
+
+def test_refusals_can_halt() -> None:
+    """--max-refused counts what instances refuse, at planning and on the instance."""
+    hosts = fleet_of(10)
+    for host in hosts[:2]:
+        host.persistence = "ephemeral"
+    state, world, _ = roll(hosts, Policy(max_refused=(Amount.parse("1"),)))
+    assert state.halted is not None
+    assert "--max-refused" in state.halted.why
+    assert applies(world) == 0
+
+
+def test_a_zone_is_not_emptied() -> None:
+    """--max-unavailable-per-zone bounds each zone, whatever the window allows."""
+    policy = Policy(waves=ONE_WAVE, max_unavailable=EVERYTHING, max_unavailable_per_zone=Amount.parse("1"))
+    _, world, _ = roll(fleet_of(30), policy)
+    assert world.most_in_flight == 3
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [(VerifyLogin.NEVER, ["no", "no"]), (VerifyLogin.CANARY, ["yes", "no"]), (VerifyLogin.ALWAYS, ["yes", "yes"])],
+)
+def test_who_tries_the_login(mode: VerifyLogin, expected: list[str]) -> None:
+    """The canary, or everybody, is told to try the new login itself."""
+    policy = Policy(waves=(Amount.parse("1"), EVERYTHING), max_unavailable=EVERYTHING, verify_login=mode)
+    _, world, _ = roll(fleet_of(5), policy)
+    assert [order.parameters["VerifyLogin"] for order in world.sends if order.op is Op.APPLY] == expected

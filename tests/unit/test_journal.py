@@ -22,7 +22,7 @@ def some_run() -> MemoryJournal:
     hosts[2].behaviour = "lost_restored"
     hosts[4].ping = Ping.CONNECTION_LOST
     hosts[6].persistence = "ephemeral"
-    return roll(hosts, Policy(max_failures=Amount.parse("1")))[2]
+    return roll(hosts, Policy(max_failures=(Amount.parse("1"),)))[2]
 
 
 def test_every_event_comes_back_as_it_was() -> None:
