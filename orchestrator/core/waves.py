@@ -1,0 +1,60 @@
+"""Who comes first, and in which wave: the order of admission. Pure and deterministic."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import chain, zip_longest
+
+from orchestrator.core.amount import Amount
+from orchestrator.core.model import Planned
+from orchestrator.core.settings import ZoneOrder
+
+
+def waved(count: int, waves: Sequence[Amount]) -> list[int]:
+    """Give each of `count` instances, in order, its wave. `waves` are cumulative; the last is always everything.
+
+    A wave that would add nobody is left out, so that waves are numbered without gaps.
+    """
+    numbers: list[int] = []
+    wave = 0
+    for amount in (*waves[:-1], None):
+        upto = count if amount is None else min(amount.of(count, at_least=1), count)
+        if upto > len(numbers):
+            wave += 1
+            numbers += [wave] * (upto - len(numbers))
+    return numbers
+
+
+def in_order(changing: Sequence[Planned], zones: ZoneOrder) -> list[Planned]:
+    """Order the instances to change: the canary first, then idle ones before busy ones, zones as wanted.
+
+    The canary is an idle instance of the most common kind (agent version and restart method): what it proves holds
+    for most of the fleet.
+    """
+    if not changing:
+        return []
+    kinds = Counter(_kind(each) for each in changing)
+    common = max(kinds, key=lambda kind: (kinds[kind], kind))
+    canary = min((each for each in changing if _kind(each) == common), key=_rank)
+    rest = sorted((each for each in changing if each is not canary), key=_rank)
+    by_zone: dict[str, list[Planned]] = {}
+    for each in sorted(rest, key=lambda each: each.instance.zone):
+        by_zone.setdefault(each.instance.zone, []).append(each)
+    return [canary, *(_one_by_one(by_zone) if zones is ZoneOrder.ONE_BY_ONE else _spread(by_zone))]
+
+
+def _kind(each: Planned) -> tuple[str, str]:
+    return each.instance.agent_version, each.facts.method if each.facts else ""
+
+
+def _rank(each: Planned) -> tuple[int, str]:
+    return each.instance.running_tasks, each.key
+
+
+def _one_by_one(by_zone: dict[str, list[Planned]]) -> Iterator[Planned]:
+    return chain.from_iterable(by_zone.values())
+
+
+def _spread(by_zone: dict[str, list[Planned]]) -> Iterator[Planned]:
+    """Take one of each zone in turn, so that neighbours in the order are in different zones."""
+    for turn in zip_longest(*by_zone.values()):
+        yield from (each for each in turn if each is not None)
