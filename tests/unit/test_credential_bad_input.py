@@ -83,6 +83,7 @@ BAD: list[tuple[str, str, Rule, bool]] = [
     ("no padding", f'{{"reg.io":{{"auth":"{ENCODED.rstrip("=")}"}}}}', Rule.BASE64, True),
     ("URL alphabet", '{"reg.io":{"auth":"dTo_Pz8-"}}', Rule.BASE64, True),
     ("plain text in auth", json.dumps({"reg.io": {"auth": f"{USER}:{PASSWORD}"}}), Rule.BASE64, False),
+    ("one bad among good", f'{{"a.io":{GOOD},"b.io":{{"auth":"{PASSWORD}!"}}}}', Rule.BASE64, False),
     ("too much padding", '{"reg.io":{"auth":"dTpwYQ==="}}', Rule.BASE64, True),
     ("no colon", '{"reg.io":{"auth":"dXNlcg=="}}', Rule.NO_COLON, False),
     ("no user in auth", '{"reg.io":{"auth":"OnBhc3N3b3Jk"}}', Rule.NO_LOGIN, False),
