@@ -10,8 +10,16 @@ from orchestrator.core.agent_auth import AgentView, Login, agent_view, keys_for,
 from orchestrator.core.credential_formats import Recognised, recognise
 from orchestrator.core.credential_lint import lint
 
-VECTORS = Path(__file__).parents[1] / "vectors" / "auth.jsonl"
-LINES: list[dict[str, Any]] = [json.loads(line) for line in VECTORS.read_text(encoding="utf-8").splitlines()]
+VECTORS = Path(__file__).parents[1] / "vectors"
+
+
+def read_vectors(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (VECTORS / name).read_text(encoding="utf-8").splitlines()]
+
+
+LINES = read_vectors("auth.jsonl")
+# Generated documents as Go 1.19's encoding/json and encoding/base64 decoded them into the agent's two structures.
+GO = read_vectors("go.jsonl")
 
 
 def case_id(line: dict[str, Any]) -> str:
@@ -136,3 +144,20 @@ def test_nothing_of_a_view_is_in_its_repr() -> None:
     for secret in ("canary", "pass", "sesame"):
         assert secret not in repr(view)
         assert secret not in repr(view.auths["r.io"])
+
+
+def shown_by_go(text: str) -> str:
+    """Go's JSON writer puts U+FFFD in the place of each byte that is no UTF-8."""
+    return "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in text)
+
+
+def test_generated_documents_are_read_as_go_read_them() -> None:
+    """Whatever is rejected, malformed or read, is so for the same documents and with the same values."""
+    for line in GO:
+        view = agent_view(line["type"], line["data"])
+        assert len(view.warnings) == (1 if line["rejected"] else line["malformed"]), line
+        found = {
+            key: {"username": shown_by_go(each.username), "password": shown_by_go(each.password), "auth": each.auth}
+            for key, each in view.auths.items()
+        }
+        assert found == line["auths"], line
