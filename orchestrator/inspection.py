@@ -10,6 +10,7 @@ from orchestrator.core.planning import Look
 from orchestrator.core.policy import BATCH
 from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Op, parse_facts
+from orchestrator.errors import EnvironmentFault
 from orchestrator.ports import Accepted, Clock, Commands, Doubtful, Invocation, Order, Rejected
 
 EVERY = 1.0
@@ -64,6 +65,9 @@ class Inspection:
                     self._send(left, looks, waiting)
                 else:
                     looks.update(dict.fromkeys(left, Reason.SSM_REFUSED))
+            case Rejected(instances=False, detail=detail):
+                # No instance's fault: the permission is missing, or the document. Nothing was touched yet.
+                raise EnvironmentFault(detail, hint="`ecs-rollout iam controller` prints what a plan needs.")
             case Rejected() | Doubtful():
                 looks.update(dict.fromkeys(chunk, Reason.SSM_REFUSED))
 

@@ -87,11 +87,23 @@ class ClusterLock:
             )
 
     def release(self) -> None:
-        """Let go, and sweep the older numbers; ours stays, so that numbers never repeat."""
+        """Let go. Our number stays, so that numbers never repeat."""
         if self._owner is None:
             return
         self._write(self.fence, replace(self._owner, heartbeat=self._clock.now(), released=True))
         self._owner = None
+
+    def hand_back(self, predecessor: Owner) -> None:
+        """Give the cluster back to the owner that was taken over, whose commands we could not see the end of.
+
+        Our number stays the largest, so the old owner itself cannot go on with it; whoever comes next finds the
+        old owner to resolve, not us.
+        """
+        self._write(self.fence, predecessor)
+        self._owner = None
+
+    def sweep(self) -> None:
+        """Delete the numbers below ours: only the largest is ever needed."""
         old = [number for number in self._numbers() if number < self.fence]
         for start in range(0, len(old), 10):
             with translated("ssm:DeleteParameters"):

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from botocore.exceptions import ClientError, ParamValidationError
 
-from orchestrator.aws.session import client_fault, code_of, translated
+from orchestrator.aws.session import client_fault, code_of, denied_action, translated
 from orchestrator.core.orders import PayloadReference
 from orchestrator.core.payload import Store, payload_digest
 from orchestrator.errors import EnvironmentFault, RefusedError
@@ -277,7 +277,7 @@ def _silent(action: str) -> Iterator[None]:
             message = "AWS's message is not shown, since it may repeat what was sent"
             told = ClientError({"Error": {"Code": code_of(error), "Message": message}}, error.operation_name)
             # `from None`: a chained error would stand in the traceback with AWS's message.
-            raise client_fault(action, told) from None
+            raise client_fault(denied_action(action, error), told) from None
         except ParamValidationError:
             hint = "Check the delivery's options (KMS key, bucket)."
             raise EnvironmentFault(f"{action}: botocore does not take the request.", hint=hint) from None

@@ -1,5 +1,6 @@
 """Make boto3 clients, and translate what botocore raises into errors that a user can act on."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -38,6 +39,10 @@ _RETRIED = Config(
 _ONCE = _RETRIED.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
 
 _DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
+_NAMED = re.compile(r"not authorized to perform: ([a-z0-9-]+:[A-Za-z]+)")
+# Secrets Manager does not name the action that its KMS key's policy, or ours, denies.
+_KEY_DENIED = "Access to KMS is not allowed"
+_KEY_ACTIONS = {"secretsmanager:GetSecretValue": "kms:Decrypt"}
 _BAD_CREDENTIALS = frozenset(
     {
         "ExpiredTokenException",
@@ -63,6 +68,18 @@ class Session:
         if needed and not self._boto.region_name:
             raise UsageError("No AWS Region is configured.", hint="Say --region, or set AWS_DEFAULT_REGION.")
         self.region: str = self._boto.region_name or ""
+
+    def partition(self) -> str:
+        """Name the Region's partition: `aws`, `aws-cn`, `aws-us-gov`. Raises UsageError for no such Region."""
+        try:
+            return self._boto.get_partition_for_region(self.region)
+        except BotoCoreError as error:
+            raise UsageError(f"{self.region!r} is not an AWS Region.", hint="Check --region.") from error
+
+    def account(self) -> str:
+        """Ask for the account's id; needs credentials, and no permission."""
+        with translated("sts:GetCallerIdentity"):
+            return str(self._boto.client("sts", config=_RETRIED).get_caller_identity()["Account"])
 
     def ecs(self) -> "ECSClient":
         """Amazon ECS."""
@@ -119,9 +136,24 @@ def client_fault(doing: str, error: ClientError) -> EnvironmentFault:
     code = code_of(error)
     message = error.response.get("Error", {}).get("Message", "")
     if code in _DENIED:
-        return EnvironmentFault(f"Not allowed: {doing}.", hint=f"Allow {doing} to the role that runs ecs-rollout.")
+        action = denied_action(doing, error)
+        hint = (
+            f"Allow {action} to the role that runs ecs-rollout; `ecs-rollout iam --help` tells what prints its policy."
+        )
+        return EnvironmentFault(f"Not allowed: {action}.", hint=hint)
     if code in _BAD_CREDENTIALS:
         return EnvironmentFault(
             f"AWS does not accept the credentials ({code}).", hint="Log in again, and check the clock."
         )
     return EnvironmentFault(f"{doing}: {code}: {message}", hint="Read AWS's message; run again when it is mended.")
+
+
+def denied_action(doing: str, error: ClientError) -> str:
+    """Name the action that was denied: a call can need others than its own, as of KMS."""
+    message = error.response.get("Error", {}).get("Message", "")
+    named = _NAMED.search(message)
+    if named:
+        return named[1]
+    if _KEY_DENIED in message:
+        return f"{_KEY_ACTIONS.get(doing, 'kms:GenerateDataKey or kms:Decrypt')} (for {doing})"
+    return doing

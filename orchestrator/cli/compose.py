@@ -13,6 +13,7 @@ from orchestrator.aws.ecs import EcsFleet, cluster_name
 from orchestrator.aws.lock import ClusterLock
 from orchestrator.aws.session import Session
 from orchestrator.aws.ssm import SsmCommands
+from orchestrator.cli import options
 from orchestrator.cli.loading import Loaded, load_credential
 from orchestrator.core.documents import lint, render
 from orchestrator.core.orders import Context, HostPaths
@@ -34,6 +35,9 @@ class Request:
     profile: str | None = None
     document_prefix: str = "ecs-rollout"
     parameter_prefix: str = "/ecs-rollout"
+    delivery: str = "ssm"
+    delivery_bucket: str | None = None
+    kms_key: str | None = None
     allow_removal: bool = False
     instances: tuple[str, ...] = ()
     policy: Policy
@@ -68,6 +72,7 @@ class Parts:
 
 def build(request: Request, *, clock: Clock, say: Callable[[str], None]) -> Parts:
     """Build the parts, and refuse early: no such cluster, a bad credential, documents that are not ours."""
+    options.check_delivery(request.delivery, request.delivery_bucket)
     session = Session(region=request.region, profile=request.profile)
     ecs, ssm = session.ecs(), session.ssm()
     cluster = cluster_name(ecs, request.cluster)

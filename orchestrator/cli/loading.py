@@ -3,7 +3,7 @@
 import secrets as randomness
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from orchestrator.aws import secrets
 from orchestrator.aws.session import Session
@@ -13,7 +13,7 @@ from orchestrator.core.credential_formats import recognise
 from orchestrator.core.credential_lint import Report, lint
 from orchestrator.core.findings import Finding, Severity
 from orchestrator.core.orders import PayloadReference
-from orchestrator.core.payload import encode_payload, generation
+from orchestrator.core.payload import Store, encode_payload, generation
 from orchestrator.core.source import parse_source
 from orchestrator.errors import RefusedError
 
@@ -92,9 +92,23 @@ def deliver(parts: "Parts") -> PayloadReference:
     """Put the credential where the instances fetch it, under this run's name and with a fresh nonce."""
     payload = encode_payload(parts.loaded.lines, randomness.token_hex(32))
     name = secrets.payload_name(parts.cluster, parts.run_id, prefix=parts.request.parameter_prefix)
-    return secrets.SsmDelivery(parts.session.ssm()).deliver(name, payload)
+    return _delivery(parts).deliver(name, payload)
 
 
 def take_away(parts: "Parts", payload: PayloadReference) -> None:
     """Remove what was delivered."""
-    secrets.SsmDelivery(parts.session.ssm()).remove(payload)
+    _delivery(parts).remove(payload)
+
+
+def _delivery(parts: "Parts") -> secrets.Delivery:
+    request, session = parts.request, parts.session
+    store = Store(request.delivery)
+    match store:
+        case Store.SSM:
+            return secrets.SsmDelivery(session.ssm(), request.kms_key)
+        case Store.SECRETSMANAGER:
+            return secrets.SecretsManagerDelivery(session.secretsmanager(), request.kms_key)
+        case Store.S3:
+            return secrets.S3Delivery(session.s3(), request.delivery_bucket or "", request.kms_key)
+        case _:
+            assert_never(store)

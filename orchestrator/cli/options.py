@@ -10,6 +10,7 @@ import click
 from orchestrator import config
 from orchestrator.core.amount import Amount
 from orchestrator.core.settings import Budget, Deadlines, Policy, ZoneOrder
+from orchestrator.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,6 +24,9 @@ SETTINGS = (
     "journal",
     "document-prefix",
     "parameter-prefix",
+    "delivery",
+    "delivery-bucket",
+    "kms-key",
     "waves",
     "bake",
     "zones",
@@ -114,6 +118,12 @@ def aws_options(function: F) -> F:
 document_prefix = click.option(
     "--document-prefix", default="ecs-rollout", show_default=True, help="First part of the SSM documents' names."
 )
+parameter_prefix = click.option(
+    "--parameter-prefix",
+    default="/ecs-rollout",
+    show_default=True,
+    help="Where the lock, the key and the delivered credential live in Parameter Store.",
+)
 registry = click.option("--registry", help="Registry of a credential that holds only a user and a password.")
 journal = click.option(
     "--journal",
@@ -145,6 +155,31 @@ def _budget(name: str, default: Budget, what: str) -> Callable[[F], F]:
         default=[str(amount) for amount in default],
         help=f"More that are {what} halt the run; a count and a percentage may both be given. [default: {text}]",
     )
+
+
+def delivery_options(function: F) -> F:
+    """Say where the credential is delivered to, and under which key."""
+    for option in (
+        click.option("--kms-key", metavar="KEY", help="KMS key of the delivery. [default: the store's own]"),
+        click.option("--delivery-bucket", metavar="NAME", help="The bucket of --delivery s3."),
+        click.option(
+            "--delivery",
+            type=click.Choice(["ssm", "secretsmanager", "s3"]),
+            default="ssm",
+            show_default=True,
+            help="Store from which the instances fetch the credential.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def check_delivery(delivery: str, bucket: str | None) -> None:
+    """Raise UsageError for S3 without a bucket, and for a bucket without S3."""
+    if (delivery == "s3") != bool(bucket):
+        raise UsageError(
+            "--delivery s3 and --delivery-bucket go together.", hint="Say both, or deliver with ssm or secretsmanager."
+        )
 
 
 def _seconds(name: str, default: int, text: str) -> Callable[[F], F]:
@@ -214,12 +249,8 @@ def rollout_options(function: F) -> F:
                 show_default=True,
                 help="Shortest time between two looks at what is under way.",
             ),
-            click.option(
-                "--parameter-prefix",
-                default="/ecs-rollout",
-                show_default=True,
-                help="Where the lock, the key and the delivered credential live in Parameter Store.",
-            ),
+            delivery_options,
+            parameter_prefix,
             document_prefix,
             aws_options,
         )

@@ -9,6 +9,7 @@ from orchestrator.cli import loading
 from orchestrator.cli.compose import Parts
 from orchestrator.core.events import RunStarted
 from orchestrator.core.model import Instance, Plan
+from orchestrator.core.orders import PayloadReference
 from orchestrator.core.planning import Goal, exclude_early, find_ghosts, make_plan
 from orchestrator.core.state import RunState
 from orchestrator.engine import Engine
@@ -54,10 +55,14 @@ def _selected(wanted: tuple[str, ...], fleet: Sequence[Instance]) -> frozenset[s
 
 @dataclass
 class Hold:
-    """The cluster while it is ours. `at_work`: commands may be under way, so the lock must outlive us."""
+    """The cluster while it is ours.
+
+    `at_work`: commands may be under way, so the lock and the `payload` that was delivered must outlive us.
+    """
 
     key: bytes
     at_work: bool = False
+    payload: PayloadReference | None = None
 
 
 @contextmanager
@@ -67,18 +72,39 @@ def locked(parts: Parts, *, take_over: bool, say: Callable[[str], None]) -> Iter
     Where another owner was taken over, its commands are waited for first.
     """
     predecessor = parts.lock.acquire(take_over=take_over)
+    unresolved = predecessor
     hold: Hold | None = None
     try:
         if predecessor is not None:
             say(f"took over from {predecessor.holder} (run {predecessor.run})")
             _outwait(parts, predecessor, say)
+            unresolved = None
         hold = Hold(loading.ensure_key(parts))
         yield hold
     finally:
-        if hold is None or not hold.at_work:
-            parts.lock.release()
-        else:
+        if unresolved is not None:
+            say(f"the commands of the run {unresolved.run} are not resolved: the lock is its own again")
+            _tidy(say, "the lock was not given back", lambda: parts.lock.hand_back(unresolved))
+        elif hold is not None and hold.at_work:
             say(f"the run {parts.run_id} broke off with commands under way: its lock stays; see --take-over")
+        else:
+            _let_go(parts, hold, say)
+
+
+def _let_go(parts: Parts, hold: Hold | None, say: Callable[[str], None]) -> None:
+    """Take the delivery away and release the lock. What fails here is told, and does not hide how the run ended."""
+    payload = hold.payload if hold else None
+    if payload is not None:
+        _tidy(say, "the delivered credential was not removed", lambda: loading.take_away(parts, payload))
+    _tidy(say, "the lock was not released", parts.lock.release)
+    _tidy(say, "older locks were not removed", parts.lock.sweep)
+
+
+def _tidy(say: Callable[[str], None], failure: str, step: Callable[[], None]) -> None:
+    try:
+        step()
+    except EnvironmentFault as fault:
+        say(f"warning: {failure}: {fault.message} {fault.hint}")
 
 
 def _outwait(parts: Parts, predecessor: Owner, say: Callable[[str], None]) -> None:
@@ -112,8 +138,8 @@ def roll(
     The journal has the run before anything is delivered, so that a crash leaves a trace of it.
     """
     fence = parts.lock.fence
+    payload = hold.payload = loading.deliver(parts) if planned.changes else None
     hold.at_work = planned.changes > 0
-    payload = loading.deliver(parts) if planned.changes else None
     engine = Engine(
         commands=parts.commands,
         fleet=parts.fleet,
@@ -138,8 +164,6 @@ def roll(
         )
     )
     hold.at_work = False
-    if payload is not None:
-        loading.take_away(parts, payload)
     return state
 
 

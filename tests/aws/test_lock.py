@@ -39,6 +39,7 @@ def test_fences_only_grow_and_the_largest_stays(ssm: SSMClient) -> None:
         assert held.acquire() is None
         assert held.fence == expected
         held.release()
+        held.sweep()
         assert numbers(ssm) == {str(expected)}
 
 
@@ -117,3 +118,17 @@ def test_a_lock_that_is_no_lock_is_not_guessed_at(ssm: SSMClient) -> None:
     ssm.put_parameter(Name=f"{PATH}/lock/1", Value="hello", Type="String")
     with pytest.raises(EnvironmentFault, match="not a lock"):
         lock(ssm, "run-1").acquire()
+
+
+def test_a_cluster_that_cannot_be_resolved_is_given_back(ssm: SSMClient) -> None:
+    """Who took over and could not see the old owner's commands end leaves the old owner to the next one."""
+    lock(ssm, "run-1").acquire()
+    new = lock(ssm, "run-2")
+    old = new.acquire(take_over=True)
+    assert old is not None
+    new.hand_back(old)
+    with pytest.raises(LockedError, match="run-1"):
+        lock(ssm, "run-3").acquire()
+    found = lock(ssm, "run-3").acquire(take_over=True)
+    assert found is not None
+    assert found.run == "run-1"
