@@ -113,7 +113,7 @@ fetch_payload() {
 }
 
 judge_answer() { # the error's kind, from status and body; a good answer becomes the payload
-  local path type value field='' complete=''
+  local path type value field='' complete='' denied=''
   fetch_reason=
   if [ "$status" != 200 ]; then
     case $answer in
@@ -135,7 +135,12 @@ judge_answer() { # the error's kind, from status and body; a good answer becomes
         *) fetch_reason=payload_unreachable ;;
       esac
     fi
-    explain "the store answered HTTP $status"
+    if [[ $answer =~ 'not authorized to perform: '([a-z0-9-]+:[A-Za-z]+) ]]; then
+      denied=", which denies ${BASH_REMATCH[1]}"
+    elif [[ $answer == *'Access to KMS is not allowed'* ]]; then
+      denied=', which denies kms:Decrypt'
+    fi
+    explain "the store answered HTTP $status$denied"
     return
   fi
   payload=$answer
