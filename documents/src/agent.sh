@@ -174,6 +174,7 @@ pending_change() {
 
 # The same for the cluster, and for a file that has lost the cluster which the agent was started with (F41).
 pending_cluster() {
+  if [ "$config_state" = odd ]; then return 1; fi
   if [ -n "$file_cluster_set" ]; then [ "$file_cluster" != "$c_env_cluster" ]; return; fi
   if [ -n "$init_cluster_set" ]; then [ "$init_cluster" != "$c_env_cluster" ]; return; fi
   [ -n "$c_env_cluster" ]
@@ -226,4 +227,5 @@ see_agent() { # how many looks
   done
   if [ -n "$a_arn" ]; then agent_tasks; else t_running=-1 t_known=' ' t_alive=' '; fi
   judge_persistence
+  if [ "$container" = present ] && pending_cluster; then warn cluster_pending; fi
 }

@@ -42,9 +42,10 @@ finish_leftover() {
     living) finish refused watchdog_armed ;;
   esac
   say 'an unfinished change was found: taking it back'
-  refuse_while_tasks_run
   read_meta "$armed_folder"
   local interrupted=$was_run
+  # An agent that does not answer has nothing more to lose by a restart; one that keeps its state never has.
+  if [ -n "$a_arn" ] && [ "$was_persistence" != persistent ]; then refuse_while_tasks_run; fi
   if take_back "$armed_folder" "$restore_seconds"; then
     drop_folder "${armed_folder##*/}"
     record_last watchdog_restored "$interrupted"

@@ -34,6 +34,8 @@ restore() {
   if [ "$container" = unknown ]; then explain 'docker does not answer'; finish refused agent_down; fi
   if [ -n "$a_cluster" ] && [ "$a_cluster" != "$cluster" ]; then explain "the agent serves $a_cluster"; finish refused cluster_mismatch; fi
   if [ "$method" = none ]; then finish refused no_restart_method; fi
+  read_meta "$backup"
+  if [ "$container" = absent ]; then persistence=$was_persistence; fi # no container tells anything now
   refuse_while_tasks_run
   arn_before=$a_arn tasks_before=$t_running
   take_run_back "$backup"

@@ -74,9 +74,11 @@ bring_old_agent_back() { # seconds
   b_id=$c_id b_started=$c_started
   log_mark
   restart_agent || say 'the restart could not be started'
-  if prove "$1" is_old_pair || [ "$prove_reason" = auth_warning ]; then # the old value may have had its own flaw
-    return 0
-  fi
+  prove "$1" is_old_pair && return 0
+  case $prove_reason in
+    # The old value may have had its own flaw; and no further restart gives an identity or a task back (F33).
+    auth_warning | identity_changed | tasks_lost) warn "$prove_reason"; return 0 ;;
+  esac
   say "the old state is not back: $prove_reason"
   return 1
 }

@@ -4,7 +4,7 @@
 # Writing: whole files, durable before they are named.
 
 sync_folder() { # makes a rename durable; older sync tools know no operands and flush everything
-  limited 20 sync "$@" || sync
+  limited 20 sync "$@" || limited 20 sync
 }
 
 keep_attributes() { # of, to: mode, owner and SELinux label

@@ -128,7 +128,13 @@ async def test_a_warning_of_the_agent_is_a_failure(bench: Bench) -> None:
 async def test_an_agent_that_forgets_is_reported(make: MakeBench) -> None:
     """A persistent agent that returns as somebody else is no success."""
     bench = await make(after_restart=AfterRestart.FORGETS)
-    assert (await bench.apply(**QUICK))["reason"] in {"identity_changed", "restore_failed"}
+    before = bench.config.read_bytes()
+    result = await bench.apply(**QUICK)
+    assert said(result) == ("rolled_back", "identity_changed", False)
+    assert result["arn"] != result["arn_before"]
+    assert "identity_changed" in result["warnings"]
+    assert bench.config.read_bytes() == before
+    assert (await bench.inspect())["armed"] == "no"
 
 
 async def test_an_old_fence_changes_nothing(bench: Bench) -> None:

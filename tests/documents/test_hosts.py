@@ -50,6 +50,28 @@ async def test_any_awk_will_do(bench: Bench, awk: str) -> None:
     assert (await bench.inspect())["agrees"] is True
 
 
+async def test_an_upstart_host_is_stopped_and_started(bench: Bench) -> None:
+    """Where upstart runs the agent its job is stopped and started, not `restart`ed (F26)."""
+    tools = bench.host.root / "bin"
+    (tools / "initctl").write_text(
+        """#!/bin/sh
+        echo "$*" >>"${0%/*}/initctl.log"
+        case $1 in
+          status) echo "$2 start/running, process 1" ;;
+          stop | start) "${0%/*}/systemctl" --no-block "$1" ecs ;;
+        esac
+        """
+    )
+    (tools / "initctl").chmod(0o755)
+
+    def without(script: str) -> str:
+        return script.replace("if has systemctl", "if false", 1)
+
+    result = result_of(await bench.send(Kind.APPLY, bench.apply_values(), change=without))
+    assert (result["outcome"], result["method"]) == ("updated", "upstart")
+    assert (tools / "initctl.log").read_text().splitlines() == ["status ecs", "stop ecs", "start --no-wait ecs"]
+
+
 async def test_a_missing_tool_is_named(bench: Bench) -> None:
     """What is really needed is looked for first and named."""
 

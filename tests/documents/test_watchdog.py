@@ -87,7 +87,8 @@ async def test_after_a_reboot_the_next_document_takes_back(make: MakeBench) -> N
 
 
 async def test_restore_finishes_a_dead_run(stuck: Bench) -> None:
-    """restore for the very run that died brings the old state back."""
+    """restore for the very run that died brings the old state back, while tasks run and no agent answers."""
+    stuck.farm.plain.run_tasks(next(iter(stuck.farm.plain.instances)), 2)
     before = stuck.config.read_bytes()
     await kill_half_way(stuck)
     for process in watchdogs(stuck):
