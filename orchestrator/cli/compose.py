@@ -14,7 +14,7 @@ from orchestrator.aws.lock import ClusterLock
 from orchestrator.aws.session import Session
 from orchestrator.aws.ssm import SsmCommands
 from orchestrator.cli import options
-from orchestrator.cli.loading import Loaded, load_credential
+from orchestrator.cli.loading import Loaded, Reading, delivery_warnings, load_credential, try_logins
 from orchestrator.core.documents import lint, render
 from orchestrator.core.orders import Context, HostPaths
 from orchestrator.core.result import Op
@@ -31,6 +31,7 @@ class Request:
     cluster: str
     credential: str
     registry: str | None = None
+    allow_readable_file: bool = False
     region: str | None = None
     profile: str | None = None
     document_prefix: str = "ecs-rollout"
@@ -39,6 +40,9 @@ class Request:
     delivery_bucket: str | None = None
     kms_key: str | None = None
     allow_removal: bool = False
+    probe: bool = True
+    probe_images: tuple[str, ...] = ()
+    ca_bundle: str | None = None
     instances: tuple[str, ...] = ()
     policy: Policy
     pace: Pace
@@ -76,9 +80,12 @@ def build(request: Request, *, clock: Clock, say: Callable[[str], None]) -> Part
     session = Session(region=request.region, profile=request.profile)
     ecs, ssm = session.ecs(), session.ssm()
     cluster = cluster_name(ecs, request.cluster)
-    loaded = load_credential(session, request.credential, registry=request.registry)
-    for warning in loaded.warnings:
+    reading = Reading(source=request.credential, registry=request.registry, readable_file=request.allow_readable_file)
+    loaded = load_credential(session, reading)
+    for warning in (*loaded.warnings, *delivery_warnings(request)):
         say(f"warning: {warning}")
+    if request.probe:
+        try_logins(loaded, request, say=say)
     pins = Documents(client=ssm, prefix=request.document_prefix, texts=rendered()).pins()
     commands = SsmCommands(client=ssm, once=session.ssm_once(), pins=pins, clock=clock)
     run_id = new_run_id(clock.now())

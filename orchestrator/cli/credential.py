@@ -16,6 +16,7 @@ def credential() -> None:
 @credential.command()
 @click.argument("source")
 @options.registry
+@options.readable_file
 @click.option("--image", multiple=True, metavar="REF", help="Show which login this image would use; may be repeated.")
 @click.option("--fix", is_flag=True, help="Mend what leaves no doubt first, and say what was mended.")
 @click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
@@ -24,6 +25,7 @@ def lint(  # noqa: PLR0913 - the flags, each by name
     *,
     source: str,
     registry: str | None,
+    allow_readable_file: bool,
     image: tuple[str, ...],
     fix: bool,
     output: str,
@@ -36,10 +38,13 @@ def lint(  # noqa: PLR0913 - the flags, each by name
       ecs-rollout credential lint secretsmanager:registry --image registry.example.com/team/app:1
     """
     from orchestrator.aws.session import Session
-    from orchestrator.cli.loading import judge
+    from orchestrator.cli.loading import Reading, judge
     from orchestrator.report.findings import lint_json, lint_text
 
     session = Session(region=region, profile=profile, needed=not source.startswith(("file:", "-")))
-    report = judge(session, source, registry=registry, images=image, fix=fix)
+    reading = Reading(source=source, registry=registry, readable_file=allow_readable_file)
+    report, notes = judge(session, reading, images=image, fix=fix)
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
     click.echo(json.dumps(lint_json(report), indent=2) if output == "json" else lint_text(report))
     return ExitCode.REFUSED if report.refused else ExitCode.OK

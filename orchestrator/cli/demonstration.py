@@ -22,7 +22,6 @@ from orchestrator.report.progress import PlainProgress
 from orchestrator.report.render import exit_code_of, render_report
 
 SECRET = "demo/registry"  # noqa: S105 - the secret's name
-LOGIN = {"registry.example.com": {"username": "puller", "password": "new-password-of-the-demo"}}
 
 # Short deadlines: the lab's agents restart within a second, and a demo is watched.
 DEADLINES = Deadlines(delivery=30, verify=6, restore=12, watchdog=40, step=60, connect=30)
@@ -71,7 +70,9 @@ class Demonstration:
 
     def _arrange(self) -> None:
         session = Session(region=None, profile=None)
-        session.secretsmanager().create_secret(Name=SECRET, SecretString=json.dumps(LOGIN))
+        (user, passwords), *_ = self._lab.scenario.logins.items()
+        login = {self._lab.registry_name: {"username": user, "password": passwords[-1]}}
+        session.secretsmanager().create_secret(Name=SECRET, SecretString=json.dumps(login))
         compose.documents(region=None, profile=None, prefix="ecs-rollout").publish()
         already = tuple(spec.instance_id for spec in self._lab.scenario.instances if spec.already_current)
         if already:
@@ -84,6 +85,8 @@ class Demonstration:
             cluster=self._lab.scenario.cluster,
             credential=f"secretsmanager:{SECRET}",
             instances=instances,
+            allow_removal=True,  # the lab's instances start with a login for another registry
+            probe_images=(f"{self._lab.registry_name}/team/app:1",),
             policy=POLICY,
             pace=Pace(shortest=0.3, longest=1.0),
         )

@@ -1,5 +1,6 @@
 """`ecs-rollout lab` and `demo`: the only place that starts the lab."""
 
+import json
 import os
 import shlex
 import signal
@@ -88,10 +89,12 @@ def lab(*, instances: int | None, scenario: Path | None, port: int, directory: P
                 say(f"{len(wanted.instances)} container instances in the cluster {cluster}. In another shell, with")
                 say("the exports above:")
                 say("  aws secretsmanager create-secret --name registry --secret-string \\")
-                say("""    '{"registry.example.com":{"username":"me","password":"new"}}'""")
+                (user, passwords), *_ = wanted.logins.items()
+                login = {running.registry_name: {"username": user, "password": passwords[-1]}}
+                say(f"    '{json.dumps(login)}'")
                 say("  ecs-rollout documents publish")
-                say(f"  ecs-rollout plan --cluster {cluster} --credential secretsmanager:registry")
-                say(f"  ecs-rollout run --cluster {cluster} --credential secretsmanager:registry")
+                say(f"  ecs-rollout plan --cluster {cluster} --credential secretsmanager:registry --allow-removal")
+                say(f"  ecs-rollout run --cluster {cluster} --credential secretsmanager:registry --allow-removal")
                 say("Ctrl-C ends it.")
                 stopped.wait()
         except OSError as error:

@@ -1,7 +1,9 @@
 """The credential's road in the controller: source, lint, normalise, name, deliver, take away."""
 
+import os
 import secrets as randomness
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
@@ -10,15 +12,23 @@ from orchestrator.aws.session import Session
 from orchestrator.aws.sources import read_source
 from orchestrator.core.credential import Credential, EnvLines, canonical, normalise
 from orchestrator.core.credential_formats import recognise
-from orchestrator.core.credential_lint import Report, lint
-from orchestrator.core.findings import Finding, Severity
+from orchestrator.core.credential_lint import Report, check, lint
+from orchestrator.core.findings import Finding
 from orchestrator.core.orders import PayloadReference
 from orchestrator.core.payload import Store, encode_payload, generation
 from orchestrator.core.source import parse_source
 from orchestrator.errors import RefusedError
+from orchestrator.registry.client import Network, ProbeOutcome
+from orchestrator.registry.probe import probe
 
 if TYPE_CHECKING:
-    from orchestrator.cli.compose import Parts
+    from orchestrator.cli.compose import Parts, Request
+
+
+_DEFAULT_KEY = (
+    "the credential is delivered under the account's default key: while the run lasts, every instance whose role "
+    "has AmazonSSMManagedInstanceCore could read it; --kms-key names a key of your own"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,25 +54,35 @@ class Loaded:
         return f"{self.source} ({self.format}), for {names}{more}"
 
 
-def judge(session: Session, source: str, *, registry: str | None, images: tuple[str, ...] = (), fix: bool) -> Report:
-    """Read the source and judge what it holds."""
-    text = read_source(parse_source(source), session, stdin=sys.stdin.buffer)
-    return lint(recognise(text.text, registry), images, fix=fix)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How a source is to be read."""
+
+    source: str
+    registry: str | None = None
+    readable_file: bool = False
 
 
-def load_credential(session: Session, source: str, *, registry: str | None) -> Loaded:
+def judge(
+    session: Session, reading: Reading, *, images: tuple[str, ...] = (), fix: bool = False
+) -> tuple[Report, tuple[str, ...]]:
+    """Read the source and judge what it holds; return the judgement and what is to be known about the source."""
+    text = read_source(
+        parse_source(reading.source), session, stdin=sys.stdin.buffer, readable_by_others=reading.readable_file
+    )
+    return lint(recognise(text.text, reading.registry), images, fix=fix), text.notes
+
+
+def load_credential(session: Session, reading: Reading) -> Loaded:
     """Read, judge and normalise. Raises RefusedError with the first thing that is wrong; nothing is touched."""
-    report = judge(session, source, registry=registry, fix=False)
-    errors = [finding for finding in report.findings if finding.severity is Severity.ERROR]
-    if errors:
-        more = f" (and {len(errors) - 1} more: `ecs-rollout credential lint` lists them)" if errors[1:] else ""
-        raise RefusedError(f"The credential is refused: {worded(errors[0])}{more}.", hint=f"{errors[0].hint}.")
+    report, notes = judge(session, reading)
+    check(report)
     return Loaded(
-        source=source,
+        source=reading.source,
         format=report.format,
         credential=report.credential,
         lines=normalise(report.credential, report.auth_type),
-        warnings=tuple(f"{worded(finding)}; {finding.hint}" for finding in report.findings),
+        warnings=(*notes, *(f"{worded(finding)}; {finding.hint}" for finding in report.findings)),
     )
 
 
@@ -86,6 +106,26 @@ def ensure_key(parts: "Parts") -> bytes:
 def generation_of(loaded: Loaded, key: bytes) -> str:
     """Name the credential's content."""
     return generation(key, canonical(loaded.credential))
+
+
+def delivery_warnings(request: "Request") -> tuple[str, ...]:
+    """Say what the delivery's key lets others do (F78)."""
+    if request.kms_key or request.delivery != Store.SSM:
+        return ()
+    return (_DEFAULT_KEY,)
+
+
+def try_logins(loaded: Loaded, request: "Request", *, say: Callable[[str], None]) -> None:
+    """Log in at every registry from here, and ask for the images. Raises RefusedError where one turns us down."""
+    network = Network(ca_bundle=request.ca_bundle, environment=os.environ)
+    for found in probe(loaded.credential, request.probe_images, network=network):
+        match found.outcome:
+            case ProbeOutcome.ACCEPTED:
+                say(f"{found.target}: {found.message}")
+            case ProbeOutcome.UNSUPPORTED:
+                say(f"warning: {found.target}: {found.message}; {found.hint}")
+            case ProbeOutcome.REFUSED | ProbeOutcome.UNREACHABLE:
+                raise RefusedError(f"{found.target}: {found.message}.", hint=f"{found.hint}.")
 
 
 def deliver(parts: "Parts") -> PayloadReference:

@@ -18,6 +18,7 @@ SETTINGS = (
     "cluster",
     "credential",
     "registry",
+    "allow-readable-file",
     "region",
     "profile",
     "output",
@@ -36,6 +37,9 @@ SETTINGS = (
     "max-unreachable",
     "max-refused",
     "allow-removal",
+    "no-probe",
+    "ca-bundle",
+    "verify-login",
     "poll-seconds",
     "delivery-seconds",
     "verify-seconds",
@@ -124,6 +128,7 @@ parameter_prefix = click.option(
     show_default=True,
     help="Where the lock, the key and the delivered credential live in Parameter Store.",
 )
+readable_file = click.option("--allow-readable-file", is_flag=True, help="Take file:PATH although others can read it.")
 registry = click.option("--registry", help="Registry of a credential that holds only a user and a password.")
 journal = click.option(
     "--journal",
@@ -199,6 +204,7 @@ def rollout_options(function: F) -> F:
                 help="secretsmanager:NAME[#STAGE|VERSION], ssm:/name[:version], s3://bucket/key, file:PATH or -.",
             ),
             registry,
+            readable_file,
             click.option("--instance", multiple=True, metavar="ID", help="Only this instance; may be repeated."),
             click.option(
                 "--waves",
@@ -236,6 +242,16 @@ def rollout_options(function: F) -> F:
             _budget("failures", policy.max_failures, "failed, rolled back or unverified"),
             _budget("unreachable", policy.max_unreachable, "unreachable"),
             _budget("refused", policy.max_refused, "refused"),
+            click.option(
+                "--no-probe",
+                is_flag=True,
+                help="Do not log in at the registries from here; the canary's own login is then mandatory.",
+            ),
+            click.option(
+                "--probe-image", multiple=True, metavar="REF", help="Ask for this image's manifest; may be repeated."
+            ),
+            click.option("--ca-bundle", type=click.Path(dir_okay=False), help="PEM file with the registries' CA."),
+            click.option("--verify-login", is_flag=True, help="Every instance logs in at the registries itself first."),
             click.option("--allow-removal", is_flag=True, help="Let instances lose logins that the credential lacks."),
             _seconds("delivery", defaults.delivery, "Time for SSM to deliver a command."),
             _seconds("verify", defaults.verify, "Time for the agent to be proven after its restart."),

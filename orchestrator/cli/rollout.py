@@ -8,7 +8,7 @@ import click
 
 from orchestrator.cli import options, store
 from orchestrator.core.model import Plan
-from orchestrator.core.settings import Deadlines, Policy, ZoneOrder
+from orchestrator.core.settings import Deadlines, Policy, VerifyLogin, ZoneOrder
 from orchestrator.errors import ExitCode, RefusedError, UsageError
 
 
@@ -42,12 +42,22 @@ def _request(*, instance: tuple[str, ...], poll_seconds: float, **flags: Any) ->
         policy=Policy(
             deadlines=deadlines,
             zones=ZoneOrder(flags.pop("zones")),
+            verify_login=_verify_login(always=flags.pop("verify_login"), no_probe=flags["no_probe"]),
             **{name: flags.pop(name) for name in _POLICY},
         ),
         pace=Pace(shortest=poll_seconds, longest=max(poll_seconds * 5, poll_seconds)),
         instances=instance,
+        probe=not flags.pop("no_probe"),
+        probe_images=flags.pop("probe_image"),
         **flags,
     )
+
+
+def _verify_login(*, always: bool, no_probe: bool) -> VerifyLogin:
+    """Without a probe from here the canary must prove the login, whatever else was said (promise 4)."""
+    if always:
+        return VerifyLogin.ALWAYS
+    return VerifyLogin.CANARY if no_probe else VerifyLogin.NEVER
 
 
 @click.command()

@@ -50,6 +50,12 @@ def api_host(name: str) -> str:
     return HUB_API_HOST if name == HUB_KEY or host in HUB_HOSTS else host
 
 
+def is_loopback(host: str) -> bool:
+    """Say whether a host, with or without port, is this very machine: the only one that Docker asks without TLS."""
+    name = host.rpartition(":")[0] or host
+    return name == "localhost" or re.fullmatch(r"127(\.[0-9]{1,3}){3}", name) is not None
+
+
 def image_address(image: str) -> ImageAddress | None:
     """Take an image's name apart as Docker does; None where it is no such name."""
     named, at, digest = image.partition("@")

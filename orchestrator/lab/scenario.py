@@ -1,10 +1,15 @@
 """The values a scenario file holds: the fleet, its trouble, and the moods of the API."""
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from types import MappingProxyType
 
 from orchestrator.lab.faults import ApiFaults
+
+LOGINS = {"puller": ("old-password", "new-password")}
+"""Who may log in to the lab's registry, and with which passwords."""
 
 
 class Platform(StrEnum):
@@ -105,7 +110,7 @@ class ServiceSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """A whole lab: where it is, who lives in it, and what goes wrong."""
+    """A whole lab: where it is, who lives in it, what goes wrong, and whom its registry lets in."""
 
     seed: int = 7
     region: str = "us-east-1"
@@ -114,6 +119,7 @@ class Scenario:
     api: ApiFaults = field(default_factory=ApiFaults)
     service: ServiceSpec = field(default_factory=ServiceSpec)
     instances: tuple[InstanceSpec, ...] = ()
+    logins: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType(LOGINS))
 
     def with_instances(self, count: int) -> "Scenario":
         """Scale the fleet to `count`: trouble stays as long as it fits, healthy instances come and go.

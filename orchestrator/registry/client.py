@@ -1,4 +1,4 @@
-"""Ask a registry or its token service over https; every way to get no answer is a value.
+"""Ask a registry or its token service over https, on loopback also without; every way to get no answer is a value.
 
 No error of urllib3 is passed on: its messages hold URLs and addresses of proxies, which may hold logins.
 """
@@ -21,7 +21,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from orchestrator.core.registry_api import Challenge, challenge_of
+from orchestrator.core.registry_api import Challenge, challenge_of, is_loopback
 from orchestrator.errors import UsageError
 
 _MANIFEST_TYPES = (
@@ -62,6 +62,7 @@ class Failure:
     outcome: ProbeOutcome
     message: str
     hint: str
+    without_tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +109,14 @@ class Client:
 
     def get(self, url: str, *, method: str = "GET", authorization: str | None = None) -> Answer | Failure:
         """Ask once. A login goes to the host that it was meant for and to no other."""
-        host = urlsplit(url).netloc
+        origin = urlsplit(url)[:2]
         for _ in range(_REDIRECTS + 1):
             answer = self._ask(url, method, authorization)
             if isinstance(answer, Failure | Answer):
                 return answer
             try:
                 url = urljoin(url, answer)
-                elsewhere = urlsplit(url)[:2] != ("https", host)
+                elsewhere = urlsplit(url)[:2] != origin
             except ValueError:
                 elsewhere = True
             if elsewhere:
@@ -130,7 +131,8 @@ class Client:
         if authorization:
             headers["Authorization"] = authorization
         try:
-            pool = self._direct if bypassed(url, self._no_proxy) else self._proxied
+            near = is_loopback(urlsplit(url).netloc) and not url.startswith("https:")
+            pool = self._direct if near or bypassed(url, self._no_proxy) else self._proxied
             answer = pool.request(method, url, headers=headers, redirect=False, preload_content=False)
             try:
                 body = answer.read(_LONGEST_ANSWER)
@@ -185,7 +187,7 @@ def _no_answer(error: Exception) -> Failure:
     match error:
         case SSLError() if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER" in str(error):
             hint = "a password is sent over https only: use --no-probe for a registry without TLS"
-            return Failure(ProbeOutcome.UNSUPPORTED, "the registry does not speak TLS", hint)
+            return Failure(ProbeOutcome.UNSUPPORTED, "the registry does not speak TLS", hint, without_tls=True)
         case SSLError():
             hint = "give --ca-bundle the registry's CA, and check that the certificate is for this name"
             return Failure(unreachable, "the registry's certificate cannot be verified", hint)

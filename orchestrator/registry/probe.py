@@ -18,6 +18,7 @@ from orchestrator.core.registry_api import (
     ImageAddress,
     api_host,
     image_address,
+    is_loopback,
 )
 from orchestrator.registry.client import Answer, Client, Failure, Network, ProbeOutcome
 
@@ -50,8 +51,8 @@ def probe(credential: Credential, images: Iterable[str] = (), *, network: Networ
 
 
 def _probe_login(client: Client, name: str, login: Login) -> Probe:
-    url = f"https://{api_host(name)}/v2/"
-    answer = _asked(client, url)
+    origin, answer = _asked(client, api_host(name))
+    url = f"{origin}/v2/"
     if isinstance(answer, Answer) and answer.status == _OK:
         hint = "name an image that needs the login with --probe-image, or use --no-probe"
         answer = Failure(ProbeOutcome.UNSUPPORTED, "the registry asks for no login, so none can be tried", hint)
@@ -75,8 +76,8 @@ def _probe_image(client: Client, auths: Mapping[str, Login], image: str) -> Prob
 def _manifest(client: Client, address: ImageAddress, login: Login) -> Answer | Failure:
     """Ask as Docker does: first how the registry wants to be asked, then for the manifest with a login."""
     scope = f"repository:{address.repository}:pull"
-    url = f"https://{address.host}/v2/{address.repository}/manifests/{address.reference}"
-    asked = _asked(client, f"https://{address.host}/v2/")
+    origin, asked = _asked(client, address.host)
+    url = f"{origin}/v2/{address.repository}/manifests/{address.reference}"
     if isinstance(asked, Failure):
         return asked
     if asked.status == _OK:
@@ -89,15 +90,23 @@ def _manifest(client: Client, address: ImageAddress, login: Login) -> Answer | F
     return _with_login(client, url, asked.challenge, login, scope=scope)
 
 
-def _asked(client: Client, url: str) -> Answer | Failure:
-    """Ask /v2/ without a login: the answer is 200 or 401, or this is no registry that we can talk to."""
-    answer = client.get(url)
+def _asked(client: Client, host: str) -> tuple[str, Answer | Failure]:
+    """Ask /v2/ without a login, and say at which origin.
+
+    The answer is 200 or 401, or this is no registry that we can talk to. As Docker does, a loopback registry that
+    does not speak TLS is asked without.
+    """
+    origin = f"https://{host}"
+    answer = client.get(f"{origin}/v2/")
+    if isinstance(answer, Failure) and answer.without_tls and is_loopback(host):
+        origin = f"http://{host}"
+        answer = client.get(f"{origin}/v2/")
     if isinstance(answer, Failure) or answer.status in (_OK, _UNAUTHORIZED):
-        return answer
+        return origin, answer
     if answer.status == _TOO_MANY or answer.status >= _SERVER_ERROR:
-        return _meaning(answer.status)
+        return origin, _meaning(answer.status)
     message = f"the answer is not one of the Registry v2 API (HTTP {answer.status})"
-    return Failure(ProbeOutcome.UNSUPPORTED, message, f"is this a registry's host? {_NO_PROBE}")
+    return origin, Failure(ProbeOutcome.UNSUPPORTED, message, f"is this a registry's host? {_NO_PROBE}")
 
 
 def _with_login(client: Client, url: str, challenge: Challenge | None, login: Login, *, scope: str) -> Answer | Failure:
@@ -174,7 +183,7 @@ def _told(target: str, answer: Answer | Failure, accepted: str) -> Probe:
     match answer:
         case Answer():
             return Probe(target=target, outcome=ProbeOutcome.ACCEPTED, message=accepted)
-        case Failure(outcome, message, hint):
+        case Failure(outcome=outcome, message=message, hint=hint):
             return Probe(target=target, outcome=outcome, message=message, hint=hint)
 
 

@@ -177,8 +177,16 @@ def test_a_certificate_of_nobody_is_not_trusted(authority: Authority) -> None:
     assert registry.asked == []
 
 
-def test_a_registry_without_tls_gets_no_login(authority: Authority) -> None:
-    """Plain HTTP is named as such."""
+def test_a_loopback_registry_needs_no_tls(authority: Authority) -> None:
+    """As Docker does, a registry on this very machine is asked without TLS where it speaks none."""
+    with served(basic, None) as registry:
+        assert one(registry.address, network(authority)).outcome is ACCEPTED
+        assert one(registry.address, network(authority), f"{registry.address}/x").outcome is ACCEPTED
+
+
+def test_a_registry_without_tls_gets_no_login(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain HTTP is named as such, and no login is sent, unless the registry is on this very machine."""
+    monkeypatch.setattr("orchestrator.registry.probe.is_loopback", lambda _host: False)
     with served(basic, None) as registry:
         found = one(registry.address, network(authority))
     assert (found.outcome, found.message) == (UNSUPPORTED, "the registry does not speak TLS")

@@ -23,7 +23,6 @@ QUICK = (
     "--watchdog-seconds=40",
     "--step-seconds=60",
 )
-LOGIN = {"registry.example.com": {"username": "puller", "password": "the-new-password"}}
 
 
 @dataclass
@@ -54,11 +53,17 @@ class Workplace:
     directory: Path
     capture: pytest.CaptureFixture[str]
     said: list[str] = field(default_factory=list)
+    allow_removal: bool = True
 
-    def put_secret(self, value: object = LOGIN, name: str = "registry") -> str:
-        """Store a secret; return its source."""
+    @property
+    def login(self) -> dict[str, dict[str, str]]:
+        """A credential that the lab's registry accepts."""
+        return {self.lab.registry_name: {"username": "puller", "password": "new-password"}}
+
+    def put_secret(self, value: object = None, name: str = "registry") -> str:
+        """Store a secret, by default a good one; return its source."""
         client = boto3.client("secretsmanager")
-        text = value if isinstance(value, str) else json.dumps(value)
+        text = value if isinstance(value, str) else json.dumps(value or self.login)
         client.create_secret(Name=name, SecretString=text)
         return f"secretsmanager:{name}"
 
@@ -74,7 +79,9 @@ class Workplace:
         """Plan or run with quick deadlines."""
         yes = ("--yes",) if command == "run" else ()
         cluster = self.lab.scenario.cluster
-        return self.cli(command, "--cluster", cluster, "--credential", source, *yes, *QUICK, *more)
+        # The lab's instances start with a login for another registry; most tests are not about that.
+        removal = ("--allow-removal",) if self.allow_removal else ()
+        return self.cli(command, "--cluster", cluster, "--credential", source, *yes, *QUICK, *removal, *more)
 
     def touched(self) -> list[str]:
         """Instances whose agent was restarted since the lab started."""

@@ -10,6 +10,7 @@ from orchestrator.core.registry_api import (
     api_host,
     challenge_of,
     image_address,
+    is_loopback,
 )
 
 DIGEST = "sha256:" + "0" * 64
@@ -76,3 +77,22 @@ def test_a_challenge_is_chosen_as_docker_chooses(headers: list[str], challenge: 
 def test_a_key_is_tried_at_its_host(name: str, host: str) -> None:
     """Docker Hub's key names no host that serves the API."""
     assert api_host(name) == host
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("127.0.0.1:5000", True),
+        ("127.9.9.9:5000", True),
+        ("localhost", True),
+        ("localhost:5000", True),
+        ("127.0.0.1.example.com", False),
+        ("localhost.example.com:5000", False),
+        ("registry.example.com", False),
+        ("10.0.0.1:5000", False),
+    ],
+)
+def test_only_this_machine_is_loopback(host: str, *, expected: bool) -> None:
+    """No name that merely looks like loopback is asked without TLS."""
+    assert is_loopback(host) is expected
