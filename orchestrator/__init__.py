@@ -1,1 +1,135 @@
-"""ecs-rollout: change the registry credential of every container instance of an ECS cluster, and prove it."""
+"""ecs-rollout: change the registry credential of every container instance of an ECS cluster, and prove it.
+
+The map of the house (`make readme` draws it). Imports only go down: cli; report, engine, inspection,
+aws; journal, registry and the small modules; core; errors. The lab stands apart.
+
+    cli/                      The command line
+        compose               The only place that builds everything
+        credential            `ecs-rollout credential lint`
+        demonstration         What `ecs-rollout demo` does in its lab
+        documents             `ecs-rollout documents`: publish, render, check
+        history               `ecs-rollout runs` and `report`: from the journal alone, no AWS
+        iam                   `ecs-rollout iam`: print the policies that the code needs, as JSON
+        lab                   `ecs-rollout lab` and `demo`: the only place that starts the lab
+        loading               The credential's road in the controller
+        main                  The entry point
+        options               The flags that several commands share, and how they become values
+        rolling               The procedures behind `plan` and `run`
+        rollout               `ecs-rollout plan` and `run`
+        signals               Ctrl-C and SIGTERM: the first stops safely, the second leaves at once
+        store                 Where the journal is, and its life around a command. Needs no boto3
+    report/                   What a person or a pipeline reads afterwards and meanwhile
+        findings              What the lint of a credential found, for a person and as JSON
+        formats               A report as JSON, CSV and Markdown
+        plans                 A plan, for a person and as JSON: what would happen to each instance, and why
+        progress              Progress in plain lines on stderr
+        render                A run's report in the form that was asked for
+        rows                  What a report tells, as rows
+        text                  A report for a person
+    clock                     The one place that reads the time and waits
+    config                    The configuration file: TOML with the flags' names. A flag beats the file
+    documents_folder          Reads the documents' shell sources and shipped YAML
+    engine                    The one loop: journal the intent, do, observe, fold
+    errors                    The errors that a user can see: each a message, a hint and an exit code
+    inspection                Look at instances before anything is decided
+    ports                     The narrow protocols that the engine needs, in the words of the domain
+    aws/                      Adapters to AWS: one call each, paged fully, translated into values
+        documents             Our three SSM documents
+        ecs                   ECS container instances behind the port `Fleet`
+        lock                  The cluster's lock
+        secrets               Keep the delivered payload where instances can fetch it
+        session               Make boto3 clients
+        sources               Read the credential's text from where it is kept
+        ssm                   SSM Run Command behind the port `Commands`: one call, page it fully, translate
+    journal/                  The durable record of a run
+        codec                 Events as JSON and back, strictly
+        sqlite                The journal in one SQLite file under the XDG state directory
+    registry/                 Registries themselves
+        client                Ask a registry or its token service over https, on loopback also without
+        probe                 Try the logins of a credential at their registries, and ask for images with them
+    core/                     Values and pure decisions: no AWS, no clock, no I/O, no randomness
+        agent_auth            What the ECS agent makes of ECS_ENGINE_AUTH_TYPE and ECS_ENGINE_AUTH_DATA
+        amount                A number of instances, absolute or as a share of the fleet: `3` or `10%`
+        credential            The set of registry logins to install
+        credential_entries    Read a map of registries, in either ECS form or docker login's, entry by entry
+        credential_formats    Recognise what a secret holds and read the credential out of it
+        credential_lint       Judge a credential by the ECS agent's rules before it travels
+        document_lint         The rules for Command documents that no public schema states: F50-F58 and F63, as checks
+        document_parameters   The parameters of the three documents
+        documents             Render the three Command documents from their shell sources
+        env_fragment          Find the two variables in a piece of an env file
+        events                What happens in a run, as frozen values: the journal's content
+        findings              What the lint of a credential can find; no finding holds a secret or a piece of one
+        go_values             Read JSON
+        iam                   Least-privilege IAM policies, made from what the code calls
+        iam_document          IAM policy documents as values: statements that allow, and the JSON form of them
+        judging               Say what an observation means for a run: pure functions from what was seen to events
+        lifecycle             The lifecycle of one instance, as one table
+        model                 The words of the project as values: instance, facts, decision, outcome, plan
+        orders                What is sent to an instance: the parameters of each document
+        payload               The text that is delivered and fetched
+        planning              Decide what is to be done with each instance, and why
+        policy                Decide what to do next
+        reasons               Every reason that a decision or an outcome can have
+        registry_api          Names and challenges of the Registry v2 API, as values
+        registry_names        Registry keys as the agent matches them
+        result                Read the result line that a document prints first
+        settings              What an operator may choose about a run
+        source                Where a credential comes from: the sources that can be named, as one closed union
+        state                 The state of a run: the fold of its events and nothing else
+        waves                 Who comes first, and in which wave: the order of admission. Pure and deterministic
+    lab/                      The lab
+        access                Who may ask for what
+        agent_document        What the SSM agent makes of a document
+        agent_log             What the ECS agent writes to its log
+        authdata              How the ECS agent reads ECS_ENGINE_AUTH_TYPE and ECS_ENGINE_AUTH_DATA at its start
+        cluster_query         The cluster query language
+        command_views         How the API shows a command
+        commands              A command and its invocations: where each stands (F74, F75)
+        container_service     The lab's ECS
+        control               Serves what instances ask of the lab itself
+        delivery              Carries a command to its instances
+        docker_state          The simulated Docker's containers
+        documents_model       A document and its versions, and how the API describes them (F50, F63, F70)
+        documents_store       The engine for document operations
+        ecs_agent             The simulated ECS agent: one process from its start to its end (F1-F19, F31-F33)
+        ecs_instances         The ECS operations on clusters, container instances, attributes and tags
+        ecs_model             What the ECS engine remembers: clusters, container instances, tasks, services
+        ecs_services          The ECS operations on services and task definitions
+        ecs_tasks             The ECS operations on tasks
+        ecs_unit              The unit ecs.service on one instance
+        ecs_views             How the ECS API writes small things: attributes, tags, resources
+        envfile               How ecs-init reads an env file: the dialect that makes the agent's environment (F40)
+        faults                What the API does to its callers
+        forwarding            Carries connections from a listener in one network namespace to a loopback port of the
+        host_farm             Hosts without a lab: for tests of documents and of the instance itself
+        imds                  The instance metadata service
+        instance              One simulated container instance
+        introspection         The agent's introspection port
+        isolation             Where an instance's scripts run
+        lab                   The lab as one thing: an endpoint, its engines and its fleet
+        loop_thread           An event loop for synchronous callers
+        managed               What Run Command asks of a host
+        messages              Requests and responses as bytes and text, and the forms in which AWS words an error
+        moto_front            Everything that is not an engine of our own
+        namespace_keeper      A process of its own that makes instances' namespaces
+        namespaces            Instances in network and mount namespaces of their own
+        needs                 What each request needs to be allowed
+        paging                Pages as SSM hands them out
+        permissions           Evaluates IAM policies as AWS does
+        processes             Runs processes as an instance would
+        recorder              Keeps every request and response of the endpoint
+        registry              A private registry at the lab's own address
+        run_command           The engine for SSM Run Command: what is accepted, what is listed, and when (F70-F76)
+        scenario              The values a scenario file holds: the fleet, its trouble, and the moods of the API
+        scenario_file         Reads scenario files (TOML) and the packaged ones
+        scheduler             Where tasks go and when they move
+        send_checks           What SendCommand checks before it accepts
+        server                The one HTTP endpoint
+        shapes                Checks what goes in and comes out against botocore's own model of the service
+        shims                 Installs the instance's own docker, systemctl and systemd-run
+        signatures            Checks AWS Signature Version 4 as the service does
+        ssm                   The engine for the SSM operations that the lab answers itself
+        units                 The transient units of one instance
+        wire                  The words that the lab's engines share: AWS errors, a clock, paging
+"""

@@ -1,6 +1,8 @@
-"""The blocks of the README that are made from the code. `python -m tests.readme` writes them."""
+"""What README and the map in orchestrator/__init__.py take from the code. `make readme` writes both."""
 
+import ast
 import re
+import textwrap
 from pathlib import Path
 
 from tabulate import tabulate
@@ -77,5 +79,41 @@ def with_blocks(text: str) -> str:
     return text
 
 
+PACKAGE = README.parent / "orchestrator"
+MAP = PACKAGE / "__init__.py"
+_FOLDERS = ("cli", "report", ".", "aws", "journal", "registry", "core", "lab")
+_WIDTH = 118
+
+
+def map_text() -> str:
+    """Draw the map: every module with the first clause of its docstring, from the top layer down."""
+    lines = [
+        "ecs-rollout: change the registry credential of every container instance of an ECS cluster, and prove it.",
+        "",
+        "The map of the house (`make readme` draws it). Imports only go down: cli; report, engine, inspection,",
+        "aws; journal, registry and the small modules; core; errors. The lab stands apart.",
+        "",
+    ]
+    for name in _FOLDERS:
+        folder = PACKAGE / name
+        if name != ".":
+            lines.append(_line(4, f"{name}/", folder / "__init__.py"))
+        indent = 4 if name == "." else 8
+        lines += [_line(indent, path.stem, path) for path in sorted(folder.glob("*.py")) if path.stem != "__init__"]
+    text = "\n".join(lines)
+    return f'"""{text}\n"""\n'
+
+
+def _line(indent: int, name: str, path: Path) -> str:
+    head = f"{' ' * indent}{name:<{30 - indent}}"
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    text = docstring.partition("\n")[0].rstrip(".")
+    for mark in (". ", "; ", ": ", ", "):
+        if len(head) + len(text) > _WIDTH:
+            text = text.partition(mark)[0]
+    return head + textwrap.shorten(text, _WIDTH - len(head), placeholder="")
+
+
 if __name__ == "__main__":
+    MAP.write_text(map_text(), encoding="utf-8")
     README.write_text(with_blocks(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import pytest
 from orchestrator.cli.main import invoke
 from orchestrator.documents_folder import document_sources
 from orchestrator.lab import scenario_file
+from tests.support import tool
 
 TROUBLE = """
 cluster = "small"
@@ -108,7 +108,7 @@ def run(environment: Mapping[str, str], *command: str) -> subprocess.CompletedPr
 
 def test_the_lab_serves_other_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the printed exports unmodified boto3 and our own tool list, describe, send, plan and run."""
-    tool = (sys.executable, "-m", "orchestrator.cli.main")
+    ours = (sys.executable, "-m", "orchestrator.cli.main")
     with lab_in_another_process(tmp_path) as (environment, _):
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
@@ -122,21 +122,29 @@ def test_the_lab_serves_other_processes(tmp_path: Path, monkeypatch: pytest.Monk
         )["Command"]["CommandId"]
         ssm.get_waiter("command_executed").wait(CommandId=command, InstanceId=one, WaiterConfig={"Delay": 1})
         assert "hello" in ssm.get_command_invocation(CommandId=command, InstanceId=one)["StandardOutputContent"]
-        boto3.client("secretsmanager").create_secret(
-            Name="registry", SecretString='{"registry.example.com":{"username":"me","password":"new"}}'
+        registry = environment["AWS_ENDPOINT_URL"].removeprefix("http://")
+        login = {registry: {"username": "puller", "password": "new-password"}}
+        boto3.client("secretsmanager").create_secret(Name="registry", SecretString=json.dumps(login))
+        assert run(environment, *ours, "documents", "publish").returncode == 0
+        common = (
+            "--cluster",
+            "lab",
+            "--credential",
+            "secretsmanager:registry",
+            "--allow-removal",
+            "--poll-seconds",
+            "0.3",
         )
-        assert run(environment, *tool, "documents", "publish").returncode == 0
-        common = ("--cluster", "lab", "--credential", "secretsmanager:registry", "--poll-seconds", "0.3")
-        plan = run(environment, *tool, "plan", *common)
+        plan = run(environment, *ours, "plan", *common)
         assert "20 of 20 instances would be changed" in plan.stdout, plan.stderr
-        done = run(environment, *tool, "run", *common, "--yes", "--max-unavailable", "50%")
+        done = run(environment, *ours, "run", *common, "--yes", "--max-unavailable", "50%")
         assert done.returncode == 0, done.stderr
         assert "20 of 20 instances run the credential" in done.stdout
 
 
-@pytest.mark.skipif(not shutil.which("aws"), reason="no AWS CLI on this machine")
 def test_the_lab_serves_the_aws_cli(tmp_path: Path) -> None:
     """With the printed exports the AWS CLI lists, describes, sends a command and reads its output."""
+    tool("aws", package="awscli")
     with lab_in_another_process(tmp_path) as (environment, _):
         listed = run(environment, "aws", "ecs", "list-container-instances", "--cluster", "lab")
         arns = json.loads(listed.stdout)["containerInstanceArns"]
