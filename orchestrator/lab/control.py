@@ -4,9 +4,8 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from orchestrator.lab.imds import InstanceMetadata
+from orchestrator.lab.imds import answer
 from orchestrator.lab.instance import Host
-from orchestrator.lab.wire import Clock
 
 Find = Callable[[str], Host | None]
 
@@ -14,12 +13,8 @@ Find = Callable[[str], Host | None]
 class Control:
     """The handlers of /-/instances/<id>/...; `find` maps an instance id to its host."""
 
-    def __init__(self, find: Find, clock: Clock, *, account: str = "123456789012", seed: int = 0) -> None:
+    def __init__(self, find: Find) -> None:
         self._find = find
-        self._clock = clock
-        self._account = account
-        self._seed = seed
-        self._metadata: dict[str, InstanceMetadata] = {}
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes, for any aiohttp application."""
@@ -44,14 +39,7 @@ class Control:
         return web.Response(text=f"{code}\n{text}")
 
     async def _imds(self, request: web.Request) -> web.Response:
-        host = self._host(request)
-        metadata = self._metadata.get(host.instance_id)
-        if metadata is None:
-            metadata = InstanceMetadata(host.spec, self._clock, account=self._account, seed=self._seed)
-            self._metadata[host.instance_id] = metadata
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        reply = metadata.handle(request.method, request.match_info["path"], headers)
-        return web.Response(status=reply.status, text=reply.body, headers=dict(reply.headers))
+        return await answer(self._host(request).metadata, request, request.match_info["path"])
 
     def _host(self, request: web.Request) -> Host:
         host = self._find(request.match_info["instance_id"])

@@ -34,10 +34,14 @@ class Container:
 
 
 class DockerState:
-    """The containers of one instance. Every change is one rename, so that a reader never sees half of it."""
+    """The containers of one instance. Every change is one rename, so that a reader never sees half of it.
 
-    def __init__(self, root: Path) -> None:
+    `base` stands in front of the host's paths as `docker inspect` shows them.
+    """
+
+    def __init__(self, root: Path, *, base: str) -> None:
         self._root = root
+        self._base = base
         self._state = root / "run/lab"
         self._names = self._state / "docker/names"
         self._containers = self._state / "docker/containers"
@@ -143,8 +147,8 @@ class DockerState:
         )
         if container.agent:
             for mount in found["Mounts"]:
-                mount["Source"] = f"{self._root}{mount['Source']}"
-            found["HostConfig"]["Binds"] = [f"{self._root}{bind}" for bind in found["HostConfig"]["Binds"]]
+                mount["Source"] = f"{self._base}{mount['Source']}"
+            found["HostConfig"]["Binds"] = [f"{self._base}{bind}" for bind in found["HostConfig"]["Binds"]]
         else:
             found.update(Path="/app", Mounts=[])
             found["HostConfig"]["Binds"] = None

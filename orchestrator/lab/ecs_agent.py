@@ -66,7 +66,7 @@ class Backend(Protocol):
 class EcsAgent:
     """The agent software on one instance: its disk state, its tasks, its introspection endpoint."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its machine, its backend and its means
         self,
         spec: InstanceSpec,
         root: Path,
@@ -75,6 +75,7 @@ class EcsAgent:
         backend: Backend,
         clock: Clock,
         rng: random.Random,
+        port: IntrospectionPort,
     ) -> None:
         self._spec = spec
         self._docker = docker
@@ -88,7 +89,7 @@ class EcsAgent:
         self._database: Path | None = None
         self._cluster = ""
         self.starts = 0
-        self.port = IntrospectionPort()
+        self.port = port
         self.arn = ""
         self.connected = False
         self.registered = asyncio.Event()

@@ -60,7 +60,7 @@ class CannotStart(Exception):  # noqa: N818 - says what happened
 class EcsUnit:
     """Starts, stops and restarts the agent, and keeps the state that `systemctl show` reads."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its machine and its means
         self,
         spec: InstanceSpec,
         root: Path,
@@ -69,9 +69,11 @@ class EcsUnit:
         docker: DockerState,
         clock: Clock,
         rng: random.Random,
+        base: str,
     ) -> None:
         self._spec = spec
         self._root = root
+        self._base = base
         self._agent = agent
         self._docker = docker
         self._clock = clock
@@ -260,12 +262,20 @@ class EcsUnit:
     def _show(self, active: str, sub: str, *, result: str = "success", status: int = 0) -> None:
         pid = 300 + self._created if active == "active" else 0
         write_unit_state(
-            self._root, UNIT, pid=pid, result=result, status=status, active=active, sub=sub, file_state="enabled"
+            self._root,
+            UNIT,
+            base=self._base,
+            pid=pid,
+            result=result,
+            status=status,
+            active=active,
+            sub=sub,
+            file_state="enabled",
         )
 
 
 def write_unit_state(  # noqa: PLR0913 - one parameter per property
-    root: Path, unit: str, *, pid: int, result: str, status: int, active: str, sub: str, file_state: str
+    root: Path, unit: str, *, base: str, pid: int, result: str, status: int, active: str, sub: str, file_state: str
 ) -> None:
     """Write the properties of a unit where the systemctl shim reads them, in systemd's order."""
     fragment = f"/usr/lib/systemd/system/{unit}" if file_state == "enabled" else f"/run/systemd/transient/{unit}"
@@ -281,7 +291,7 @@ def write_unit_state(  # noqa: PLR0913 - one parameter per property
         "LoadState=loaded",
         f"ActiveState={active}",
         f"SubState={sub}",
-        f"FragmentPath={root}{fragment}",
+        f"FragmentPath={base}{fragment}",
         f"UnitFileState={file_state}",
     )
     write_atomically(root / "run/lab/units" / unit, "\n".join(lines) + "\n")

@@ -9,6 +9,8 @@ from aiohttp import web
 from orchestrator.lab.control import Control, control_url
 from orchestrator.lab.ecs_agent import Backend, Registration, TaskRunner, TaskToRun
 from orchestrator.lab.instance import Host, stop_hosts
+from orchestrator.lab.isolation import Isolation
+from orchestrator.lab.namespaces import ground_for
 from orchestrator.lab.scenario import InstanceSpec
 from orchestrator.lab.wire import AwsError, Clock, SystemClock
 
@@ -63,6 +65,7 @@ class HostFarm:
         clock: Clock | None = None,
         seed: int = 0,
         cluster: str = "demo",
+        isolation: Isolation = Isolation.DIRECTORY,
     ) -> None:
         self.directory = directory
         self.plain = PlainBackend()
@@ -72,11 +75,13 @@ class HostFarm:
         self.url = ""
         self._seed = seed
         self._cluster = cluster
+        self._ground = ground_for(isolation)
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:
+        self._ground.start()
         app = web.Application()
-        app.add_routes(Control(self.hosts.get, self.clock, seed=self._seed).routes())
+        app.add_routes(Control(self.hosts.get).routes())
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -90,6 +95,7 @@ class HostFarm:
         await stop_hosts(self.hosts.values())
         if self._runner is not None:
             await self._runner.cleanup()
+        self._ground.stop()
 
     async def add(self, spec: InstanceSpec, *, registered: bool = True) -> Host:
         """Build a host, start it and wait until its agent has registered (unless told otherwise)."""
@@ -101,6 +107,7 @@ class HostFarm:
             control_url=control_url(self.url, spec.instance_id),
             cluster=self._cluster,
             seed=self._seed,
+            place=self._ground.place(self.directory / spec.instance_id),
         )
         self.hosts[spec.instance_id] = host
         await host.start(registered=registered)

@@ -5,6 +5,8 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from aiohttp import web
+
 from orchestrator.lab.scenario import InstanceSpec
 from orchestrator.lab.wire import Clock
 
@@ -118,6 +120,13 @@ class InstanceMetadata:
         }
         # The real service answers indented, one member on a line; scripts should cope with either.
         return json.dumps(document, indent=2)
+
+
+async def answer(metadata: InstanceMetadata, request: web.BaseRequest, path: str) -> web.Response:
+    """Answer an HTTP request for `path`."""
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    reply = metadata.handle(request.method, path, headers)
+    return web.Response(status=reply.status, text=reply.body, headers=dict(reply.headers))
 
 
 def _time(at: float) -> str:

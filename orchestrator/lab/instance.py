@@ -1,7 +1,8 @@
-"""One simulated container instance in directory mode: no root needed, its files under one directory.
+"""One simulated container instance: its files under one directory, its processes in a place of their own.
 
 Directory mode is a chroot made of parameters: the script is the real one, and what a document's parameters name
-by default (paths, the two local URLs) is rebased onto the instance when the parameters are rendered.
+by default (paths, the two local URLs) is rebased onto the instance when the parameters are rendered. In namespace
+mode nothing is rebased: a script sees the instance's files at their real paths.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import os
 import random
 import shutil
 import stat
+import urllib.parse
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,9 @@ from typing import Any
 from orchestrator.lab.docker_state import AGENT, DockerState
 from orchestrator.lab.ecs_agent import Backend, EcsAgent
 from orchestrator.lab.ecs_unit import UNIT, EcsUnit
+from orchestrator.lab.imds import InstanceMetadata
+from orchestrator.lab.introspection import IntrospectionPort
+from orchestrator.lab.isolation import DirectoryPlace, Place
 from orchestrator.lab.processes import ScriptJob, ScriptResult, end_strays, run_script
 from orchestrator.lab.scenario import Disk, InstanceSpec, Ssm
 from orchestrator.lab.shims import install_shims
@@ -36,7 +41,6 @@ _DIRECTORIES = (
     "var/run",
     "run/lab",
 )
-_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _OBEY_PERMISSIONS = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
 _NO_SPACE = ("/bin/sh", "-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh")
 
@@ -61,12 +65,16 @@ class Host:
         clock: Clock,
         control_url: str,
         cluster: str = "demo",
+        account: str = "123456789012",
         seed: int = 0,
+        place: Place | None = None,
     ) -> None:
         self.spec = spec
         self.instance_id = spec.instance_id
         self.root = directory / spec.instance_id
+        self.place = place or DirectoryPlace(self.root)
         self.control_url = control_url
+        self.metadata = InstanceMetadata(spec, clock, account=account, seed=seed)
         self.cluster = cluster
         self._clock = clock
         self._seed = seed
@@ -75,22 +83,26 @@ class Host:
         self._lost = asyncio.Event()
         self._vanishing: asyncio.Task[None] | None = None
         rng = random.Random(f"{seed}:{spec.instance_id}")
-        self._docker = DockerState(self.root)
-        self.agent = EcsAgent(spec, self.root, docker=self._docker, backend=backend, clock=clock, rng=rng)
-        self.unit = EcsUnit(spec, self.root, agent=self.agent, docker=self._docker, clock=clock, rng=rng)
+        base = self.place.base
+        self._docker = DockerState(self.root, base=base)
+        port = IntrospectionPort(self.place.bind, self.place.introspection_port)
+        self.agent = EcsAgent(spec, self.root, docker=self._docker, backend=backend, clock=clock, rng=rng, port=port)
+        self.unit = EcsUnit(spec, self.root, agent=self.agent, docker=self._docker, clock=clock, rng=rng, base=base)
         # systemd's own environment: nothing of the SSM agent's is in it.
         path = {"PATH": self.environment["PATH"]}
-        self.units = TransientUnits(self.root, path, clock, prefix=self._prefix())
+        self.units = TransientUnits(self.root, path, clock, base=base, prefix=self._prefix())
 
     @property
     def introspection_url(self) -> str:
-        """Where this instance's agent answers; the number stays the same over restarts."""
+        """Where this instance's agent answers its scripts; the number stays the same over restarts."""
+        if not self.place.base:
+            return INTROSPECTION
         return f"http://127.0.0.1:{self.agent.port.number}"
 
     @property
     def imds_url(self) -> str:
-        """Where this instance's metadata service answers."""
-        return f"{self.control_url}/imds"
+        """Where this instance's metadata service answers its scripts."""
+        return f"{self.control_url}/imds" if self.place.base else METADATA_SERVICE
 
     @property
     def ping_status(self) -> Ssm:
@@ -101,7 +113,7 @@ class Host:
     def environment(self) -> dict[str, str]:
         """The minimal environment that scripts run with (F55)."""
         return {
-            "PATH": f"{self.root}/bin:{_SYSTEM_PATH}",
+            "PATH": self.place.path,
             "AWS_SSM_INSTANCE_ID": self.instance_id,
             "AWS_SSM_REGION_NAME": self._region,
         }
@@ -124,6 +136,7 @@ class Host:
             self.config_file.write_text(self._first_config(), encoding="utf-8")
         if self.spec.disk is Disk.READ_ONLY:
             self.config_file.parent.chmod(stat.S_IRUSR | stat.S_IXUSR)
+        await self.place.open(self.metadata, urllib.parse.urlsplit(self.control_url).port or 80)
         await self.unit.command("start")
         if registered:
             await self.agent.registered.wait()
@@ -138,8 +151,10 @@ class Host:
         await self.units.close()
         await self.unit.close()
         await self.agent.port.release()
+        await self.place.close()
         if sweep:
-            end_strays([self.root / "bin"])
+            end_strays([self.place.mark])
+            self.place.release()
         with contextlib.suppress(FileNotFoundError):
             self.config_file.parent.chmod(stat.S_IRWXU)
 
@@ -151,7 +166,14 @@ class Host:
             self._vanishing = asyncio.create_task(self._vanish(self.spec.vanish_after))
         directory = self._orchestration(job)
         script = asyncio.create_task(
-            run_script(job, directory, environment=self.environment, clock=self._clock, prefix=self._prefix())
+            run_script(
+                job,
+                directory,
+                seen_at=f"{self.place.base}/{directory.relative_to(self.root)}",
+                environment=self.environment,
+                clock=self._clock,
+                prefix=self._prefix(),
+            )
         )
         self._running.add(script)
         script.add_done_callback(self._running.discard)
@@ -169,13 +191,16 @@ class Host:
             task.cancel()
         await self.units.close()
         await self.unit.close()
-        end_strays([self.root / "bin"])
+        end_strays([self.place.mark])
 
     def rebase(self, parameters: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, str]:
         """Return the values to render: given ones over defaults, paths and local URLs made this instance's own.
 
-        `parameters` are a document's definitions. What is rebased is decided by a parameter's default alone.
+        `parameters` are a document's definitions. What is rebased is decided by a parameter's default alone. Where
+        scripts see the instance's files at their real paths, nothing is.
         """
+        if not self.place.base:
+            return {name: definition.get("default", "") for name, definition in parameters.items()} | dict(values)
         found: dict[str, str] = {}
         for name, definition in parameters.items():
             default = definition.get("default", "")
@@ -233,12 +258,13 @@ class Host:
         return directory
 
     def _prefix(self) -> tuple[str, ...]:
+        entry = self.place.entry
         if self.spec.disk is Disk.FULL:
-            return _NO_SPACE
-        # Root writes through permissions unless it gives up the right to.
-        if self.spec.disk is Disk.READ_ONLY and os.geteuid() == 0 and shutil.which("setpriv"):
-            return _OBEY_PERMISSIONS
-        return ()
+            return (*entry, *_NO_SPACE)
+        # Root writes through permissions unless it gives up the right to; in namespaces everybody is root.
+        if self.spec.disk is Disk.READ_ONLY and (entry or os.geteuid() == 0) and shutil.which("setpriv"):
+            return (*entry, *_OBEY_PERMISSIONS)
+        return entry
 
     def _first_config(self) -> str:
         lines = [f"ECS_CLUSTER={self.cluster}"]
@@ -258,4 +284,6 @@ async def stop_hosts(hosts: Iterable[Host]) -> None:
     """Stop many hosts, and look for what their scripts left behind once for all."""
     stopped = tuple(hosts)
     await asyncio.gather(*(host.stop(sweep=False) for host in stopped))
-    end_strays([host.root / "bin" for host in stopped])
+    end_strays([host.place.mark for host in stopped])
+    for host in stopped:
+        host.place.release()

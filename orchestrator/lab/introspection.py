@@ -8,17 +8,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 Answer = Callable[[str], Mapping[str, Any]]
+Bind = Callable[[int], socket.socket]
 
 
 class IntrospectionPort:
     """A loopback port that refuses connections (F12) until `open`, and again after `close`.
 
     A bound socket that never listens keeps the number ours while it is closed. So nobody can take it, and a poller
-    cannot connect to itself (F16).
+    cannot connect to itself (F16). `bind` makes a socket that may share its number; number 0 is any.
     """
 
-    def __init__(self) -> None:
-        self._keeper = self._bound(0)
+    def __init__(self, bind: Bind, number: int = 0) -> None:
+        self._bind = bind
+        self._keeper = bind(number)
         self.number: int = self._keeper.getsockname()[1]
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -36,7 +38,7 @@ class IntrospectionPort:
 
         await self.close()
         # Listening is the second step, so that a call that is cancelled in it leaves a server that close() knows.
-        self._server = await asyncio.start_server(serve, sock=self._bound(self.number), start_serving=False)
+        self._server = await asyncio.start_server(serve, sock=self._bind(self.number), start_serving=False)
         await self._server.start_serving()
 
     async def close(self) -> None:
@@ -53,15 +55,6 @@ class IntrospectionPort:
         """Close for good and give the number back."""
         await self.close()
         self._keeper.close()
-
-    @staticmethod
-    def _bound(number: int) -> socket.socket:
-        sock = socket.socket()
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        sock.setblocking(False)
-        sock.bind(("127.0.0.1", number))
-        return sock
 
 
 async def _respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: Answer) -> None:

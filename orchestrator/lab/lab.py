@@ -12,10 +12,13 @@ from orchestrator.lab.container_service import ContainerService
 from orchestrator.lab.control import Control, control_url
 from orchestrator.lab.faults import Faults
 from orchestrator.lab.instance import Host, stop_hosts
+from orchestrator.lab.isolation import Isolation
 from orchestrator.lab.loop_thread import LoopThread
 from orchestrator.lab.managed import tags_of
 from orchestrator.lab.moto_front import MotoFront
+from orchestrator.lab.namespaces import ground_for
 from orchestrator.lab.recorder import Recorder
+from orchestrator.lab.registry import Registry
 from orchestrator.lab.scenario import InstanceSpec, Scenario
 from orchestrator.lab.server import Route, Server
 from orchestrator.lab.ssm import Ssm
@@ -29,7 +32,8 @@ _AT_ONCE = 16
 class Lab:
     """An embedded AWS and a fleet. `async with Lab(scenario, directory) as lab:`; everything has ended afterwards.
 
-    `directory` holds the instances' roots. `port=0` takes a free one; raises OSError when the port is taken.
+    `directory` holds the instances' roots. `port=0` takes a free one; raises OSError when the port is taken, and
+    NoNamespacesError where `isolation` asks for namespaces that the machine does not give.
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class Lab:
         *,
         port: int = 0,
         clock: Clock | None = None,
+        isolation: Isolation = Isolation.DIRECTORY,
     ) -> None:
         self.scenario = scenario
         # Scripts change directory: an instance's root must mean the same everywhere.
@@ -51,14 +56,16 @@ class Lab:
         self._moto = MotoFront(account=scenario.account)
         self._wanted_port = port
         self.access = Access(account=scenario.account, seed=scenario.seed, tags=self._tags)
-        control = Control(self.hosts.get, self.clock, account=scenario.account, seed=scenario.seed)
+        self._ground = ground_for(isolation)
+        control = Control(self.hosts.get)
+        self.registry = Registry(scenario.logins)
         self.server = Server(
             routes=(
                 Route(prefix="AmazonSSM", service="ssm", engine=self.ssm, owns=self.ssm.owns),
                 Route(prefix="AmazonEC2ContainerServiceV20141113", service="ecs", engine=self.ecs),
             ),
             moto=self._moto,
-            control=control.routes(),
+            control=(*control.routes(), *self.registry.routes()),
             access=self.access,
             faults=self.faults,
             clock=self.clock,
@@ -72,6 +79,11 @@ class Lab:
     def url(self) -> str:
         """The endpoint that AWS tools are pointed at."""
         return f"http://127.0.0.1:{self.server.port}"
+
+    @property
+    def registry_name(self) -> str:
+        """The lab's own registry, as an image or a credential names it."""
+        return f"127.0.0.1:{self.server.port}"
 
     @property
     def recorder(self) -> Recorder:
@@ -98,6 +110,7 @@ class Lab:
         }
 
     async def __aenter__(self) -> Self:
+        self._ground.start()
         self._moto.start()
         try:
             await self.server.start(self._wanted_port)
@@ -114,6 +127,9 @@ class Lab:
 
     async def _start_hosts(self) -> None:
         slots = asyncio.Semaphore(_AT_ONCE)
+        places = {
+            each.instance_id: self._ground.place(self.directory / each.instance_id) for each in self.scenario.instances
+        }
 
         async def start(spec: InstanceSpec) -> None:
             host = Host(
@@ -123,7 +139,9 @@ class Lab:
                 clock=self.clock,
                 control_url=control_url(self.url, spec.instance_id),
                 cluster=self.scenario.cluster,
+                account=self.scenario.account,
                 seed=self.scenario.seed,
+                place=places[spec.instance_id],
             )
             self.hosts[spec.instance_id] = host
             self.access.admit(spec.instance_id)
@@ -136,7 +154,8 @@ class Lab:
 
     async def _stop(self) -> None:
         async with contextlib.AsyncExitStack() as stack:
-            # Last in, first out: scripts, hosts, tasks, endpoint, moto.
+            # Last in, first out: scripts, hosts, tasks, endpoint, moto, places.
+            stack.callback(self._ground.stop)
             stack.callback(self._moto.stop)
             stack.push_async_callback(self.server.stop)
             stack.push_async_callback(self.ecs.stop)

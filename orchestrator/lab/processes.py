@@ -6,7 +6,7 @@ import os
 import shlex
 import signal
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -60,13 +60,19 @@ class _FirstBytes(asyncio.Protocol):
 
 
 async def run_script(
-    job: ScriptJob, directory: Path, *, environment: Mapping[str, str], clock: Clock, prefix: Sequence[str] = ()
+    job: ScriptJob,
+    directory: Path,
+    *,
+    seen_at: str,
+    environment: Mapping[str, str],
+    clock: Clock,
+    prefix: Sequence[str] = (),
 ) -> ScriptResult:
     """Run the step in `directory` as the SSM agent does (F55-F59).
 
     The script is a 0700 file, run as `sh -c <path>` in a session of its own; timeout and cancel send SIGKILL to its
     process group, and the step ends only when nobody holds its streams any more (F58). Cancelling the call kills
-    the group too. `prefix` is an argv to run it under.
+    the group too. `prefix` is an argv to run it under, `seen_at` the directory's path for the script.
     """
     path = directory / "_script.sh"
     path.write_text(job.script, encoding="utf-8")
@@ -77,7 +83,7 @@ async def run_script(
             *prefix,
             "/bin/sh",
             "-c",
-            shlex.quote(str(path)),
+            shlex.quote(f"{seen_at}/{path.name}"),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=streams[0].write_end,
             stderr=streams[1].write_end,
@@ -153,18 +159,23 @@ def kill_group(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
         os.killpg(pid, number)
 
 
-def end_strays(bin_directories: Iterable[Path]) -> tuple[int, ...]:
-    """Kill the processes whose PATH begins with one of our instances' bin directories; return their pids.
+def end_strays(marks: Iterable[str]) -> tuple[int, ...]:
+    """Kill the processes that bear a mark of ours; return their pids. Does nothing where there is no /proc.
 
-    Only what a script of ours started can have such a PATH. A script may leave children in sessions of their own
-    (F56); nothing but their environment says whose they are. Does nothing where there is no /proc.
+    A script may leave children in sessions of their own (F56). A mark is `PATH=` and an instance's bin directory,
+    with which only what a script of ours started can have its PATH begin, or `net:[...]`, a network namespace.
     """
-    marks = {f"PATH={directory}".encode() for directory in bin_directories}
+    wanted = frozenset(marks)
     found: list[int] = []
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            variables = (entry / "environ").read_bytes().split(b"\0")
-            if any(variable.partition(b":")[0] in marks for variable in variables):
+            if not wanted.isdisjoint(_marks_of(entry)):
                 os.kill(int(entry.name), signal.SIGKILL)
                 found.append(int(entry.name))
     return tuple(found)
+
+
+def _marks_of(process: Path) -> Iterator[str]:
+    yield str((process / "ns/net").readlink())
+    for variable in (process / "environ").read_bytes().split(b"\0"):
+        yield os.fsdecode(variable.partition(b":")[0])

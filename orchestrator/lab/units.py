@@ -25,8 +25,11 @@ class _Unit:
 class TransientUnits:
     """Starts, watches and ends transient units. Only what it started itself is ever signalled, by pid."""
 
-    def __init__(self, root: Path, environment: Mapping[str, str], clock: Clock, *, prefix: Sequence[str] = ()) -> None:
+    def __init__(
+        self, root: Path, environment: Mapping[str, str], clock: Clock, *, base: str, prefix: Sequence[str] = ()
+    ) -> None:
         self._root = root
+        self._base = base
         self._environment = dict(environment)
         self._clock = clock
         self._prefix = tuple(prefix)
@@ -138,7 +141,15 @@ class TransientUnits:
 
     def _show(self, unit: str, *, pid: int, active: str, sub: str, result: str = "success", status: int = 0) -> None:
         write_unit_state(
-            self._root, unit, pid=pid, result=result, status=status, active=active, sub=sub, file_state="transient"
+            self._root,
+            unit,
+            base=self._base,
+            pid=pid,
+            result=result,
+            status=status,
+            active=active,
+            sub=sub,
+            file_state="transient",
         )
 
     def _path(self, unit: str) -> Path:
