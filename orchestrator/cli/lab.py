@@ -16,6 +16,7 @@ import click
 from orchestrator.errors import EnvironmentFault, UsageError
 
 if TYPE_CHECKING:
+    from orchestrator.lab.lab import Lab
     from orchestrator.lab.scenario import Scenario
 
 DEMO_SECRET = "demo/registry"  # noqa: S105 - the secret's name
@@ -55,11 +56,30 @@ def _silenced() -> Iterator[None]:
         os.environ.update(before)
 
 
+@contextmanager
+def _running(scenario: "Scenario", directory: Path, *, isolation: str, port: int = 0) -> "Iterator[Lab]":
+    from orchestrator.lab.isolation import Isolation, NoNamespacesError
+    from orchestrator.lab.lab import Lab, LabThread
+
+    try:
+        with LabThread(Lab(scenario, directory, port=port, isolation=Isolation(isolation))) as running:
+            yield running
+    except NoNamespacesError as error:
+        raise EnvironmentFault(str(error), hint=error.hint) from error
+
+
 instances_option = click.option("--instances", type=click.IntRange(min=1), help="Size of the fleet.")
 scenario_option = click.option(
     "--scenario",
     type=click.Path(path_type=Path, dir_okay=False),
     help="TOML file that describes the fleet and its faults.",
+)
+isolation_option = click.option(
+    "--isolation",
+    type=click.Choice(["directory", "namespace"]),
+    default="directory",
+    show_default=True,
+    help="namespace: each instance has its own network and mounts (Linux).",
 )
 
 
@@ -68,20 +88,19 @@ scenario_option = click.option(
 @scenario_option
 @click.option("--port", type=click.IntRange(0, 65535), default=4599, show_default=True, help="0: any free one.")
 @click.option("--directory", type=click.Path(path_type=Path, file_okay=False), help="Where the instances live.")
-def lab(*, instances: int | None, scenario: Path | None, port: int, directory: Path | None) -> None:
+@isolation_option
+def lab(*, instances: int | None, scenario: Path | None, port: int, directory: Path | None, isolation: str) -> None:
     """Serve an embedded AWS with a fleet of container instances, until Ctrl-C.
 
     Prints the exports that point AWS tools, and ecs-rollout, at it. It listens on 127.0.0.1 alone.
     """
     wanted = _scenario(scenario, instances, packaged="plain")
-    from orchestrator.lab.lab import Lab, LabThread
-
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     with tempfile.TemporaryDirectory(prefix="ecs-rollout-lab-") as fresh, _silenced():
         try:
-            with LabThread(Lab(wanted, directory or Path(fresh), port=port)) as running:
+            with _running(wanted, directory or Path(fresh), isolation=isolation, port=port) as running:
                 for name, value in running.exports().items():
                     click.echo(f"export {name}={shlex.quote(value)}")
                 cluster = wanted.cluster
@@ -104,19 +123,19 @@ def lab(*, instances: int | None, scenario: Path | None, port: int, directory: P
 @click.command()
 @instances_option
 @scenario_option
+@isolation_option
 @click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
-def demo(*, instances: int | None, scenario: Path | None, output: str) -> int:
+def demo(*, instances: int | None, scenario: Path | None, isolation: str, output: str) -> int:
     """Roll a fleet with realistic trouble in the lab, and report.
 
     Ends with 0 when every instance ended as its trouble implies. Nothing outside this machine is touched.
     """
     wanted = _scenario(scenario, instances, packaged="demo")
     from orchestrator.cli.demonstration import Demonstration
-    from orchestrator.lab.lab import Lab, LabThread
 
     with tempfile.TemporaryDirectory(prefix="ecs-rollout-demo-") as fresh, _silenced():
         directory = Path(fresh)
-        with LabThread(Lab(wanted, directory / "instances")) as running:
+        with _running(wanted, directory / "instances", isolation=isolation) as running:
             os.environ.update(running.exports())
             return Demonstration(running, directory, say=say, show=_shown(output)).perform()
 

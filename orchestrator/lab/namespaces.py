@@ -149,7 +149,9 @@ class NamespaceGround:
         except BaseException as error:
             self.stop()
             if isinstance(error, OSError):
-                raise NoNamespacesError(f"This machine gives no namespaces: {error}.", hint=_HINT) from error
+                raise NoNamespacesError(
+                    f"This machine gives no namespaces: {error.strerror or error}.", hint=_HINT
+                ) from error
             raise
         nested = [f"--user=/proc/{os.getpid()}/fd/{each}" for each in self._users]
         self.entry = (nsenter, *nested, *(["--preserve-credentials"] if nested else []))
@@ -177,7 +179,9 @@ class NamespaceGround:
         try:
             network, mounts = self.ask(request, [])
         except OSError as error:
-            raise NoNamespacesError(f"No namespaces can be made here: {error}.", hint=_HINT) from error
+            raise NoNamespacesError(
+                f"No namespaces can be made here: {error.strerror or error}.", hint=_HINT
+            ) from error
         made = NamespacePlace(self, network, mounts)
         self._places.append(made)
         return made
