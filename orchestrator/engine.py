@@ -31,6 +31,7 @@ from orchestrator.core.orders import (
     apply_parameters,
     comment_of,
     inspect_parameters,
+    restore_parameters,
 )
 from orchestrator.core.planning import outcome_of
 from orchestrator.core.reasons import Reason
@@ -73,7 +74,8 @@ class Pace:
 class Engine:
     """Carry out one run; `run` returns when every instance has its outcome.
 
-    `payload` may be None only for a run that changes nobody.
+    `deliver` puts the credential where instances fetch it; it is called once, when somebody is to be changed, and may
+    be None for a run that restores.
     """
 
     def __init__(  # noqa: PLR0913 - its ports, each by name
@@ -85,7 +87,7 @@ class Engine:
         lock: Lock,
         clock: Clock,
         context: Context,
-        payload: PayloadReference | None,
+        deliver: Callable[[], PayloadReference] | None,
         pace: Pace,
         observers: Sequence[Observer] = (),
         stop_requested: Callable[[], bool] = lambda: False,
@@ -97,7 +99,8 @@ class Engine:
         self._lock = lock
         self._clock = clock
         self._context = context
-        self._payload = payload
+        self._deliver = deliver
+        self._payload: PayloadReference | None = None
         self._pace = pace
         self._observers = observers
         self._stop_requested = stop_requested
@@ -109,6 +112,8 @@ class Engine:
         self._record(started)
         decided = [(each.key, outcome_of(each)) for each in started.planned]
         self._record(*(Concluded(key=key, outcome=outcome) for key, outcome in decided if outcome))
+        if self._deliver is not None and self.state.queue:
+            self._payload = self._deliver()  # the journal knows the run by now: a crash leaves a trace of it
         idle = 0
         while self.state.ended is None:
             before = len(self.state.queue), len(self.state.in_flight)
@@ -207,7 +212,7 @@ class Engine:
         match action:
             case policy.Apply(keys=keys):
                 if self.state.halted is None:
-                    self._send(Op.APPLY, keys)
+                    self._send(self.state.op, keys)
             case policy.LookAgain(keys=keys):
                 self._send(Op.INSPECT, keys)
             case policy.OpenWave(wave=wave):
@@ -227,21 +232,11 @@ class Engine:
         now = self._clock.now()
         deadlines = self._context.deadlines
         not_after = int(now) + deadlines.delivery + deadlines.skew
-        if op is Op.APPLY:
-            if self._payload is None:
-                raise RuntimeError("a run that changes instances needs a delivered payload")
-            parameters = apply_parameters(
-                self._context,
-                not_after,
-                generation=self.state.run.generation,
-                payload=self._payload,
-                on_tasks="refuse",
-                verify_login=self._verifies_login(),
-            )
-            self._record(Admitted(batch=batch, keys=keys, not_after=not_after))
-        else:
-            parameters = inspect_parameters(self._context, not_after)
+        parameters = self._parameters(op, not_after)
+        if op is Op.INSPECT:
             self._record(Looking(batch=batch, keys=keys))
+        else:
+            self._record(Admitted(batch=batch, keys=keys, not_after=not_after))
         order = Order(
             op=op,
             instance_ids=keys,
@@ -250,6 +245,24 @@ class Engine:
             delivery_seconds=deadlines.delivery,
         )
         self._answered(batch, order, self._commands.send(order), now)
+
+    def _parameters(self, op: Op, not_after: int) -> dict[str, str]:
+        match op:
+            case Op.INSPECT:
+                return inspect_parameters(self._context, not_after)
+            case Op.RESTORE:
+                return restore_parameters(self._context, not_after, run=self.state.run.restores, on_tasks="refuse")
+            case Op.APPLY:
+                if self._payload is None:
+                    raise RuntimeError("a run that changes instances needs a delivered payload")
+                return apply_parameters(
+                    self._context,
+                    not_after,
+                    generation=self.state.run.generation,
+                    payload=self._payload,
+                    on_tasks="refuse",
+                    verify_login=self._verifies_login(),
+                )
 
     def _verifies_login(self) -> bool:
         """Say whether the instances of the open wave try the login themselves; the first wave is the canary."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from orchestrator.core.events import Entry, RunStarted
 from orchestrator.core.model import Instance, Ping, Planned, Platform, Status
 from orchestrator.core.orders import Context, HostPaths, PayloadReference
-from orchestrator.core.planning import Goal, exclude_early, make_plan
+from orchestrator.core.planning import Goal, Shape, TakeBack, exclude_early, make_plan
 from orchestrator.core.result import Op
 from orchestrator.core.settings import Policy
 from orchestrator.core.state import RunState
@@ -52,6 +52,8 @@ class Host:
     apply_seconds: float = 40.0
     reconnect_seconds: float = 5.0
     reason: str = ""
+    run: str = ""
+    before: tuple[str, str] = ("", "")
     fence: int = 0
     last: str = ""
     last_run: str = ""
@@ -129,11 +131,14 @@ class World:
         if behaviour == "undelivered":
             return now + order.delivery_seconds, "DeliveryTimedOut", ""
         host.fence = int(order.parameters["Fence"])
+        if order.op is Op.RESTORE:
+            return self._restore(host, order, end)
         if host.generation == order.parameters["Generation"]:
             return end, "Success", apply_line("current", "already_current", changed=False)
         host.applies += 1
         if behaviour in {"updated", "lost_updated"}:
-            host.generation = order.parameters["Generation"]
+            host.before = host.generation, host.run
+            host.generation, host.run = order.parameters["Generation"], order.parameters["RunId"]
             host.connects_at = end + host.reconnect_seconds
         if behaviour == "lost_restored":
             host.last, host.last_run = "watchdog_restored", order.parameters["RunId"]
@@ -144,6 +149,17 @@ class World:
         status = "Success" if behaviour == "updated" else "Failed"
         default = {"updated": "verified", "refused": "locked"}.get(behaviour, "agent_did_not_return")
         return end, status, apply_line(behaviour, host.reason or default, changed=behaviour == "updated")
+
+    def _restore(self, host: Host, order: Order, end: float) -> tuple[float, str, str]:
+        if host.run != order.parameters["RestoreRun"]:
+            return end, "Success", apply_line("current", "nothing_to_restore", changed=False, op="restore")
+        if host.behaviour in {"failed", "lost"}:
+            return end, "Failed", apply_line("failed", "no_backup", changed=False, op="restore")
+        host.generation, host.run = host.before
+        host.connects_at = end + host.reconnect_seconds
+        if host.behaviour == "lost_updated":
+            return end, "ExecutionTimedOut", ""
+        return end, "Success", apply_line("rolled_back", "restored", changed=True, op="restore")
 
     def find(self, comment: str, since: float) -> str | None:
         for command_id, command in self.commands.items():
@@ -213,8 +229,8 @@ class World:
         }
 
 
-def apply_line(outcome: str, reason: str, *, changed: bool) -> str:
-    return json.dumps({"v": 1, "op": "apply", "outcome": outcome, "reason": reason, "changed": changed}) + "\n"
+def apply_line(outcome: str, reason: str, *, changed: bool, op: str = "apply") -> str:
+    return json.dumps({"v": 1, "op": op, "outcome": outcome, "reason": reason, "changed": changed}) + "\n"
 
 
 def inspect_line(host: Host) -> str:
@@ -231,6 +247,7 @@ def inspect_line(host: Host) -> str:
         "why": ["datadir_set"],
         "tasks": host.tasks,
         "generation": host.generation,
+        "run": host.run,
         "agrees": bool(host.generation),
         "fence": host.fence,
         "armed": "no",
@@ -272,6 +289,7 @@ def roll(
     *,
     fence: int = 1,
     run: str = "run-1",
+    restores: str = "",
     prepare: Callable[[World], None] = lambda _: None,
     stop_requested: Callable[[], bool] = lambda: False,
     lock: OpenLock | None = None,
@@ -281,7 +299,7 @@ def roll(
     world = World(hosts, clock)
     policy = policy or Policy()
     context = Context(run=run, cluster="c", fence=fence, deadlines=policy.deadlines, paths=HostPaths())
-    planned = plan(world, context, policy)
+    planned = plan(world, context, policy, restores)
     prepare(world)
     journal = MemoryJournal()
     engine = Engine(
@@ -291,7 +309,7 @@ def roll(
         lock=lock or OpenLock(),
         clock=clock,
         context=context,
-        payload=PAYLOAD,
+        deliver=lambda: PAYLOAD,
         pace=Pace(shortest=2, longest=2),
         stop_requested=stop_requested,
     )
@@ -302,6 +320,7 @@ def roll(
             region="us-east-1",
             generation=GENERATION,
             fence=fence,
+            restores=restores,
             policy=policy,
             planned=planned,
         )
@@ -309,13 +328,15 @@ def roll(
     return state, world, journal
 
 
-def plan(world: World, context: Context, policy: Policy) -> tuple[Planned, ...]:
+def plan(world: World, context: Context, policy: Policy, restores: str = "") -> tuple[Planned, ...]:
     """Inspect and plan."""
     fleet = world.discover()
     wanted = [each.instance_id for each in fleet if exclude_early(each, ghost=False) is None]
     looks = Inspection(commands=world, clock=world.clock, context=context).look(wanted)
-    goal = Goal(generation=GENERATION, registries=frozenset({"reg.example.com"}))
-    return make_plan("c", fleet, looks, goal, waves=policy.waves, zones=policy.zones).planned
+    goal: Goal | TakeBack = (
+        TakeBack(run=restores) if restores else Goal(generation=GENERATION, registries=frozenset({"reg.example.com"}))
+    )
+    return make_plan("c", fleet, looks, goal, Shape(waves=policy.waves, zones=policy.zones)).planned
 
 
 def fleet_of(count: int, **changes: object) -> list[Host]:

@@ -26,10 +26,10 @@ from orchestrator.ports import Clock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What the operator asked for."""
+    """What the operator asked for. `credential`: its source; empty where a run is taken back."""
 
     cluster: str
-    credential: str
+    credential: str = ""
     registry: str | None = None
     allow_readable_file: bool = False
     region: str | None = None
@@ -58,10 +58,17 @@ class Parts:
     cluster: str
     path: str
     session: Session
-    loaded: Loaded
+    loaded: Loaded | None
     commands: SsmCommands
     fleet: EcsFleet
     lock: ClusterLock
+
+    @property
+    def credential(self) -> Loaded:
+        """The credential that is applied. Raises RuntimeError in a run that takes another back."""
+        if self.loaded is None:
+            raise RuntimeError("this run applies no credential")
+        return self.loaded
 
     def context(self, fence: int) -> Context:
         """Give what every order of this run has in common."""
@@ -80,13 +87,13 @@ def build(request: Request, *, clock: Clock, say: Callable[[str], None]) -> Part
     session = Session(region=request.region, profile=request.profile)
     ecs, ssm = session.ecs(), session.ssm()
     cluster = cluster_name(ecs, request.cluster)
-    reading = Reading(source=request.credential, registry=request.registry, readable_file=request.allow_readable_file)
-    loaded = load_credential(session, reading)
-    for warning in (*loaded.warnings, *delivery_warnings(request)):
-        say(f"warning: {warning}")
-    if request.probe:
-        try_logins(loaded, request, say=say)
+    loaded = _load(session, request) if request.credential else None
     pins = Documents(client=ssm, prefix=request.document_prefix, texts=rendered()).pins()
+    if loaded is not None:
+        for warning in (*loaded.warnings, *delivery_warnings(request)):
+            say(f"warning: {warning}")
+        if request.probe:
+            try_logins(loaded, request, say=say)
     commands = SsmCommands(client=ssm, once=session.ssm_once(), pins=pins, clock=clock)
     run_id = new_run_id(clock.now())
     path = f"{request.parameter_prefix}/{cluster}"
@@ -102,6 +109,11 @@ def build(request: Request, *, clock: Clock, say: Callable[[str], None]) -> Part
         fleet=EcsFleet(client=ecs, commands=commands, cluster=cluster),
         lock=ClusterLock(client=ssm, clock=clock, path=path, holder=holder(), run=run_id),
     )
+
+
+def _load(session: Session, request: Request) -> Loaded:
+    reading = Reading(source=request.credential, registry=request.registry, readable_file=request.allow_readable_file)
+    return load_credential(session, reading)
 
 
 def rendered() -> dict[Op, str]:

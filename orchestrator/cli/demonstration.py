@@ -94,19 +94,12 @@ class Demonstration:
 
         def confirm(planned: Plan) -> None:
             window = POLICY.max_unavailable.of(planned.in_scope, at_least=1)
-            say(plan_text(planned, window=window, credential=parts.loaded.describe()) + "\n")
+            say(plan_text(planned, window=window, credential=parts.credential.describe()) + "\n")
 
         journal = SqliteJournal(self._journal)
         try:
-            return rolling.conduct(
-                parts,
-                journal,
-                take_over=False,
-                confirm=confirm,
-                observers=(PlainProgress(say),),
-                stop_requested=lambda: False,
-                say=say,
-            )
+            watch = rolling.Watch(say=say, observers=(PlainProgress(say),))
+            return rolling.conduct(parts, journal, watch, take_over=False, restores="", confirm=confirm)
         finally:
             journal.close()
 

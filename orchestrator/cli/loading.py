@@ -125,12 +125,12 @@ def try_logins(loaded: Loaded, request: "Request", *, say: Callable[[str], None]
             case ProbeOutcome.UNSUPPORTED:
                 say(f"warning: {found.target}: {found.message}; {found.hint}")
             case ProbeOutcome.REFUSED | ProbeOutcome.UNREACHABLE:
-                raise RefusedError(f"{found.target}: {found.message}.", hint=f"{found.hint}.")
+                raise RefusedError(f"{found.target}: {found.message}.", hint=f"{found.hint[:1].upper()}{found.hint[1:]}.")
 
 
 def deliver(parts: "Parts") -> PayloadReference:
     """Put the credential where the instances fetch it, under this run's name and with a fresh nonce."""
-    payload = encode_payload(parts.loaded.lines, randomness.token_hex(32))
+    payload = encode_payload(parts.credential.lines, randomness.token_hex(32))
     name = secrets.payload_name(parts.cluster, parts.run_id, prefix=parts.request.parameter_prefix)
     return _delivery(parts).deliver(name, payload)
 

@@ -1,7 +1,7 @@
 """The flags that several commands share, and how they become values."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -191,85 +191,106 @@ def _seconds(name: str, default: int, text: str) -> Callable[[F], F]:
     return click.option(f"--{name}-seconds", type=click.IntRange(min=1), default=default, show_default=True, help=text)
 
 
-def rollout_options(function: F) -> F:
-    """Add what `plan` and `run` share."""
-    defaults, policy = Deadlines(), Policy()
-    for option in reversed(
-        (
-            click.option("--cluster", required=True, help="Name of the ECS cluster."),
-            click.option(
-                "--credential",
-                required=True,
-                metavar="SOURCE",
-                help="secretsmanager:NAME[#STAGE|VERSION], ssm:/name[:version], s3://bucket/key, file:PATH or -.",
-            ),
-            registry,
-            readable_file,
-            click.option("--instance", multiple=True, metavar="ID", help="Only this instance; may be repeated."),
-            click.option(
-                "--waves",
-                type=WavesType(),
-                default=",".join(str(wave) for wave in policy.waves),
-                show_default=True,
-                help="Cumulative counts or percentages of what is to change; the last wave is always everything.",
-            ),
-            click.option(
-                "--bake",
-                type=DurationType(),
-                default="0s",
-                show_default=True,
-                help="Time between two waves: 90s, 5m, 1h.",
-            ),
-            click.option(
-                "--zones",
-                type=click.Choice([order.value for order in ZoneOrder]),
-                default=policy.zones.value,
-                show_default=True,
-                help="Order of availability zones inside a wave.",
-            ),
-            click.option(
-                "--max-unavailable",
-                type=AmountType(),
-                default=str(policy.max_unavailable),
-                show_default=True,
-                help="How many instances may be at work at once; percentages round down, to at least one.",
-            ),
-            click.option(
-                "--max-unavailable-per-zone",
-                type=AmountType(),
-                help="The same for each availability zone. [default: no limit]",
-            ),
-            _budget("failures", policy.max_failures, "failed, rolled back or unverified"),
-            _budget("unreachable", policy.max_unreachable, "unreachable"),
-            _budget("refused", policy.max_refused, "refused"),
-            click.option(
-                "--no-probe",
-                is_flag=True,
-                help="Do not log in at the registries from here; the canary's own login is then mandatory.",
-            ),
-            click.option(
-                "--probe-image", multiple=True, metavar="REF", help="Ask for this image's manifest; may be repeated."
-            ),
-            click.option("--ca-bundle", type=click.Path(dir_okay=False), help="PEM file with the registries' CA."),
-            click.option("--verify-login", is_flag=True, help="Every instance logs in at the registries itself first."),
-            click.option("--allow-removal", is_flag=True, help="Let instances lose logins that the credential lacks."),
-            _seconds("delivery", defaults.delivery, "Time for SSM to deliver a command."),
-            _seconds("verify", defaults.verify, "Time for the agent to be proven after its restart."),
-            _seconds("restore", defaults.restore, "Time for the old state to be proven after a restore."),
-            _seconds("watchdog", defaults.watchdog, "After this the instance restores by itself."),
-            _seconds("step", defaults.step, "After this SSM kills the script."),
-            click.option(
-                "--poll-seconds",
-                type=click.FloatRange(min=0.2),
-                default=2.0,
-                show_default=True,
-                help="Shortest time between two looks at what is under way.",
-            ),
-            delivery_options,
-            parameter_prefix,
-            document_prefix,
-            aws_options,
-        )
-    ):
-        function = option(function)
+def _added(function: F, choices: Sequence[Callable[[F], F]]) -> F:
+    for choice in reversed(choices):
+        function = choice(function)
     return function
+
+
+def credential_options(function: F) -> F:
+    """Say which cluster gets which credential, and how it travels."""
+    choices: tuple[Callable[[F], F], ...] = (
+        click.option("--cluster", required=True, help="Name of the ECS cluster."),
+        click.option(
+            "--credential",
+            required=True,
+            metavar="SOURCE",
+            help="secretsmanager:NAME[#STAGE|VERSION], ssm:/name[:version], s3://bucket/key, file:PATH or -.",
+        ),
+        registry,
+        readable_file,
+        click.option(
+            "--no-probe",
+            is_flag=True,
+            help="Do not log in at the registries from here; the canary's own login is then mandatory.",
+        ),
+        click.option(
+            "--probe-image", multiple=True, metavar="REF", help="Ask for this image's manifest; may be repeated."
+        ),
+        click.option("--ca-bundle", type=click.Path(dir_okay=False), help="PEM file with the registries' CA."),
+        click.option("--verify-login", is_flag=True, help="Every instance logs in at the registries itself first."),
+        click.option("--allow-removal", is_flag=True, help="Let instances lose logins that the credential lacks."),
+        delivery_options,
+    )
+    return _added(function, choices)
+
+
+def rollout_options(function: F) -> F:
+    """Say how a fleet is rolled: whom, in which waves, within which budgets and times."""
+    defaults, policy = Deadlines(), Policy()
+    choices: tuple[Callable[[F], F], ...] = (
+        click.option("--instance", multiple=True, metavar="ID", help="Only this instance; may be repeated."),
+        click.option(
+            "--waves",
+            type=WavesType(),
+            default=",".join(str(wave) for wave in policy.waves),
+            show_default=True,
+            help="Cumulative counts or percentages of what is to change; the last wave is always everything.",
+        ),
+        click.option(
+            "--bake",
+            type=DurationType(),
+            default="0s",
+            show_default=True,
+            help="Time between two waves: 90s, 5m, 1h.",
+        ),
+        click.option(
+            "--zones",
+            type=click.Choice([order.value for order in ZoneOrder]),
+            default=policy.zones.value,
+            show_default=True,
+            help="Order of availability zones inside a wave.",
+        ),
+        click.option(
+            "--max-unavailable",
+            type=AmountType(),
+            default=str(policy.max_unavailable),
+            show_default=True,
+            help="How many instances may be at work at once; percentages round down, to at least one.",
+        ),
+        click.option(
+            "--max-unavailable-per-zone",
+            type=AmountType(),
+            help="The same for each availability zone. [default: no limit]",
+        ),
+        _budget("failures", policy.max_failures, "failed, rolled back or unverified"),
+        _budget("unreachable", policy.max_unreachable, "unreachable"),
+        _budget("refused", policy.max_refused, "refused"),
+        _seconds("delivery", defaults.delivery, "Time for SSM to deliver a command."),
+        _seconds("verify", defaults.verify, "Time for the agent to be proven after its restart."),
+        _seconds("restore", defaults.restore, "Time for the old state to be proven after a restore."),
+        _seconds("watchdog", defaults.watchdog, "After this the instance restores by itself."),
+        _seconds("step", defaults.step, "After this SSM kills the script."),
+        click.option(
+            "--poll-seconds",
+            type=click.FloatRange(min=0.2),
+            default=2.0,
+            show_default=True,
+            help="Shortest time between two looks at what is under way.",
+        ),
+        parameter_prefix,
+        document_prefix,
+        aws_options,
+    )
+    return _added(function, choices)
+
+
+def roll_options(function: F) -> F:
+    """Say what `run` and `restore` share besides: the journal, the report, and whether anybody is asked."""
+    choices: tuple[Callable[[F], F], ...] = (
+        output,
+        journal,
+        click.option("--yes", is_flag=True, help="Do not ask; needed where nobody watches."),
+        click.option("--take-over", is_flag=True, help="Take the cluster from a dead run that holds its lock."),
+    )
+    return _added(function, choices)

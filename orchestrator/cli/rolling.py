@@ -10,7 +10,7 @@ from orchestrator.cli.compose import Parts
 from orchestrator.core.events import RunStarted
 from orchestrator.core.model import Instance, Plan
 from orchestrator.core.orders import PayloadReference
-from orchestrator.core.planning import Goal, exclude_early, find_ghosts, make_plan
+from orchestrator.core.planning import Goal, Shape, TakeBack, exclude_early, find_ghosts, make_plan
 from orchestrator.core.state import RunState
 from orchestrator.engine import Engine
 from orchestrator.errors import EnvironmentFault, UsageError
@@ -22,26 +22,21 @@ PREDECESSOR_EVERY = 5.0
 PREDECESSOR_PATIENCE = 1800.0
 
 
-def plan(parts: Parts, *, fence: int, key: bytes | None, say: Callable[[str], None]) -> Plan:
-    """Discover, inspect, decide. Reads only. Without a `key` no instance can be current yet."""
+def plan(parts: Parts, goal: Goal | TakeBack, *, fence: int, say: Callable[[str], None]) -> Plan:
+    """Discover, inspect, decide. Reads only."""
     fleet = parts.fleet.discover()
-    selected = _selected(parts.request.instances, fleet)
+    policy = parts.request.policy
+    shape = Shape(selected=_selected(parts.request.instances, fleet), waves=policy.waves, zones=policy.zones)
     ghosts = find_ghosts(fleet)
     wanted = [
-        each.instance_id for each in fleet if exclude_early(each, ghost=each.arn in ghosts, selected=selected) is None
+        each.instance_id
+        for each in fleet
+        if exclude_early(each, ghost=each.arn in ghosts, selected=shape.selected) is None
     ]
     say(f"{len(fleet)} container instances in {parts.cluster}; inspecting {len(wanted)} of them")
     every = min(EVERY, parts.request.pace.shortest)
     inspection = Inspection(commands=parts.commands, clock=parts.clock, context=parts.context(fence), every=every)
-    looks = inspection.look(wanted)
-    goal = Goal(
-        generation=loading.generation_of(parts.loaded, key) if key else "",
-        registries=frozenset(parts.loaded.registries),
-        allow_removal=parts.request.allow_removal,
-        selected=selected,
-    )
-    policy = parts.request.policy
-    return make_plan(parts.cluster, fleet, looks, goal, waves=policy.waves, zones=policy.zones)
+    return make_plan(parts.cluster, fleet, inspection.look(wanted), goal, shape)
 
 
 def _selected(wanted: tuple[str, ...], fleet: Sequence[Instance]) -> frozenset[str] | None:
@@ -124,61 +119,72 @@ def _outwait(parts: Parts, predecessor: Owner, say: Callable[[str], None]) -> No
         parts.clock.wait(PREDECESSOR_EVERY)
 
 
-def roll(
-    parts: Parts,
-    hold: Hold,
-    planned: Plan,
-    journal: SqliteJournal,
-    *,
-    observers: Sequence[Observer],
-    stop_requested: Callable[[], bool],
-) -> RunState:
-    """Deliver the credential where somebody needs it, roll, and take the delivery away after a run that ended.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """Who watches a run, and how it is asked to stop."""
 
-    The journal has the run before anything is delivered, so that a crash leaves a trace of it.
-    """
-    fence = parts.lock.fence
-    payload = hold.payload = loading.deliver(parts) if planned.changes else None
-    hold.at_work = planned.changes > 0
+    say: Callable[[str], None]
+    observers: Sequence[Observer] = ()
+    stop_requested: Callable[[], bool] = lambda: False
+
+
+def roll(parts: Parts, hold: Hold, planned: Plan, journal: SqliteJournal, watch: Watch, *, restores: str) -> RunState:
+    """Carry a plan out. `restores`: the run that is taken back, empty where the credential is applied."""
+
+    def deliver() -> PayloadReference:
+        hold.payload = loading.deliver(parts)
+        return hold.payload
+
     engine = Engine(
         commands=parts.commands,
         fleet=parts.fleet,
         journal=RunJournal(journal, parts.run_id),
         lock=parts.lock,
         clock=parts.clock,
-        context=parts.context(fence),
-        payload=payload,
+        context=parts.context(parts.lock.fence),
+        deliver=None if restores else deliver,
         pace=parts.request.pace,
-        observers=observers,
-        stop_requested=stop_requested,
+        observers=watch.observers,
+        stop_requested=watch.stop_requested,
     )
-    state = engine.run(
-        RunStarted(
-            run=parts.run_id,
-            cluster=parts.cluster,
-            region=parts.session.region,
-            generation=planned.generation,
-            fence=fence,
-            policy=parts.request.policy,
-            planned=planned.planned,
-        )
+    started = RunStarted(
+        run=parts.run_id,
+        cluster=parts.cluster,
+        region=parts.session.region,
+        generation=planned.generation,
+        fence=parts.lock.fence,
+        restores=restores,
+        policy=parts.request.policy,
+        planned=planned.planned,
     )
-    hold.at_work = False
-    return state
+    try:
+        return engine.run(started)
+    finally:
+        hold.at_work = bool(engine.state.in_flight)
 
 
-def conduct(  # noqa: PLR0913 - the run's parts, and who watches
+def apply_goal(parts: Parts, key: bytes | None) -> Goal:
+    """Say what a run wants: this credential everywhere. Without a `key` no instance can be current yet."""
+    loaded = parts.credential
+    return Goal(
+        generation=loading.generation_of(loaded, key) if key else "",
+        registries=frozenset(loaded.registries),
+        allow_removal=parts.request.allow_removal,
+    )
+
+
+def conduct(
     parts: Parts,
     journal: SqliteJournal,
+    watch: Watch,
     *,
     take_over: bool,
+    restores: str,
     confirm: Callable[[Plan], None],
-    observers: Sequence[Observer],
-    stop_requested: Callable[[], bool],
-    say: Callable[[str], None],
 ) -> RunState:
     """Do a whole run: lock, plan, confirm, roll. `confirm` raises where the plan is not wanted."""
-    with locked(parts, take_over=take_over, say=say) as hold:
-        planned = plan(parts, fence=parts.lock.fence, key=hold.key, say=say)
+    with locked(parts, take_over=take_over, say=watch.say) as hold:
+        goal = TakeBack(run=restores) if restores else apply_goal(parts, hold.key)
+        planned = plan(parts, goal, fence=parts.lock.fence, say=watch.say)
         confirm(planned)
-        return roll(parts, hold, planned, journal, observers=observers, stop_requested=stop_requested)
+        return roll(parts, hold, planned, journal, watch, restores=restores)

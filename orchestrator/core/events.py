@@ -15,13 +15,17 @@ from orchestrator.core.settings import Policy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted:
-    """The run exists: what it wants, under which rules, for which instances."""
+    """The run exists: what it wants, under which rules, for which instances.
+
+    `restores` names the run that this one takes back; empty for a run that applies a credential.
+    """
 
     run: str
     cluster: str
     region: str
     generation: str
     fence: int
+    restores: str = ""
     policy: Policy
     planned: tuple[Planned, ...]
 
@@ -35,7 +39,7 @@ class WaveOpened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """Intent: one SendCommand of apply for these instances; it expires on them at `not_after` (epoch seconds)."""
+    """Intent: one SendCommand of apply or restore for these; it expires on them at `not_after` (epoch seconds)."""
 
     step: ClassVar[Step] = Step.ADMITTED
     batch: str

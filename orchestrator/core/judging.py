@@ -2,7 +2,7 @@
 
 from orchestrator.core.events import Concluded, Event, Looked, Lost, Reported
 from orchestrator.core.lifecycle import Phase
-from orchestrator.core.model import Facts, Outcome, OutcomeKind, Status
+from orchestrator.core.model import AgentState, Armed, Facts, Outcome, OutcomeKind, Status
 from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Claim, Op, Report, parse_facts, parse_report
 from orchestrator.core.state import Batch, Progress, RunState
@@ -13,7 +13,12 @@ READS = 2
 LOOKS = 3
 """Looks at an instance with a lost result before it is given up as unverified."""
 
+_SUCCESS = {
+    Op.APPLY: (OutcomeKind.UPDATED, Reason.VERIFIED),
+    Op.RESTORE: (OutcomeKind.ROLLED_BACK, Reason.RESTORED),
+}
 _KINDS = {
+    Claim.UPDATED: OutcomeKind.UPDATED,
     Claim.CURRENT: OutcomeKind.CURRENT,
     Claim.REFUSED: OutcomeKind.REFUSED,
     Claim.ROLLED_BACK: OutcomeKind.ROLLED_BACK,
@@ -46,19 +51,23 @@ def judge_end(state: RunState, key: str, batch: Batch, status: str, stdout: str,
     report = parse_report(stdout, batch.op)
     if report is None:
         return (Lost(keys=(key,), look_at=look_time(state, batch, now), detail=f"no result line; SSM says {status}"),)
-    return (Reported(key=key, report=report), *judge_report(key, report))
+    return (Reported(key=key, report=report), *judge_report(key, report, batch.op))
 
 
-def judge_report(key: str, report: Report) -> tuple[Event, ...]:
-    """End the instance where its own report is the last word; `updated` must still be proven from ECS."""
-    if report.claim in {Claim.UPDATED, Claim.INSPECTED}:
+def judge_report(key: str, report: Report, op: Op) -> tuple[Event, ...]:
+    """End the instance where its own report is the last word; success must still be proven from ECS."""
+    if report.claim is (Claim.ROLLED_BACK if op is Op.RESTORE else Claim.UPDATED):
         return ()
+    if op is Op.RESTORE and report.reason is Reason.NOTHING_TO_RESTORE:
+        return (Concluded(key=key, outcome=Outcome(OutcomeKind.SKIPPED, Reason.NOTHING_TO_RESTORE)),)
     return (Concluded(key=key, outcome=Outcome(_KINDS[report.claim], report.reason, report.detail)),)
 
 
 def judge_look(state: RunState, key: str, facts: Facts) -> tuple[Event, ...]:
     """Judge the second look at an instance whose result was lost."""
     run = state.run
+    if run.restores:
+        return _judge_restored(state, key, facts)
     if facts.agrees and facts.generation == run.generation:
         return ()  # it did run; what remains is to see it in ECS
     lost = state.instances[key].lost
@@ -71,6 +80,16 @@ def judge_look(state: RunState, key: str, facts: Facts) -> tuple[Event, ...]:
     else:
         outcome = Outcome(OutcomeKind.FAILED, Reason.INTERRUPTED, lost)
     return (Concluded(key=key, outcome=outcome),)
+
+
+def _judge_restored(state: RunState, key: str, facts: Facts) -> tuple[Event, ...]:
+    """Judge the second look at an instance whose restore was lost."""
+    if facts.run != state.run.restores and facts.armed is Armed.NO and facts.agent is AgentState.UP:
+        return ()  # the old state is back; what remains is to see it in ECS
+    lost = state.instances[key].lost
+    if facts.fence < state.run.fence:
+        return (Concluded(key=key, outcome=Outcome(OutcomeKind.UNREACHABLE, Reason.DELIVERY_TIMED_OUT, lost)),)
+    return (Concluded(key=key, outcome=Outcome(OutcomeKind.FAILED, Reason.RESTORE_FAILED, lost)),)
 
 
 def judge_blind(state: RunState, key: str, reason: Reason) -> tuple[Event, ...]:
@@ -102,7 +121,8 @@ def judge_sighting(
     if status in {None, Status.INACTIVE}:
         outcome = Outcome(OutcomeKind.SKIPPED, Reason.TERMINATED)
     elif agent_connected and reads >= READS:
-        outcome = Outcome(OutcomeKind.UPDATED, Reason.VERIFIED, progress.report.detail if progress.report else "")
+        kind, reason = _SUCCESS[state.op]
+        outcome = Outcome(kind, reason, progress.report.detail if progress.report else "")
     elif now - progress.proof_from > state.run.policy.deadlines.connect:
         outcome = Outcome(OutcomeKind.FAILED, Reason.NOT_CONNECTED)
     else:

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from orchestrator.core.reasons import Reason
 
-UNSCOPED = frozenset({Reason.GHOST, Reason.NOT_SELECTED})
+UNSCOPED = frozenset({Reason.GHOST, Reason.NOT_SELECTED, Reason.NOTHING_TO_RESTORE})
 """Decisions about registrations that a run is not about: they do not count for percentages."""
 
 
@@ -156,9 +156,12 @@ class Outcome:
 
     @property
     def as_wanted(self) -> bool:
-        """Whether nothing is left to do about this instance."""
+        """Whether nothing is left to do about this instance. `restored` is what a restore is for."""
         if self.kind is OutcomeKind.SKIPPED:
-            return self.reason in {Reason.GHOST, Reason.TERMINATED, Reason.NOT_SELECTED}
+            wanted = {Reason.GHOST, Reason.TERMINATED, Reason.NOT_SELECTED, Reason.NOTHING_TO_RESTORE}
+            return self.reason in wanted
+        if self.reason is Reason.RESTORED:
+            return True
         return self.kind in {OutcomeKind.UPDATED, OutcomeKind.CURRENT}
 
 

@@ -59,23 +59,36 @@ def inspect_parameters(context: Context, not_after: int) -> dict[str, str]:
     return _common(context, not_after) | {"StepSeconds": str(INSPECT_STEP_SECONDS)}
 
 
-def apply_parameters(
-    context: Context, not_after: int, *, generation: str, payload: PayloadReference, on_tasks: str, verify_login: bool
-) -> dict[str, str]:
-    """Parameters of the apply document."""
-    deadlines = context.deadlines
-    return _common(context, not_after) | {
-        "Generation": generation,
-        "Region": payload.region,
-        "PayloadStore": payload.store,
-        "PayloadName": payload.name,
-        "PayloadVersion": payload.version,
-        "PayloadUrl": payload.url,
-        "PayloadDigest": payload.digest,
-        "OnTasks": on_tasks,
-        "VerifyLogin": "yes" if verify_login else "no",
+def _times(deadlines: Deadlines) -> dict[str, str]:
+    return {
         "VerifySeconds": str(deadlines.verify),
         "RestoreSeconds": str(deadlines.restore),
         "WatchdogSeconds": str(deadlines.watchdog),
         "StepSeconds": str(deadlines.step),
     }
+
+
+def restore_parameters(context: Context, not_after: int, *, run: str, on_tasks: str) -> dict[str, str]:
+    """Parameters of the restore document: `run` is the one that is taken back."""
+    return _common(context, not_after) | _times(context.deadlines) | {"RestoreRun": run, "OnTasks": on_tasks}
+
+
+def apply_parameters(
+    context: Context, not_after: int, *, generation: str, payload: PayloadReference, on_tasks: str, verify_login: bool
+) -> dict[str, str]:
+    """Parameters of the apply document."""
+    return (
+        _common(context, not_after)
+        | _times(context.deadlines)
+        | {
+            "Generation": generation,
+            "Region": payload.region,
+            "PayloadStore": payload.store,
+            "PayloadName": payload.name,
+            "PayloadVersion": payload.version,
+            "PayloadUrl": payload.url,
+            "PayloadDigest": payload.digest,
+            "OnTasks": on_tasks,
+            "VerifyLogin": "yes" if verify_login else "no",
+        }
+    )

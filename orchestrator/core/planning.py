@@ -1,6 +1,6 @@
 """Decide what is to be done with each instance, and why: pure functions from facts to a plan."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from orchestrator.core.amount import Amount
@@ -48,15 +48,18 @@ UNREACHED = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """What every instance shall run: the credential's generation and the names of its registries.
-
-    `selected`: the instance ids to which the run is limited; None for the whole cluster.
-    """
+    """What every instance shall run: the credential's generation and the names of its registries."""
 
     generation: str
     registries: frozenset[str]
     allow_removal: bool = False
-    selected: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeBack:
+    """What a restore wants: nobody runs what that run had applied."""
+
+    run: str
 
 
 def exclude_early(instance: Instance, *, ghost: bool, selected: frozenset[str] | None = None) -> Decision | None:
@@ -81,16 +84,29 @@ def exclude_early(instance: Instance, *, ghost: bool, selected: frozenset[str] |
             return Decision(DecisionKind.SKIP, Reason.SSM_OFFLINE)
 
 
-def decide(look: Look, goal: Goal) -> Decision:
+def decide(look: Look, goal: Goal | TakeBack) -> Decision:
     """Decide from what the inspection saw. The order is that of safety: the first reason not to act wins."""
     if isinstance(look, Reason):
         return Decision(DecisionKind.SKIP if look in UNREACHED else DecisionKind.REFUSE, look)
+    if isinstance(goal, TakeBack):
+        return _decide_restore(look, goal)
     refusal = _refusal(look, goal)
     if refusal is not None:
         return Decision(DecisionKind.REFUSE, refusal)
     if look.agrees and look.generation == goal.generation and look.armed is Armed.NO:
         return Decision(DecisionKind.SKIP, Reason.ALREADY_CURRENT)
-    return _by_persistence(look)
+    return _by_persistence(look, Reason.NEEDS_UPDATE)
+
+
+def _decide_restore(facts: Facts, goal: TakeBack) -> Decision:
+    """Decide about taking a run back. An agent that is down is no obstacle: it may be why."""
+    if facts.armed is Armed.LIVING:
+        return Decision(DecisionKind.REFUSE, Reason.WATCHDOG_ARMED)
+    if facts.run != goal.run and facts.armed is Armed.NO:
+        return Decision(DecisionKind.SKIP, Reason.NOTHING_TO_RESTORE)
+    if facts.method is RestartMethod.NONE:
+        return Decision(DecisionKind.REFUSE, Reason.NO_RESTART_METHOD)
+    return _by_persistence(facts, Reason.NEEDS_RESTORE)
 
 
 def _refusal(facts: Facts, goal: Goal) -> Reason | None:
@@ -110,10 +126,10 @@ def _refusal(facts: Facts, goal: Goal) -> Reason | None:
     return None
 
 
-def _by_persistence(facts: Facts) -> Decision:
+def _by_persistence(facts: Facts, wish: Reason) -> Decision:
     match facts.persistence:
         case Persistence.PERSISTENT:
-            return Decision(DecisionKind.APPLY, Reason.NEEDS_UPDATE)
+            return Decision(DecisionKind.APPLY, wish)
         case Persistence.EPHEMERAL:
             return Decision(DecisionKind.REFUSE, Reason.EPHEMERAL)
         case Persistence.UNKNOWN:
@@ -158,14 +174,17 @@ def find_ghosts(instances: Iterable[Instance]) -> frozenset[str]:
     return frozenset(ghosts)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """How a plan is laid out: to whom it is limited (None: everybody), in which waves, zones in which order."""
+
+    selected: frozenset[str] | None = None
+    waves: tuple[Amount, ...] = (EVERYTHING,)
+    zones: ZoneOrder = ZoneOrder.SPREAD
+
+
 def make_plan(
-    cluster: str,
-    instances: Iterable[Instance],
-    looks: Mapping[str, Look],
-    goal: Goal,
-    *,
-    waves: Sequence[Amount] = (EVERYTHING,),
-    zones: ZoneOrder = ZoneOrder.SPREAD,
+    cluster: str, instances: Iterable[Instance], looks: Mapping[str, Look], goal: Goal | TakeBack, shape: Shape
 ) -> Plan:
     """Partition the cluster: every registration gets exactly one decision. `looks` is keyed by instance id.
 
@@ -173,17 +192,21 @@ def make_plan(
     """
     fleet = tuple(instances)
     ghosts = find_ghosts(fleet)
-    planned = [_plan_one(each, looks, goal, ghost=each.arn in ghosts) for each in fleet]
-    changing = in_order([each for each in planned if each.decision.kind is DecisionKind.APPLY], zones)
+    planned = [_plan_one(each, looks, goal, shape, ghost=each.arn in ghosts) for each in fleet]
+    changing = in_order([each for each in planned if each.decision.kind is DecisionKind.APPLY], shape.zones)
     rest = sorted((each for each in planned if each.decision.kind is not DecisionKind.APPLY), key=lambda each: each.key)
-    in_waves = tuple(replace(each, wave=wave) for each, wave in zip(changing, waved(len(changing), waves), strict=True))
-    return Plan(cluster=cluster, generation=goal.generation, planned=(*in_waves, *rest))
+    numbers = waved(len(changing), shape.waves)
+    in_waves = tuple(replace(each, wave=wave) for each, wave in zip(changing, numbers, strict=True))
+    generation = goal.generation if isinstance(goal, Goal) else ""
+    return Plan(cluster=cluster, generation=generation, planned=(*in_waves, *rest))
 
 
-def _plan_one(instance: Instance, looks: Mapping[str, Look], goal: Goal, *, ghost: bool) -> Planned:
+def _plan_one(
+    instance: Instance, looks: Mapping[str, Look], goal: Goal | TakeBack, shape: Shape, *, ghost: bool
+) -> Planned:
     key = f"{instance.instance_id}/{instance.arn.rsplit('/', 1)[-1]}" if ghost else instance.instance_id
     look = looks.get(instance.instance_id, Reason.NO_RESULT)
-    decision = exclude_early(instance, ghost=ghost, selected=goal.selected)
+    decision = exclude_early(instance, ghost=ghost, selected=shape.selected)
     early = decision is not None
     return Planned(
         key=key,

@@ -11,9 +11,6 @@ from orchestrator.core.state import RunState
 BATCH = 50
 """Instance ids that one SendCommand takes (F70)."""
 
-FAILURES = (OutcomeKind.FAILED, OutcomeKind.ROLLED_BACK, OutcomeKind.UNVERIFIED)
-"""What counts against --max-failures."""
-
 
 @dataclass(frozen=True, slots=True)
 class Apply:
@@ -63,16 +60,11 @@ def window(state: RunState) -> int:
     return state.run.policy.max_unavailable.of(state.in_scope, at_least=1)
 
 
-def failures(state: RunState) -> int:
-    """How many instances count against the failure budget."""
-    return sum(state.counts[kind] for kind in FAILURES)
-
-
 def exceeded(state: RunState) -> str | None:
     """Name the budget that is exceeded, if one is."""
     policy, counts = state.run.policy, state.counts
     for count, what, flag, budget in (
-        (failures(state), "failed", "--max-failures", policy.max_failures),
+        (state.failed, "failed", "--max-failures", policy.max_failures),
         (counts[OutcomeKind.UNREACHABLE], "unreachable", "--max-unreachable", policy.max_unreachable),
         (counts[OutcomeKind.REFUSED], "refused", "--max-refused", policy.max_refused),
     ):

@@ -14,6 +14,7 @@ class Reason(StrEnum):
 
     # decisions
     NEEDS_UPDATE = "needs_update"
+    NEEDS_RESTORE = "needs_restore"
     ALREADY_CURRENT = "already_current"
     EPHEMERAL = "ephemeral"
     PERSISTENCE_UNKNOWN = "persistence_unknown"
@@ -97,6 +98,9 @@ EXPLANATIONS: Mapping[Reason, Explanation] = MappingProxyType(
     {
         Reason.NEEDS_UPDATE: Explanation(
             "The instance does not run this credential yet.", "`ecs-rollout run` applies it."
+        ),
+        Reason.NEEDS_RESTORE: Explanation(
+            "The instance runs the credential of the run that is taken back.", "`ecs-rollout restore` takes it back."
         ),
         Reason.ALREADY_CURRENT: Explanation(
             "File, marker and the running agent all hold this credential already.", "Nothing to do."

@@ -29,6 +29,9 @@ from orchestrator.core.result import Op, Report
 
 _ABSENT = object()
 
+FAILURES = frozenset({OutcomeKind.FAILED, OutcomeKind.ROLLED_BACK, OutcomeKind.UNVERIFIED})
+"""What counts against --max-failures, unless it was wanted."""
+
 LOOK_AGAIN_AFTER = 30.0
 """Seconds between two looks at an instance that did not answer the first."""
 
@@ -100,6 +103,7 @@ class RunState:
         self.in_flight: dict[str, None] = {}
         self.batches: dict[str, Batch] = {}
         self.counts: Counter[OutcomeKind] = Counter()
+        self.failed = 0
         self.in_scope = 0
         self.batches_made = 0
 
@@ -109,6 +113,11 @@ class RunState:
         if self.started is None:
             raise RuntimeError("the run has not started")
         return self.started
+
+    @property
+    def op(self) -> Op:
+        """The document that changes instances in this run."""
+        return Op.RESTORE if self.run.restores else Op.APPLY
 
     def open_batches(self) -> list[tuple[str, Batch]]:
         """Commands that may still tell something."""
@@ -179,7 +188,7 @@ class RunState:
             case Admitted():
                 self.batches_made += 1
                 opened = dict.fromkeys(event.keys)
-                self.batches[event.batch] = Batch(Op.APPLY, opened, event.not_after, at)
+                self.batches[event.batch] = Batch(self.op, opened, event.not_after, at)
                 for key in event.keys:
                     self.instances[key].batch = event.batch
                     self.instances[key].attempts += 1
@@ -213,6 +222,7 @@ class RunState:
             case Concluded():
                 progress.outcome = event.outcome
                 self.counts[event.outcome.kind] += 1
+                self.failed += event.outcome.kind in FAILURES and not event.outcome.as_wanted
                 self.last_end = at
 
     def _close(self, key: str) -> None:

@@ -2,9 +2,19 @@
 
 from collections.abc import Callable, Sequence
 
-from orchestrator.core.events import Admitted, Concluded, Entry, Halted, Looking, Lost, Reported, RunEnded, RunStarted
+from orchestrator.core.events import (
+    Admitted,
+    Concluded,
+    Entry,
+    Halted,
+    Looking,
+    Lost,
+    Reported,
+    RunEnded,
+    RunStarted,
+    WaveOpened,
+)
 from orchestrator.core.model import DecisionKind, OutcomeKind
-from orchestrator.core.result import Claim
 
 
 class PlainProgress:
@@ -15,6 +25,7 @@ class PlainProgress:
         self._started_at = 0.0
         self._to_change = 0
         self._changed = 0
+        self._verb = "applying"
         self._running: set[str] = set()
 
     def saw(self, entries: Sequence[Entry]) -> None:
@@ -30,11 +41,14 @@ class PlainProgress:
             case RunStarted() as started:
                 self._started_at = entry.at
                 self._to_change = sum(each.decision.kind is DecisionKind.APPLY for each in started.planned)
+                self._verb = "restoring" if started.restores else "applying"
                 return f"run {started.run}: {self._to_change} of {len(started.planned)} instances to change"
+            case WaveOpened(wave=wave):
+                return f"wave {wave}"
             case Admitted(keys=keys):
                 self._running.update(keys)
-                return f"applying    {_names(keys)}"
-            case Reported(key=key, report=report) if report.claim is Claim.UPDATED:
+                return f"{self._verb:<11} {_names(keys)}"
+            case Reported(key=key, report=report) if report.changed:
                 return f"restarted   {key} in {report.restart_ms / 1000:.1f} s; asking ECS"
             case Lost(keys=keys, detail=detail):
                 return f"no result   {_names(keys)}: {detail}; their watchdogs act, they are inspected afterwards"

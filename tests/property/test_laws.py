@@ -9,7 +9,7 @@ from orchestrator.core.amount import Amount
 from orchestrator.core.events import Admitted, Concluded, Halted
 from orchestrator.core.lifecycle import LIFECYCLE, Phase
 from orchestrator.core.model import DecisionKind, OutcomeKind, Ping, Platform, Status
-from orchestrator.core.policy import failures, window
+from orchestrator.core.policy import window
 from orchestrator.core.settings import Policy, ZoneOrder
 from orchestrator.core.state import RunState, replay
 from tests.fake_fleet import GENERATION, Host, MemoryJournal, World, roll
@@ -75,7 +75,7 @@ def test_failures_end_within_budget_and_window(fleet: list[Host], policy: Policy
     """The run fails on at most budget + window instances."""
     state, _, _ = roll(fleet, policy)
     for amount in policy.max_failures:
-        assert failures(state) <= amount.of(state.in_scope, at_least=0) + window(state)
+        assert state.failed <= amount.of(state.in_scope, at_least=0) + window(state)
 
 
 @given(fleets, policies)

@@ -1,5 +1,7 @@
 """Whole rollouts in the lab: the command line, real scripts, a simulated AWS."""
 
+import base64
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -8,7 +10,7 @@ import pytest
 
 from orchestrator.lab.faults import ApiFaults, Cut, Rate
 from orchestrator.lab.scenario import AfterRestart, Platform, Ssm
-from tests.scenario.conftest import Workplace, fleet
+from tests.scenario.conftest import QUICK, Workplace, fleet
 
 Start = Callable[..., Workplace]
 HALF = "--max-unavailable=50%"
@@ -128,6 +130,7 @@ def test_a_removed_registry_is_refused_unless_allowed(workplace: Start) -> None:
     both = '{"registry.example.com":{"auth":"YTpi"},"other.example.com":{"auth":"YTpi"}}'
     place = workplace(*fleet(2, auth_data=both))
     place.put_secret()
+    place.allow_removal = False
     refused = place.rollout("run", "--output", "json")
     assert refused.code == 1
     assert set(refused.outcomes.values()) == {"refused(registry_removed)"}
@@ -165,7 +168,8 @@ def test_what_was_delivered_is_taken_away(workplace: Start) -> None:
 def test_other_sources(workplace: Start, store: str) -> None:
     """A SecureString and a file of one's own work as sources, in either of the agent's formats."""
     place = workplace(*fleet(1))
-    data = '{"https://registry.example.com":{"auth":"cHVsbGVyOm5ldw=="}}'
+    auth = base64.b64encode(b"puller:new-password").decode()
+    data = json.dumps({f"http://{place.lab.registry_name}": {"auth": auth}})
     if store == "ssm":
         boto3.client("ssm").put_parameter(Name="/team/registry", Value=data, Type="SecureString")
         source = "ssm:/team/registry"
@@ -177,4 +181,48 @@ def test_other_sources(workplace: Start, store: str) -> None:
     done = place.rollout("run", "--output", "json", source=source)
     assert done.code == 0, done.err
     config = (place.lab.hosts[fleet(1)[0].instance_id].root / "etc/ecs/ecs.config").read_text()
-    assert "cHVsbGVyOm5ldw==" in config
+    assert auth in config
+
+
+def test_a_run_can_be_taken_back(workplace: Start) -> None:
+    """restore RUN gives every instance its old file again, byte for byte; a second restore finds nothing to do."""
+    place = workplace(*fleet(3))
+    place.put_secret()
+    before = {name: (host.root / "etc/ecs/ecs.config").read_bytes() for name, host in place.lab.hosts.items()}
+    run = place.rollout("run", "--max-unavailable=100%", "--output", "json").report["run"]["id"]
+    arguments = ("restore", run, "--yes", *QUICK, "--max-unavailable=100%", "--output", "json")
+    back = place.cli(*arguments)
+    assert back.code == 0, back.err
+    assert set(back.outcomes.values()) == {"rolled_back(restored)"}
+    assert before == {name: (host.root / "etc/ecs/ecs.config").read_bytes() for name, host in place.lab.hosts.items()}
+    again = place.cli(*arguments)
+    assert again.code == 0, again.err
+    assert set(again.outcomes.values()) == {"skipped(nothing_to_restore)"}
+    assert {host.agent.starts for host in place.lab.hosts.values()} == {3}
+
+
+def test_a_refused_login_stops_before_anything_is_touched(workplace: Start) -> None:
+    """A password that the registry refuses is refused at once; with --no-probe the canary finds out, and it halts."""
+    place = workplace(*fleet(4))
+    place.put_secret({place.lab.registry_name: {"username": "puller", "password": "wrong"}})
+    refused = place.rollout("run")
+    assert refused.code == 3
+    assert "refuses the login" in refused.err
+    assert place.calls("SendCommand") == 0
+    canary = place.rollout("run", "--no-probe", "--output", "json")
+    assert canary.code == 1
+    assert sorted(canary.outcomes.values()) == ["failed(login_refused)", *["not_attempted(halted)"] * 3]
+    assert place.touched() == []
+    good = place.put_secret(name="good")
+    assert place.rollout("run", "--no-probe", "--max-unavailable=100%", source=good).code == 0
+
+
+def test_an_image_is_asked_for(workplace: Start) -> None:
+    """--probe-image proves the right to pull; an image that the credential has no login for is refused."""
+    place = workplace(*fleet(1))
+    place.put_secret()
+    image = f"{place.lab.registry_name}/team/app:1"
+    asked = place.rollout("plan", "--probe-image", image)
+    assert asked.code == 0
+    assert f"{image}: the login may pull this image" in asked.err
+    assert place.rollout("plan", "--probe-image", "other.example.com/app").code == 3

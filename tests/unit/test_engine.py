@@ -403,3 +403,42 @@ def test_who_tries_the_login(mode: VerifyLogin, expected: list[str]) -> None:
     policy = Policy(waves=(Amount.parse("1"), EVERYTHING), max_unavailable=EVERYTHING, verify_login=mode)
     _, world, _ = roll(fleet_of(5), policy)
     assert [order.parameters["VerifyLogin"] for order in world.sends if order.op is Op.APPLY] == expected
+
+
+def test_a_run_can_be_taken_back() -> None:
+    """restore brings the old generation back wherever the run had changed it, touches nobody else, and is ok."""
+    hosts = fleet_of(6)
+    hosts[4].persistence = "ephemeral"
+    roll(hosts[:5])
+    state, world, _ = roll(hosts, WIDE, fence=2, run="run-2", restores="run-1")
+    assert all(host.generation == "" for host in hosts)
+    assert [outcome for _, outcome in sorted(outcomes(state).items())] == [
+        *[("rolled_back", "restored")] * 4,
+        *[("skipped", "nothing_to_restore")] * 2,
+    ]
+    assert state.failed == 0
+    assert result_of(state) == "ok"
+    assert Op.APPLY not in [order.op for order in world.sends]
+
+
+def test_taking_back_twice_changes_nothing() -> None:
+    """After a restore there is nothing left to restore: no command but inspect is sent."""
+    hosts = fleet_of(3)
+    roll(hosts)
+    roll(hosts, fence=2, run="run-2", restores="run-1")
+    state, world, _ = roll(hosts, fence=3, run="run-3", restores="run-1")
+    assert set(outcomes(state).values()) == {("skipped", "nothing_to_restore")}
+    assert [order.op for order in world.sends] == [Op.INSPECT]
+    assert result_of(state) == "ok"
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "expected"), [("failed", ("failed", "no_backup")), ("lost_updated", ("rolled_back", "restored"))]
+)
+def test_a_restore_that_fails_or_is_lost(behaviour: str, expected: tuple[str, str]) -> None:
+    """A failed restore is a failure; one whose result is lost is read from the instance."""
+    host = Host("i-1")
+    roll([host])
+    host.behaviour = behaviour
+    state, _, _ = roll([host], fence=2, run="run-2", restores="run-1")
+    assert outcomes(state)["i-1"] == expected

@@ -18,7 +18,7 @@ from orchestrator.core.model import (
     RestartMethod,
     Status,
 )
-from orchestrator.core.planning import Goal, Look, decide, exclude_early, find_ghosts, make_plan, outcome_of
+from orchestrator.core.planning import Goal, Look, Shape, decide, exclude_early, find_ghosts, make_plan, outcome_of
 from orchestrator.core.reasons import EXPLANATIONS, Reason
 
 GOAL = Goal(generation="g1", registries=frozenset({"reg.example.com"}))
@@ -140,7 +140,7 @@ looks: st.SearchStrategy[Look] = st.one_of(
 @given(instances, st.dictionaries(st.sampled_from([f"i-{number}" for number in range(12)]), looks))
 def test_a_plan_partitions_the_cluster(fleet: list[Instance], seen: dict[str, Look]) -> None:
     """Every registration stands in the plan exactly once, under a key of its own, whatever was seen of it."""
-    plan = make_plan("c", fleet, seen, GOAL)
+    plan = make_plan("c", fleet, seen, GOAL, Shape())
     assert sorted(each.instance.arn for each in plan.planned) == sorted(each.arn for each in fleet)
     assert len({each.key for each in plan.planned}) == len(fleet)
     applied = [each.instance.instance_id for each in plan.planned if outcome_of(each) is None]
@@ -153,4 +153,4 @@ def test_the_same_fleet_gives_the_same_plan(order: list[int]) -> None:
     """The order in which AWS lists instances does not change the plan."""
     fleet = [replace(INSTANCE, instance_id=f"i-{n}", arn=f"a/{n}", running_tasks=n % 3) for n in range(8)]
     seen: dict[str, Look] = {each.instance_id: GOOD for each in fleet}
-    assert make_plan("c", [fleet[n] for n in order], seen, GOAL) == make_plan("c", fleet, seen, GOAL)
+    assert make_plan("c", [fleet[n] for n in order], seen, GOAL, Shape()) == make_plan("c", fleet, seen, GOAL, Shape())
