@@ -215,7 +215,7 @@ EXPLANATIONS: Mapping[Reason, Explanation] = MappingProxyType(
         ),
         Reason.PAYLOAD_DENIED: Explanation(
             "The instance's role may not read the delivered credential.",
-            "Allow it ssm:GetParameter (and kms:Decrypt for a customer key) on the delivery path.",
+            "Allow it what `ecs-rollout iam instance` prints for your --delivery and --kms-key.",
         ),
         Reason.PAYLOAD_UNREACHABLE: Explanation(
             "The instance could not reach the store of the delivered credential.",
