@@ -125,7 +125,8 @@ def try_logins(loaded: Loaded, request: "Request", *, say: Callable[[str], None]
             case ProbeOutcome.UNSUPPORTED:
                 say(f"warning: {found.target}: {found.message}; {found.hint}")
             case ProbeOutcome.REFUSED | ProbeOutcome.UNREACHABLE:
-                raise RefusedError(f"{found.target}: {found.message}.", hint=f"{found.hint[:1].upper()}{found.hint[1:]}.")
+                hint = found.hint[:1].upper() + found.hint[1:]
+                raise RefusedError(f"{found.target}: {found.message}.", hint=f"{hint}.")
 
 
 def deliver(parts: "Parts") -> PayloadReference:
