@@ -277,7 +277,10 @@ class Engine:
             case Rejected():
                 self._rejected(batch, order, answer)
             case Doubtful(detail=detail):
-                found = self._find(order.comment, sent_at)
+                try:
+                    found = self._find(order.comment, sent_at)
+                except EnvironmentFault as fault:  # its instances are looked at instead, once their time is over
+                    found, detail = None, f"{detail}; {fault.message}"
                 if found is not None:
                     self._record(Sent(batch=batch, command_id=found))
                 else:

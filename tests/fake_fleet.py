@@ -83,6 +83,7 @@ class World:
         self.sends: list[Order] = []
         self.next_answers: list[Answer | str] = []
         self.deaf_until = 0.0
+        self.may_list = True
         self.most_in_flight = 0
         self._applying: list[tuple[float, str]] = []
 
@@ -162,6 +163,8 @@ class World:
         return end, "Success", apply_line("rolled_back", "restored", changed=True, op="restore")
 
     def find(self, comment: str, since: float) -> str | None:
+        if not self.may_list:
+            raise EnvironmentFault("Not allowed: ssm:ListCommands.", hint="Allow it.")
         for command_id, command in self.commands.items():
             if command.order.comment == comment and command.sent_at >= since - 60:
                 return command_id

@@ -206,6 +206,18 @@ def test_an_unanswered_send_command_that_is_not_found_is_inspected() -> None:
     assert len([order for order in world.sends if order.op is Op.APPLY]) == 1
 
 
+def test_a_lost_answer_that_may_not_be_looked_for_breaks_nothing() -> None:
+    """Without the right to list commands, an unanswered one's instances are inspected like those of a lost one."""
+
+    def lose(world: World) -> None:
+        world.next_answers = ["accepted, answer lost"]
+        world.may_list = False
+
+    state, world, _ = roll([Host("i-1")], prepare=lose)
+    assert outcomes(state)["i-1"] == ("updated", "verified")
+    assert len([order for order in world.sends if order.op is Op.APPLY]) == 1
+
+
 def test_one_unregistered_instance_does_not_take_its_batch_down() -> None:
     """One id that SSM does not know fails the whole call (F71): the others are sent again, that one is reported."""
 
