@@ -17,7 +17,7 @@ from orchestrator.errors import ExitCode
 from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.lab.lab import Lab
 from orchestrator.lab.scenario import InstanceSpec
-from orchestrator.report.plans import plan_text
+from orchestrator.report.plans import Wish, plan_text
 from orchestrator.report.progress import PlainProgress
 from orchestrator.report.render import exit_code_of, render_report
 
@@ -94,7 +94,9 @@ class Demonstration:
 
         def confirm(planned: Plan) -> None:
             window = POLICY.max_unavailable.of(planned.in_scope, at_least=1)
-            say(plan_text(planned, window=window, credential=parts.credential.describe()) + "\n")
+            loaded = parts.credential
+            wish = Wish(words=loaded.describe(), credential=loaded.credential, window=window)
+            say(plan_text(planned, wish) + "\n")
 
         journal = SqliteJournal(self._journal)
         try:

@@ -90,11 +90,13 @@ def plan(*, output: str, detailed_exitcode: bool, **flags: Any) -> int:  # noqa:
     return ExitCode.CHANGES_PENDING if detailed_exitcode and planned.changes else ExitCode.OK
 
 
-def _show(planned: Plan, parts: Any, output: str, wish: str) -> str:  # noqa: ANN401 - see _request
-    from orchestrator.report.plans import plan_json, plan_text
+def _show(planned: Plan, parts: Any, output: str, wish: str) -> str:  # noqa: ANN401 - compose is imported late
+    from orchestrator.report.plans import Wish, plan_json, plan_text
 
     window = parts.request.policy.max_unavailable.of(planned.in_scope, at_least=1)
-    return (plan_json if output == "json" else plan_text)(planned, window=window, credential=wish)
+    credential = parts.loaded.credential if parts.loaded else None
+    wanted = Wish(words=wish, credential=credential, window=window)
+    return plan_json(planned, wanted) if output == "json" else plan_text(planned, wanted)
 
 
 @click.command()

@@ -3,9 +3,11 @@
 import json
 import textwrap
 from collections import Counter
+from dataclasses import asdict, dataclass
 
 from tabulate import tabulate
 
+from orchestrator.core.credential import Credential, compare
 from orchestrator.core.model import Persistence, Plan, Planned
 from orchestrator.core.planning import outcome_of
 from orchestrator.core.reasons import EXPLANATIONS
@@ -15,8 +17,17 @@ _STATE = {Persistence.PERSISTENT: "kept", Persistence.EPHEMERAL: "lost", Persist
 """What a restart does to the agent's state."""
 
 
-def plan_text(plan: Plan, *, window: int, credential: str) -> str:
-    """Give the plan's table, what it means, and what running tasks miss."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the plan is for: in words, its credential (None where a run is taken back), and the window's size."""
+
+    words: str
+    credential: Credential | None
+    window: int
+
+
+def plan_text(plan: Plan, wish: Wish) -> str:
+    """Give the plan's table, what it means, what changes at the registries, and what running tasks miss."""
     table = tabulate(
         [_plan_row(each) for each in plan.planned],
         headers=("INSTANCE", "ZONE", "AGENT", "TASKS", "STATE", "DECISION", "WHY"),
@@ -28,11 +39,15 @@ def plan_text(plan: Plan, *, window: int, credential: str) -> str:
         _bullet(f"{count} x {reason}: {EXPLANATIONS[reason].meaning} {EXPLANATIONS[reason].remedy}")
         for reason, count in why.most_common()
     ]
-    closing = [
-        f"Credential: {credential}",
-        f"{plan.changes} of {len(plan.planned)} instances would be changed, at most {window} at a time.",
-    ]
+    closing = [wrap(f"Credential: {wish.words}"), *_registries(plan, wish.credential)]
+    closing.append(
+        f"{plan.changes} of {len(plan.planned)} instances would be changed, at most {wish.window} at a time."
+    )
     if plan.changes:
+        sizes = Counter(each.wave for each in plan.planned if each.wave)
+        closing.append(
+            wrap(f"Waves: {', '.join(str(sizes[wave]) for wave in sorted(sizes))}; the first is the canary.")
+        )
         closing.append(
             wrap(
                 "Each agent restarts, typically for one to a few seconds. Its tasks keep running, but meanwhile they "
@@ -40,6 +55,27 @@ def plan_text(plan: Plan, *, window: int, credential: str) -> str:
             )
         )
     return "\n\n".join(part for part in (table, "\n".join(notes), "\n".join(closing)) if part)
+
+
+def _registries(plan: Plan, credential: Credential | None) -> list[str]:
+    """Say which registries instances get, keep and lose. Whether a kept one's login changes, names cannot tell."""
+    if credential is None:
+        return []
+    counts: dict[str, Counter[str]] = {"added": Counter(), "kept or changed": Counter(), "removed": Counter()}
+    for each in plan.planned:
+        if each.facts is not None:
+            changes = compare(each.facts.registries, credential)
+            for names, what in (
+                (changes.added, "added"),
+                (changes.kept, "kept or changed"),
+                (changes.removed, "removed"),
+            ):
+                counts[what].update(names)
+    return [
+        wrap(f"  {what}: " + ", ".join(f"{name} (on {count})" for name, count in sorted(found.items())))
+        for what, found in counts.items()
+        if found
+    ]
 
 
 def _plan_row(each: Planned) -> tuple[str, ...]:
@@ -59,7 +95,7 @@ def _bullet(text: str) -> str:
     return textwrap.fill(text, WIDTH, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
 
 
-def plan_json(plan: Plan, *, window: int, credential: str) -> str:
+def plan_json(plan: Plan, wish: Wish) -> str:
     """Give the plan as one JSON object (schema 1)."""
     return json.dumps(
         {
@@ -67,18 +103,19 @@ def plan_json(plan: Plan, *, window: int, credential: str) -> str:
             "plan": {
                 "cluster": plan.cluster,
                 "generation": plan.generation,
-                "credential": credential,
+                "credential": wish.words,
                 "changes": plan.changes,
-                "max_unavailable": window,
+                "max_unavailable": wish.window,
             },
-            "instances": [_instance(each) for each in plan.planned],
+            "instances": [_instance(each, wish.credential) for each in plan.planned],
         },
         indent=2,
     )
 
 
-def _instance(each: Planned) -> dict[str, object]:
+def _instance(each: Planned, credential: Credential | None) -> dict[str, object]:
     instance, facts = each.instance, each.facts
+    changes = compare(facts.registries, credential) if facts and credential else None
     return {
         "instance_id": instance.instance_id,
         "container_instance_arn": instance.arn,
@@ -91,6 +128,6 @@ def _instance(each: Planned) -> dict[str, object]:
         "persistence": facts.persistence if facts else "unknown",
         "restart_method": facts.method if facts else "none",
         "tasks": instance.running_tasks,
-        "registries": list(facts.registries) if facts else [],
+        "registries": asdict(changes) if changes else None,
         "warnings": list(facts.warnings) if facts else [],
     }

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import boto3
 
 from orchestrator.lab.wire import AwsError
-from tests.scenario.conftest import Answer, Workplace
+from tests.scenario.conftest import QUICK, Answer, Workplace
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -158,6 +158,17 @@ def _rollout(command: str, *flags: str, source: str = "secretsmanager:registry")
     return act
 
 
+def _rolled(place: Workplace) -> None:
+    renew(place)
+    done = place.rollout("run", f"--instance={HEALTHY}", "--output", "json")
+    (place.directory / "run").write_text(done.report["run"]["id"])
+
+
+def _restore(place: Workplace) -> Answer:
+    run = (place.directory / "run").read_text()
+    return place.cli("restore", run, f"--instance={HEALTHY}", "--yes", *QUICK, "--output", "json")
+
+
 def _cut_creation(place: Workplace) -> None:
     renew(place)
     place.lab.faults.cut("CreateSecret")
@@ -281,6 +292,8 @@ CASES: dict[str, Case] = {
         prepare=_no_key_yet,
         errors=(("MakeGenerationKeyOnce", "ssm:PutParameter"),),
     ),
+    # What it needs is in `run` and `plan`, all but the right to send the third document.
+    "restore": Case(act=_restore, prepare=_rolled, told=()),
     "take-over": Case(
         act=_rollout("run", "--take-over"),
         prepare=_held_by_another,

@@ -129,6 +129,8 @@ def test_the_printed_policies_are_enough(place: Workplace, name: str) -> None:
     assert "Not allowed" not in answer.err
     if "run" in name.split():
         assert answer.outcomes[HEALTHY] == "updated(verified)"
+    if name == "restore":
+        assert answer.outcomes[HEALTHY] == "rolled_back(restored)"
 
 
 ERRORS = [(name, each) for name, case in CASES.items() for each in case.errors]
@@ -214,15 +216,15 @@ def test_a_run_that_fails_and_halts_needs_nothing_more(place: Workplace) -> None
     assert place.lab.access.refusals == []
 
 
-def test_apply_alone_can_be_denied(place: Workplace) -> None:
+@pytest.mark.parametrize(("name", "document"), [("run", "apply"), ("restore", "restore")])
+def test_each_document_is_needed(place: Workplace, name: str, document: str) -> None:
     """Who may look but not change: the run halts with the action's name, the delivery is gone and the lock is free."""
-    renew(place)
-    policy = printed(place, "controller", "--credential", "secretsmanager:registry")
-    for each in policy["Statement"]:
+    case = CASES[name]
+    caller, instance = policies(place, case)
+    for each in caller["Statement"]:
         if each["Sid"] == "SendOurDocuments":
-            each["Resource"] = [arn for arn in each["Resource"] if not arn.endswith("-apply")]
-    place.lab.access.enforce(policy)
-    answer = place.rollout("run", f"--instance={HEALTHY}", "--output", "json")
+            each["Resource"] = [arn for arn in each["Resource"] if not arn.endswith(f"-{document}")]
+    answer = act(place, case, caller, instance)
     assert answer.code == 1, answer.err
     assert answer.outcomes[HEALTHY] == "not_attempted(halted)"
     assert "Not allowed: ssm:SendCommand" in answer.err

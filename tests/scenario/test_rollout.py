@@ -43,6 +43,12 @@ def test_plan_reads_only(workplace: Start) -> None:
     plan = place.rollout("plan", "--output", "json", "--detailed-exitcode")
     assert plan.code == 6
     assert {each["decision"] for each in plan.report["instances"]} == {"apply"}
+    changes = {"added": [place.lab.registry_name], "kept": [], "removed": ["registry.example.com"]}
+    assert all(each["registries"] == changes for each in plan.report["instances"])
+    table = place.rollout("plan").out
+    assert f"added: {place.lab.registry_name} (on 3)" in table
+    assert "removed: registry.example.com (on 3)" in table
+    assert max(len(line) for line in table.splitlines()) <= 80
     assert place.touched() == []
     assert place.calls("PutParameter") == writes
     assert before == {name: (host.root / "etc/ecs/ecs.config").read_bytes() for name, host in place.lab.hosts.items()}
