@@ -1,5 +1,6 @@
 """Make boto3 clients, and translate what botocore raises into errors that a user can act on."""
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,6 +53,12 @@ _BAD_CREDENTIALS = frozenset(
         "SignatureDoesNotMatch",
     }
 )
+
+
+# At DEBUG these print whole requests and answers, secrets included. Nobody who turns DEBUG on for everything means
+# that, so they must be asked by name, after us.
+for _noisy in ("boto3", "botocore", "urllib3", "s3transfer"):
+    logging.getLogger(_noisy).setLevel(logging.WARNING)
 
 
 class Session:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import logging
 import subprocess
 import sys
 import threading
@@ -68,7 +69,8 @@ def search(place: Workplace, processes: Processes, scanner: Scanner) -> list[Lea
     assert place.lab.recorder.dropped == 0
     for where, blob in place.lab.recorder.chunks():
         _, operation, kind = where.split(" ", 2)
-        if (operation, kind) not in CARRIERS:
+        login = operation.startswith(("GET", "HEAD")) and " /v2/" in where and kind.endswith("request headers")
+        if (operation, kind) not in CARRIERS and not login:
             leaks += scanner.scan(where, blob)
     for host in place.lab.hosts.values():
         # The agent's own file, and Docker, which shows the environment of its containers (F10).
@@ -85,23 +87,28 @@ def search(place: Workplace, processes: Processes, scanner: Scanner) -> list[Lea
 
 
 @pytest.fixture
-def rolled(workplace: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Workplace, Processes]:
+def rolled(
+    workplace: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> tuple[Workplace, Processes]:
     """Two rollouts of canaries, with a failure and its restore, every format and output, all watched."""
+    caplog.set_level(logging.DEBUG)
     (tmp_path / "tmp").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     specs = fleet(3)
     place = workplace(*specs[:2], *fleet(3, after_restart=AfterRestart.STAYS_DOWN)[2:])
     processes = Processes()
     with processes.watched():
-        source = place.put_secret({"registry.example.com": {"username": USER, "password": CANARY}})
+        place.lab.registry.logins[USER] = (CANARY,)
+        source = place.put_secret({place.lab.registry_name: {"username": USER, "password": CANARY}})
         place.rollout("plan", source=source)
         done = place.rollout("run", "--max-unavailable=100%", "--max-failures=1", "--output", "json", source=source)
         assert min(done.outcomes.values()).startswith("rolled_back"), done.err
         place.rollout("run", "--max-failures=1", source=source)
-        place.cli("credential", "lint", source, "--image", "registry.example.com/x")
+        place.cli("credential", "lint", source, "--image", f"{place.lab.registry_name}/x")
         run = done.report["run"]["id"]
         for form in ("table", "json", "csv", "markdown"):
             place.cli("report", run, "--output", form)
+    place.said.append(caplog.text)
     return place, processes
 
 
@@ -113,7 +120,7 @@ def test_nothing_leaks(rolled: tuple[Workplace, Processes]) -> None:
     # The search looked at something: scripts ran, files were there, the secret did arrive.
     assert any(b"_script.sh" in content for content in processes.seen.values())
     assert len(place.lab.recorder.exchanges) > 30
-    assert CANARY not in place.said[-1]
+    assert "DEBUG" in place.said[-1]
     config = (next(iter(place.lab.hosts.values())).root / "etc/ecs/ecs.config").read_bytes()
     assert scanner.scan("config", config)
 
