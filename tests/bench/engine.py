@@ -1,0 +1,81 @@
+"""What a rollout costs the controller: API calls, CPU, memory. `python -m tests.bench.engine` prints a table.
+
+On the virtual clock and the fleet in memory; ratios and counts are what matters, seconds are this machine's.
+"""
+
+import resource
+import sys
+import time
+from collections import Counter
+
+from tabulate import tabulate
+
+from orchestrator.core import policy as policies
+from orchestrator.core.amount import Amount
+from orchestrator.core.settings import EVERYTHING, Policy
+from orchestrator.core.state import RunState
+from tests.fake_fleet import World, fleet_of, roll
+
+ALL_AT_ONCE = Policy(waves=(EVERYTHING,), max_unavailable=EVERYTHING)
+SLIDING = Policy(waves=(EVERYTHING,), max_unavailable=Amount.parse("10%"))
+
+
+def counted(world: World) -> Counter[str]:
+    """Count every call from now on."""
+    calls: Counter[str] = Counter()
+    for name in ("send", "poll", "describe"):
+        original = getattr(world, name)
+
+        def call(*arguments: object, name: str = name, original: object = original) -> object:
+            calls[name] += 1
+            return original(*arguments)  # type: ignore[operator]  # a bound method
+
+        setattr(world, name, call)
+    return calls
+
+
+def measured(count: int, policy: Policy) -> tuple[object, ...]:
+    """Roll `count` instances; give the row of the table."""
+    found: list[Counter[str]] = []
+    decided = {"seconds": 0.0, "ticks": 0}
+    original = policies.decide
+
+    def decide(state: RunState, now: float) -> tuple[policies.Action, ...]:
+        began = time.perf_counter()
+        actions = original(state, now)
+        decided["seconds"] += time.perf_counter() - began
+        decided["ticks"] += 1
+        return actions
+
+    policies.decide = decide
+    began = time.process_time()
+    try:
+        _, _, journal = roll(fleet_of(count), policy, prepare=lambda world: found.append(counted(world)))
+    finally:
+        policies.decide = original
+    calls = found[0]
+    pages = sum(calls.values())
+    return (
+        count,
+        str(policy.max_unavailable),
+        calls["send"],
+        calls["poll"],
+        calls["describe"],
+        f"{pages / count:.3f}",
+        f"{1000 * decided['seconds'] / decided['ticks']:.2f}",
+        f"{time.process_time() - began:.1f}",
+        journal.transactions,
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    )
+
+
+def main() -> None:
+    """Print the table."""
+    sizes = [int(argument) for argument in sys.argv[1:]] or [1_000, 10_000]
+    rows = [measured(count, policy) for count in sizes for policy in (ALL_AT_ONCE, SLIDING)]
+    headers = ("instances", "window", "sends", "polls", "describes", "calls each", "ms a tick", "CPU s", "txns", "MB")
+    sys.stdout.write(tabulate(rows, headers=headers) + "\n")
+
+
+if __name__ == "__main__":
+    main()
