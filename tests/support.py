@@ -2,16 +2,24 @@
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
 
 
 def tool(name: str, *, package: str) -> str:
     """Return the path of a system's tool; skip the test by name without it, and fail where CI=true."""
-    path = shutil.which(name)
-    if path is not None:
-        return path
-    reason = f"{name} is not installed (Debian package {package})"
+    return shutil.which(name) or lacking(f"{name} is not installed (Debian package {package})")
+
+
+def root_rights() -> None:
+    """Skip the test where it does not run as root, and fail where CI=true."""
+    if os.geteuid() != 0:
+        lacking("this is not root")
+
+
+def lacking(reason: str) -> NoReturn:
+    """Skip the test with its reason, which in CI is a failure."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
