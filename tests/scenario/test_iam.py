@@ -11,19 +11,8 @@ import pytest
 from orchestrator.lab.lab import Lab, LabThread
 from orchestrator.lab.scenario import AfterRestart, InstanceSpec, Scenario
 from tests.scenario.conftest import Answer, Workplace
-from tests.scenario.iam_cases import (
-    CASES,
-    CROWDED,
-    DEAD,
-    HEALTHY,
-    KEY,
-    Case,
-    Permission,
-    largest_lock,
-    payloads,
-    renew,
-    tidy,
-)
+from tests.scenario.iam_cases import CASES, Case, Permission
+from tests.scenario.iam_steps import CROWDED, DEAD, HEALTHY, KEY, largest_lock, payloads, renew, tidy
 
 Policy = dict[str, Any]
 

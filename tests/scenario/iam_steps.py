@@ -1,0 +1,188 @@
+"""What the scenarios of the policies prepare and do."""
+
+import json
+import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+import boto3
+
+from orchestrator.lab.wire import AwsError
+from tests.scenario.conftest import QUICK, Answer, Workplace
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+HEALTHY = "i-00000000000000001"
+CROWDED = "i-00000000000000002"
+DEAD = "i-00000000000000003"
+KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+_LOCK = "/ecs-rollout/demo/lock"
+
+
+def login(place: Workplace, *, size: int = 20) -> str:
+    """Make a login that no instance has yet and the lab's registry accepts."""
+    password = secrets.token_hex(size)
+    place.lab.registry.logins["puller"] = (password,)
+    return json.dumps({place.lab.registry_name: {"username": "puller", "password": password}})
+
+
+def renew(place: Workplace, *, size: int = 20) -> None:
+    """Give the secret a new login, so that there is something to do."""
+    boto3.client("secretsmanager").put_secret_value(SecretId="registry", SecretString=login(place, size=size))
+
+
+def largest_lock() -> tuple[int, dict[str, object]]:
+    """Find the lock's largest number and what it holds."""
+    client = boto3.client("ssm")
+    pages = client.get_paginator("get_parameters_by_path").paginate(Path=_LOCK)
+    found = {int(each["Name"].rsplit("/", 1)[1]): each["Value"] for page in pages for each in page["Parameters"]}
+    return (max(found), json.loads(found[max(found)])) if found else (0, {})
+
+
+def hold(number: int, **changes: object) -> None:
+    owner = {"holder": "anna@bastion", "run": "gone", "since": 1.0, "heartbeat": 2.0, **changes}
+    boto3.client("ssm").put_parameter(Name=f"{_LOCK}/{number}", Value=json.dumps(owner), Type="String", Overwrite=True)
+
+
+def payloads() -> list[str]:
+    """Name what lies delivered in Parameter Store."""
+    found = boto3.client("ssm").get_parameters_by_path(Path="/ecs-rollout/demo/payload")["Parameters"]
+    return [each["Name"] for each in found]
+
+
+def tidy() -> None:
+    """Free the lock and remove deliveries, whatever a scenario left."""
+    for name in payloads():
+        boto3.client("ssm").delete_parameter(Name=name)
+    number, owner = largest_lock()
+    if owner and not owner.get("released"):
+        hold(number, released=True)
+
+
+def held_by_another(_place: Workplace) -> None:
+    hold(largest_lock()[0] + 1)
+
+
+def locked_before(place: Workplace) -> None:
+    renew(place)
+    hold(largest_lock()[0] + 1, released=True)
+
+
+def no_key_yet(place: Workplace) -> None:
+    renew(place)
+    client = boto3.client("ssm")
+    name = "/ecs-rollout/demo/key"
+    if client.get_parameters(Names=[name])["Parameters"]:
+        client.delete_parameter(Name=name)
+
+
+def kept_in_parameter_store(place: Workplace) -> None:
+    boto3.client("ssm").put_parameter(
+        Name="/team/login", Value=login(place), Type="SecureString", KeyId=KEY, Overwrite=True
+    )
+
+
+def kept_under_a_key(place: Workplace) -> None:
+    client = boto3.client("secretsmanager")
+    if any(each["Name"] == "guarded" for each in client.list_secrets()["SecretList"]):
+        client.put_secret_value(SecretId="guarded", SecretString=login(place))
+    else:
+        client.create_secret(Name="guarded", SecretString=login(place), KmsKeyId=KEY)
+
+
+def kept_in_a_bucket(place: Workplace) -> None:
+    answer = bucket("team", "Enabled").put_object(
+        Bucket="team", Key="a*b.json", Body=login(place), ServerSideEncryption="aws:kms", SSEKMSKeyId=KEY
+    )
+    (place.directory / "version").write_text(answer["VersionId"])
+
+
+def plan_at_a_version(place: Workplace) -> Answer:
+    version = (place.directory / "version").read_text()
+    return place.rollout("plan", source=f"s3://team/a*b.json?versionId={version}")
+
+
+def bucket(name: str, versioning: Literal["Enabled", "Suspended"]) -> "S3Client":
+    client = boto3.client("s3")
+    if not any(each["Name"] == name for each in client.list_buckets()["Buckets"]):
+        client.create_bucket(Bucket=name)
+    client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": versioning})
+    return client
+
+
+def delivered_with_versions(place: Workplace) -> None:
+    renew(place)
+    bucket("payloads", "Enabled")
+
+
+def delivered_without_versions(place: Workplace) -> None:
+    renew(place)
+    bucket("payloads", "Suspended")
+
+
+def rollout(command: str, *flags: str, source: str = "secretsmanager:registry") -> Callable[[Workplace], Answer]:
+    def act(place: Workplace) -> Answer:
+        form = () if command == "plan" else ("--output", "json")
+        return place.rollout(command, f"--instance={HEALTHY}", *flags, *form, source=source)
+
+    return act
+
+
+def rolled(place: Workplace) -> None:
+    renew(place)
+    done = place.rollout("run", f"--instance={HEALTHY}", "--output", "json")
+    (place.directory / "run").write_text(done.report["run"]["id"])
+
+
+def restore(place: Workplace) -> Answer:
+    run = (place.directory / "run").read_text()
+    return place.cli("restore", run, f"--instance={HEALTHY}", "--yes", *QUICK, "--output", "json")
+
+
+def cut_creation(place: Workplace) -> None:
+    renew(place)
+    place.lab.faults.cut("CreateSecret")
+    place.lab.faults.fail("CreateSecret", AwsError("ResourceExistsException", "It exists already."), call=2)
+
+
+def publish(place: Workplace) -> Answer:
+    return place.cli("documents", "publish", "--document-prefix", PREFIX)
+
+
+PREFIX = "team-rollout"
+
+
+_OPS = ("inspect", "apply", "restore")
+
+
+def other_content(op: str) -> str:
+    step = {"name": "other", "action": "aws:runShellScript", "inputs": {"runCommand": ["true"]}}
+    return json.dumps({"schemaVersion": "2.2", "description": op, "mainSteps": [step]})
+
+
+def unpublished(_place: Workplace) -> None:
+    client = boto3.client("ssm")
+    found = client.list_documents(Filters=[{"Key": "Name", "Values": [PREFIX]}])["DocumentIdentifiers"]
+    for each in found:
+        client.delete_document(Name=each["Name"])
+
+
+def published(place: Workplace) -> None:
+    unpublished(place)
+    assert publish(place).code == 0
+
+
+def published_by_another(place: Workplace) -> None:
+    unpublished(place)
+    for op in _OPS:
+        boto3.client("ssm").create_document(Name=f"{PREFIX}-{op}", Content=other_content(op), DocumentType="Command")
+
+
+def published_and_replaced(place: Workplace) -> None:
+    """Make ours an older version, and another the default."""
+    published(place)
+    client = boto3.client("ssm")
+    for op in _OPS:
+        client.update_document(Name=f"{PREFIX}-{op}", Content=other_content(op), DocumentVersion="$LATEST")
+        client.update_document_default_version(Name=f"{PREFIX}-{op}", DocumentVersion="2")
