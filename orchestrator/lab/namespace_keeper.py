@@ -38,7 +38,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def _call(name: str, *arguments: Any) -> None:
     if getattr(_libc, name)(*arguments) != 0:
         number = ctypes.get_errno()
-        raise OSError(number, f"{name}: {os.strerror(number)}")
+        # There is space enough; the kernel has no other word for it.
+        full = name == "unshare" and number == errno.ENOSPC
+        raise OSError(number, f"{name}: {'the limit of namespaces is reached' if full else os.strerror(number)}")
 
 
 def _mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
@@ -170,7 +172,7 @@ def _serve(channel: socket.socket) -> None:
         users = [_open_namespace("user")] if nested else []
         keeper = Keeper()
     except OSError as error:
-        _reply(channel, {"errno": error.errno or errno.EPERM, "error": str(error)}, [])
+        _reply(channel, {"errno": error.errno or errno.EPERM, "error": error.strerror or str(error)}, [])
         return
     _reply(channel, {"nested": nested}, users)
     verbs: dict[str, Callable[[Mapping[str, Any], list[int]], Answer]] = {"make": keeper.make, "bind": keeper.bind}
@@ -183,7 +185,7 @@ def _serve(channel: socket.socket) -> None:
             request = json.loads(packet)
             answer, given = verbs[request["verb"]](request, descriptors)
         except OSError as error:
-            answer = {"errno": error.errno or errno.EIO, "error": str(error)}
+            answer = {"errno": error.errno or errno.EIO, "error": error.strerror or str(error)}
         finally:
             keeper.go_home()
             _close(descriptors)
