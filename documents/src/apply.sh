@@ -64,14 +64,13 @@ prepare_edit() { # sets new_text
 arm() { # type, data, text: what is about to be written
   local folder=$state_directory/arming sum pair existed=no task tasks=''
   rm -rf -- "$folder"
-  write_problem=failed
-  mkdir -m 700 -- "$folder" || return 1
+  attempt mkdir -m 700 -- "$folder" || return 1
   new_salt && sum=$(salted_text "$salt" "$3") && pair=$(salted "$salt" "$1" "$2") || return 1
   if [ "$config_state" = regular ]; then
     existed=yes
     write_new "$folder/old" "$config_text" || return 1
   fi
-  if [ -f "$state_directory/marker" ]; then cp -- "$state_directory/marker" "$folder/marker" || return 1; fi
+  if [ -f "$state_directory/marker" ]; then attempt cp -- "$state_directory/marker" "$folder/marker" || return 1; fi
   for task in $b_tasks; do tasks+="task=$task
 "; done
   epoch
@@ -92,12 +91,10 @@ ${tasks}" || return 1
   guard=$run_id-$BASHPID
   write_new "$folder/alive" "$guard
 " || return 1
-  cp -- "$0" "$state_directory/script" || return 1
+  attempt cp -- "$0" "$state_directory/script" || return 1
   sync_folder "$folder"
-  write_problem=failed
-  mv -- "$folder" "$state_directory/armed" || return 1
+  attempt mv -- "$folder" "$state_directory/armed" || return 1
   sync_folder "$state_directory"
-  write_problem=
 }
 
 change() { # from here on every way out goes through disarm, or is the watchdog's

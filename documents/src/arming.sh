@@ -8,9 +8,9 @@ backup_life=604800 # seconds: the old secret does not stay on the disk for ever
 open_state() {
   if [ -L "$state_directory" ]; then write_problem=failed; return 1; fi
   if [ ! -d "$state_directory" ]; then
-    mkdir -p -- "$state_directory" || { write_problem=failed; return 1; }
+    attempt mkdir -p -- "$state_directory" || return 1
   fi
-  chmod 700 -- "$state_directory" || { write_problem=failed; return 1; }
+  attempt chmod 700 -- "$state_directory" && attempt eval ": >>'$state_directory/lock'" || return 1
   open_log
   return 0
 }

@@ -45,7 +45,7 @@ take_run_back() { # backup
   guard=$run_id-$BASHPID
   put_file "$1/alive" "$guard
 " || refuse_unwritable 'the state directory'
-  cp -- "$0" "$state_directory/script" || refuse_unwritable 'the state directory'
+  attempt cp -- "$0" "$state_directory/script" || refuse_unwritable 'the state directory'
   # The tasks of today are what must be there afterwards, not those of the day of the change.
   today_tasks=$t_alive
   mv -- "$1" "$state_directory/armed" || refuse_unwritable 'the state directory'

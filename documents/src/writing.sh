@@ -14,6 +14,14 @@ keep_attributes() { # of, to: mode, owner and SELinux label
 
 full_disk() { case $1 in *'No space left'* | *'File too large'* | *'quota exceeded'* | *'Quota exceeded'*) return 0 ;; esac; return 1; }
 
+attempt() { # command...: sets write_problem (full or failed)
+  local said
+  write_problem=failed
+  said=$("$@" 2>&1) && { write_problem=; return 0; }
+  if full_disk "$said"; then write_problem=full; fi
+  return 1
+}
+
 # Text to an existing folder, durable before it is named; sets write_problem (full or failed).
 write_new() { # path, text: a new file, 0600, on the disk
   local said

@@ -104,6 +104,10 @@ class Machine:
             await self._outer.wait()
             self._outer = None
 
+    def inside(self, path: str) -> Path:
+        """Return a path through which the test sees what the machine sees there, its own mounts included."""
+        return Path(f"/proc/{self._first}/root") / path.lstrip("/")
+
     async def execute(self, *command: str) -> tuple[int, str]:
         """Run a command inside, beside all units; return its exit code and what it printed."""
         enter = ("nsenter", "--target", str(self._first), "--all", "env", "-i", "PATH=/usr/bin:/usr/sbin")
