@@ -31,11 +31,13 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
     documents_folder          Reads the documents' shell sources and shipped YAML
     engine                    The one loop: journal the intent, do, observe, fold
     errors                    The errors that a user can see: each a message, a hint and an exit code
+    gates                     Gates on this machine: time windows, and a command of the user's own
     inspection                Look at instances before anything is decided
     ports                     The narrow protocols that the engine needs, in the words of the domain
     aws/                      Adapters to AWS: one call each, paged fully, translated into values
         documents             Our three SSM documents
         ecs                   ECS container instances behind the port `Fleet`
+        gates                 Gates that ask AWS: CloudWatch alarms and SSM Change Calendar
         lock                  The cluster's lock
         secrets               Keep the delivered payload where instances can fetch it
         session               Make boto3 clients
@@ -60,6 +62,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         env_fragment          Find the two variables in a piece of an env file
         events                What happens in a run, as frozen values: the journal's content
         findings              What the lint of a credential can find; no finding holds a secret or a piece of one
+        gates                 Gates: something that must say go before instances are admitted
         go_values             Read JSON
         iam                   Least-privilege IAM policies, made from what the code calls
         iam_document          IAM policy documents as values: statements that allow, and the JSON form of them
@@ -75,6 +78,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         registry_names        Registry keys as the agent matches them
         result                Read the result line that a document prints first
         settings              What an operator may choose about a run
+        shell_text            Make shell text take less room, and nothing else: a Command document ends at 64 KB (F63)
         source                Where a credential comes from: the sources that can be named, as one closed union
         state                 The state of a run: the fold of its events and nothing else
         waves                 Who comes first, and in which wave: the order of admission. Pure and deterministic

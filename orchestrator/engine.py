@@ -14,6 +14,7 @@ from orchestrator.core.events import (
     Concluded,
     Entry,
     Event,
+    GateAnswered,
     Halted,
     Looking,
     Lost,
@@ -23,6 +24,7 @@ from orchestrator.core.events import (
     Sent,
     WaveOpened,
 )
+from orchestrator.core.gates import GateAnswer, Word
 from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import Outcome, OutcomeKind, Ping
 from orchestrator.core.orders import (
@@ -38,13 +40,14 @@ from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Op
 from orchestrator.core.settings import VerifyLogin
 from orchestrator.core.state import Batch, RunState
-from orchestrator.errors import EnvironmentFault
+from orchestrator.errors import EnvironmentFault, RolloutError
 from orchestrator.ports import (
     Accepted,
     Clock,
     Commands,
     Doubtful,
     Fleet,
+    Gate,
     Journal,
     Lock,
     Observer,
@@ -56,6 +59,9 @@ FIND_SECONDS = 30.0
 """How long a command whose answer was lost is looked for: lists lag by seconds (F73)."""
 
 FIND_EVERY = 2.0
+GATES_EVERY = 15.0
+"""Seconds between two rounds of questions to the gates."""
+
 SEND_ATTEMPTS = 3
 """Times an instance is offered to SSM when its batch was turned down because of another one (F71)."""
 
@@ -89,6 +95,7 @@ class Engine:
         context: Context,
         deliver: Callable[[], PayloadReference] | None,
         pace: Pace,
+        gates: Sequence[Gate] = (),
         observers: Sequence[Observer] = (),
         stop_requested: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -104,6 +111,8 @@ class Engine:
         self._pace = pace
         self._observers = observers
         self._stop_requested = stop_requested
+        self._gates = gates
+        self._asked_at: float | None = None
         self._reads: dict[str, int] = {}
         self._deaf = 0
 
@@ -137,12 +146,30 @@ class Engine:
                 raise
             if self.state.halted is None:
                 self._record(Halted(why=f"AWS does not answer: {fault.message}"))
+        self._ask_gates()
         opened = True
         while opened:
             actions = policy.decide(self.state, self._clock.now())
             opened = any(isinstance(action, policy.OpenWave) for action in actions)
             for action in actions:
                 self._perform(action)
+
+    def _ask_gates(self) -> None:
+        """Ask every gate, at a bounded rate, while there is somebody to admit; record what is new."""
+        now = self._clock.now()
+        due = self._asked_at is None or now - self._asked_at >= GATES_EVERY
+        if not (self._gates and due and self.state.queue) or self.state.halted is not None:
+            return
+        self._asked_at = now
+        answers = [self._ask(gate, now) for gate in self._gates]
+        self._record(*(GateAnswered(answer=each) for each in answers if self.state.gates.get(each.gate) != each))
+
+    @staticmethod
+    def _ask(gate: Gate, now: float) -> GateAnswer:
+        try:
+            return gate.ask(now)
+        except RolloutError as error:
+            return GateAnswer(gate=gate.name, word=Word.HOLD, reason=error.message, trouble=True)
 
     def _record(self, *events: Event) -> None:
         """Make events durable, then let them count, then let observers see them."""

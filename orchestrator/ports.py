@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from orchestrator.core.events import Entry
+from orchestrator.core.gates import GateAnswer
 from orchestrator.core.model import Instance, Ping, Status
 from orchestrator.core.result import Op
 
@@ -134,6 +135,19 @@ class Clock(Protocol):
 
     def wait(self, seconds: float) -> None:
         """Wait that long, or less when the run was asked to stop."""
+        ...
+
+
+class Gate(Protocol):
+    """Something that must say go before instances are admitted."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in the journal and in messages."""
+        ...
+
+    def ask(self, now: float) -> GateAnswer:
+        """Answer go, hold or stop with a reason. Raises a RolloutError when it cannot be asked: that is a hold."""
         ...
 
 

@@ -15,7 +15,7 @@ from orchestrator.core.state import RunState
 from orchestrator.engine import Engine, Pace
 from orchestrator.errors import EnvironmentFault
 from orchestrator.inspection import Inspection
-from orchestrator.ports import Accepted, Answer, Doubtful, Invocation, Order, Rejected, Sighting
+from orchestrator.ports import Accepted, Answer, Doubtful, Gate, Invocation, Order, Rejected, Sighting
 
 GENERATION = "ab" * 16
 PAYLOAD = PayloadReference(store="ssm", name="/p", version="1", url="http://x", region="us-east-1", digest="d" * 64)
@@ -296,6 +296,7 @@ def roll(
     prepare: Callable[[World], None] = lambda _: None,
     stop_requested: Callable[[], bool] = lambda: False,
     lock: OpenLock | None = None,
+    gates: Sequence[Gate] = (),
 ) -> tuple[RunState, World, MemoryJournal]:
     """Plan and roll a fleet on a virtual clock."""
     clock = VirtualClock()
@@ -314,6 +315,7 @@ def roll(
         context=context,
         deliver=lambda: PAYLOAD,
         pace=Pace(shortest=2, longest=2),
+        gates=gates,
         stop_requested=stop_requested,
     )
     state = engine.run(

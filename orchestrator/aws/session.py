@@ -21,6 +21,7 @@ from botocore.exceptions import (
 from orchestrator.errors import EnvironmentFault, UsageError
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -103,6 +104,10 @@ class Session:
     def secretsmanager(self) -> "SecretsManagerClient":
         """Secrets Manager."""
         return self._boto.client("secretsmanager", config=_RETRIED)
+
+    def cloudwatch(self) -> "CloudWatchClient":
+        """Amazon CloudWatch."""
+        return self._boto.client("cloudwatch", config=_RETRIED)
 
     def s3(self) -> "S3Client":
         """Amazon S3."""

@@ -5,23 +5,41 @@ import os
 import secrets as randomness
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from orchestrator.aws.documents import Documents
 from orchestrator.aws.ecs import EcsFleet, cluster_name
+from orchestrator.aws.gates import AlarmGate, CalendarGate
 from orchestrator.aws.lock import ClusterLock
 from orchestrator.aws.session import Session
 from orchestrator.aws.ssm import SsmCommands
 from orchestrator.cli import options
 from orchestrator.cli.loading import Loaded, Reading, delivery_warnings, load_credential, try_logins
 from orchestrator.core.documents import lint, render
+from orchestrator.core.gates import TimeWindow, Word
 from orchestrator.core.orders import Context, HostPaths
 from orchestrator.core.result import Op
 from orchestrator.core.settings import Policy
 from orchestrator.documents_folder import document_sources, shipped_documents
 from orchestrator.engine import Pace
-from orchestrator.ports import Clock
+from orchestrator.gates import CommandGate, WindowGate
+from orchestrator.ports import Clock, Gate
+
+USUAL_SECONDS = 120.0
+"""What an instance usually takes, generously: no window that closes earlier admits one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gates:
+    """Which gates were asked for. `deadline` in epoch seconds: from then on no window holds the run back."""
+
+    windows: tuple[TimeWindow, ...] = ()
+    deadline: float | None = None
+    alarms: tuple[str, ...] = ()
+    alarm_missing_data: Word = Word.HOLD
+    calendars: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +62,7 @@ class Request:
     probe_images: tuple[str, ...] = ()
     ca_bundle: str | None = None
     instances: tuple[str, ...] = ()
+    gates: Gates = field(default_factory=Gates)
     policy: Policy
     pace: Pace
 
@@ -62,6 +81,21 @@ class Parts:
     commands: SsmCommands
     fleet: EcsFleet
     lock: ClusterLock
+
+    def gates(self) -> tuple[Gate, ...]:
+        """Build the gates that were asked for."""
+        wanted = self.request.gates
+        made: list[Gate] = []
+        if wanted.windows:
+            made.append(WindowGate(windows=wanted.windows, needed=USUAL_SECONDS, deadline=wanted.deadline))
+        if wanted.alarms:
+            client = self.session.cloudwatch()
+            made.append(AlarmGate(client=client, alarms=wanted.alarms, missing_data=wanted.alarm_missing_data))
+        if wanted.calendars:
+            made.append(CalendarGate(client=self.session.ssm(), calendars=wanted.calendars))
+        if wanted.command:
+            made.append(CommandGate(command=wanted.command))
+        return tuple(made)
 
     @property
     def credential(self) -> Loaded:

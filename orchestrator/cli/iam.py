@@ -48,12 +48,14 @@ def iam() -> None:
 @click.option("--credential-kms-key", metavar="KEY", help="The customer KMS key that the credential is kept under.")
 @click.option("--instance-tag", metavar="KEY=VALUE", help="Send commands only to instances with this tag.")
 @click.option("--ecs-anywhere", is_flag=True, help="The cluster has ECS Anywhere instances, too.")
+@click.option("--gates", is_flag=True, help="Runs say --alarm or --change-calendar.")
 def controller(
     *,
     credential: str | None,
     credential_kms_key: str | None,
     instance_tag: str | None,
     ecs_anywhere: bool,
+    gates: bool,
     **where: Any,  # noqa: ANN401 - click's keyword arguments go on by name
 ) -> None:
     """Print the policy of the role that runs `plan` and `run`."""
@@ -67,6 +69,7 @@ def controller(
         source_key=_key_arn(place, credential_kms_key),
         tag=_tag(instance_tag),
         anywhere=ecs_anywhere,
+        gates=gates,
     )
     _print(policy)
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ import click
 
 from orchestrator import config
 from orchestrator.core.amount import Amount
+from orchestrator.core.gates import TimeWindow, Word
 from orchestrator.core.settings import Budget, Deadlines, Policy, ZoneOrder
 from orchestrator.errors import UsageError
 
@@ -40,6 +42,13 @@ SETTINGS = (
     "no-probe",
     "ca-bundle",
     "verify-login",
+    "window",
+    "deadline",
+    "alarm",
+    "alarm-missing-data",
+    "change-calendar",
+    "gate-command",
+    "gate-timeout",
     "poll-seconds",
     "delivery-seconds",
     "verify-seconds",
@@ -94,6 +103,37 @@ class DurationType(click.ParamType[int]):
         if found is None:
             self.fail(f"{value!r} is no time: write 90s, 5m or 1h", param, ctx)
         return int(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+class WindowType(click.ParamType[TimeWindow]):
+    """`Mon-Fri 02:00-05:00 Europe/Berlin`."""
+
+    name = "WINDOW"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> TimeWindow:  # noqa: ANN401 - click's signature
+        """Read it, or fail as click does."""
+        try:
+            return value if isinstance(value, TimeWindow) else TimeWindow.parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class MomentType(click.ParamType[float]):
+    """A moment in ISO 8601 with its offset, as epoch seconds."""
+
+    name = "MOMENT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401 - click's signature
+        """Read it, or fail as click does."""
+        if isinstance(value, float):
+            return value
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no moment: write 2026-12-01T06:00+01:00", param, ctx)
+        if moment.tzinfo is None:
+            self.fail(f"{value!r} lacks its offset from UTC: write 2026-12-01T06:00+01:00", param, ctx)
+        return moment.timestamp()
 
 
 def _configure(ctx: click.Context, _param: click.Parameter, value: Path | None) -> None:
@@ -278,11 +318,49 @@ def rollout_options(function: F) -> F:
             show_default=True,
             help="Shortest time between two looks at what is under way.",
         ),
+        *_gates(),
         parameter_prefix,
         document_prefix,
         aws_options,
     )
     return _added(function, choices)
+
+
+def _gates() -> tuple[Callable[[F], F], ...]:
+    return (
+        click.option(
+            "--window",
+            type=WindowType(),
+            multiple=True,
+            help="Admit only then, e.g. 'Mon-Fri 02:00-05:00 Europe/Berlin'; may be repeated.",
+        ),
+        click.option(
+            "--deadline",
+            type=MomentType(),
+            help="From then on, e.g. 2026-12-01T06:00+01:00, no window holds the run back.",
+        ),
+        click.option("--alarm", multiple=True, metavar="NAME", help="Stop while this CloudWatch alarm rings."),
+        click.option(
+            "--alarm-missing-data",
+            type=click.Choice([word.value for word in Word]),
+            default=Word.HOLD.value,
+            show_default=True,
+            help="What an alarm without data says.",
+        ),
+        click.option(
+            "--change-calendar", multiple=True, metavar="NAME", help="Hold while this SSM change calendar is closed."
+        ),
+        click.option(
+            "--gate-command", metavar="COMMAND", help="Ask this command: exit 0 is go, 75 hold, everything else stop."
+        ),
+        click.option(
+            "--gate-timeout",
+            type=DurationType(),
+            default="30m",
+            show_default=True,
+            help="A gate that cannot be asked holds; after this it halts the run.",
+        ),
+    )
 
 
 def roll_options(function: F) -> F:

@@ -144,6 +144,7 @@ def roll(parts: Parts, hold: Hold, planned: Plan, journal: SqliteJournal, watch:
         context=parts.context(parts.lock.fence),
         deliver=None if restores else deliver,
         pace=parts.request.pace,
+        gates=parts.gates(),
         observers=watch.observers,
         stop_requested=watch.stop_requested,
     )

@@ -1,5 +1,6 @@
 """`ecs-rollout plan` and `run`."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import click
 
 from orchestrator.cli import options, store
+from orchestrator.core.gates import Word
 from orchestrator.core.model import Plan
 from orchestrator.core.settings import Deadlines, Policy, VerifyLogin, ZoneOrder
 from orchestrator.errors import ExitCode, RefusedError, UsageError
@@ -25,6 +27,7 @@ _POLICY = (
     "max_failures",
     "max_unreachable",
     "max_refused",
+    "gate_timeout",
 )
 
 
@@ -50,12 +53,28 @@ def _rules(
         verify_login=verify_login,
         **{name: flags.pop(name) for name in _POLICY},
     )
+    gates = _gates(flags)
     return {
         **flags,
+        "gates": gates,
         "policy": policy,
         "pace": Pace(shortest=poll_seconds, longest=poll_seconds * 5),
         "instances": instance,
     }
+
+
+def _gates(flags: dict[str, Any]) -> Any:  # noqa: ANN401 - compose is imported late
+    """Take the gates' flags out."""
+    from orchestrator.cli.compose import Gates
+
+    return Gates(
+        windows=flags.pop("window"),
+        deadline=flags.pop("deadline"),
+        alarms=flags.pop("alarm"),
+        alarm_missing_data=Word(flags.pop("alarm_missing_data")),
+        calendars=flags.pop("change_calendar"),
+        command=tuple(shlex.split(flags.pop("gate_command") or "")),
+    )
 
 
 def _request(*, verify_login: bool, no_probe: bool, probe_image: tuple[str, ...], **flags: Any) -> Any:  # noqa: ANN401 - compose is imported late, for a quick --help

@@ -11,6 +11,7 @@ from typing import Final
 
 from orchestrator.core.document_lint import lint
 from orchestrator.core.document_parameters import PARAMETERS, Kind, Parameter
+from orchestrator.core.shell_text import tightened
 
 __all__ = ["Kind", "lint", "render", "render_script"]
 
@@ -25,7 +26,7 @@ _PURPOSES: Final = MappingProxyType(
     }
 )
 _LOOK: Final = ("common.sh", "json.sh", "envfile.sh", "agent.sh", "restart.sh", "state.sh")
-_CHANGE: Final = ("writing.sh", "arming.sh", "verify.sh", "takeback.sh", "watchdog.sh", "checks.sh")
+_CHANGE: Final = ("writing.sh", "recreate.sh", "arming.sh", "verify.sh", "takeback.sh", "watchdog.sh", "checks.sh")
 _FILES: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
     {
         Kind.INSPECT: (*_LOOK, "fetch.sh", "result.sh", "inspect.sh", "main.sh"),
@@ -34,7 +35,6 @@ _FILES: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
     }
 )
 _INDENT: Final = "    "
-_TRAILING: Final = re.compile(r" +# [^'\"`$\\]*$")
 
 
 def render(kind: str, sources: Mapping[str, str]) -> str:
@@ -50,7 +50,7 @@ def render(kind: str, sources: Mapping[str, str]) -> str:
 def render_script(kind: str, sources: Mapping[str, str]) -> str:
     """Put one document's script together: shebang, parameters, shared functions, its own main.
 
-    Comments and half of the indentation stay in the sources, because a document has room for 64 KB (F63).
+    Comments and line ends stay in the sources, because a document has room for 64 KB (F63).
     """
     which = Kind(kind)
     lines = [
@@ -60,24 +60,12 @@ def render_script(kind: str, sources: Mapping[str, str]) -> str:
         *(f"{_variable(each.name)}='{{{{ {each.name} }}}}'" for each in PARAMETERS[which]),
     ]
     for name in _FILES[which]:
-        lines += _code(sources[name])
+        lines += tightened(sources[name])
     return "\n".join(lines) + "\n"
 
 
 def _variable(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-
-
-def _code(source: str) -> Iterator[str]:
-    for line in source.splitlines():
-        code = line.lstrip(" ")
-        # A rule of shellcheck that is disabled inside a file belongs to its next line, in the whole as well.
-        if not code or (code.startswith("#") and not code.startswith("# shellcheck disable=SC2016")):
-            continue
-        comment = _TRAILING.search(code)
-        if comment and all(code[: comment.start()].count(quote) % 2 == 0 for quote in "'\""):
-            code = code[: comment.start()]
-        yield " " * ((len(line) - len(line.lstrip(" "))) // 2) + code
 
 
 def _head(kind: Kind) -> Iterator[str]:

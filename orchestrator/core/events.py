@@ -6,6 +6,7 @@ Every field is a name, an id, a number or a word of ours; no event can hold a se
 from dataclasses import dataclass
 from typing import ClassVar
 
+from orchestrator.core.gates import GateAnswer
 from orchestrator.core.lifecycle import Step
 from orchestrator.core.model import Facts, Outcome, Planned
 from orchestrator.core.reasons import Reason
@@ -35,6 +36,13 @@ class WaveOpened:
     """Instances of this wave may be admitted from now on."""
 
     wave: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateAnswered:
+    """A gate says something else than before."""
+
+    answer: GateAnswer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +138,7 @@ class RunEnded:
 Event = (
     RunStarted
     | WaveOpened
+    | GateAnswered
     | Admitted
     | Looking
     | Sent

@@ -94,11 +94,13 @@ def controller_policy(
     source_key: str = "",
     tag: tuple[str, str] | None = None,
     anywhere: bool = False,
+    gates: bool = False,
 ) -> IamPolicy:
     """Allow what plan and run call, and no more: the documents are only read.
 
     `source`: where the credential comes from; `source_key`: the ARN of the customer key it is encrypted with.
     `tag`: commands go only to instances with this tag. `anywhere`: the cluster has ECS Anywhere instances, too (F82).
+    `gates`: runs ask CloudWatch alarms or change calendars.
     """
     return IamPolicy(
         statements=(
@@ -107,8 +109,15 @@ def controller_policy(
             *_state(place),
             *_delivers(place),
             *(_reads_source(place, source, source_key) if source else ()),
+            *(_asks_gates() if gates else ()),
         )
     )
+
+
+def _asks_gates() -> tuple[Statement, ...]:
+    """Allow the gates' questions; neither can be narrowed by resource in every form that runs ask it."""
+    actions = ("cloudwatch:DescribeAlarms", "ssm:GetCalendarState")
+    return (Statement(sid="Gates", actions=actions, resources=(ANY,)),)
 
 
 def publisher_policy(place: Place) -> IamPolicy:

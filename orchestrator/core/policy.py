@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from orchestrator.core.gates import Word, strictest
 from orchestrator.core.model import OutcomeKind
 from orchestrator.core.settings import Budget
 from orchestrator.core.state import RunState
@@ -88,12 +89,23 @@ def decide(state: RunState, now: float) -> tuple[Action, ...]:
     if state.ended is not None:
         return ()
     looks: list[Action] = [LookAgain(chunk) for chunk in _chunks(_due_for_a_look(state, now))]
-    why = None if state.halted else exceeded(state)
+    why = None if state.halted else exceeded(state) or _stopped(state, now)
     if why:
         looks.append(Halt(why))
     if state.halted or why:
         return (*looks, *_wind_down(state))
     return (*looks, *_go_on(state, now))
+
+
+def _stopped(state: RunState, now: float) -> str | None:
+    """Say which gate stops the run, while there is somebody left for it to stop."""
+    if not state.queue:
+        return None
+    for name, since in state.trouble_since.items():
+        if now - since > state.run.policy.gate_timeout:
+            return f"gate {name} cannot be asked for {now - since:.0f} s: {state.gates[name].reason}"
+    answer = strictest(state.gates.values())
+    return f"gate {answer.gate}: {answer.reason}" if answer and answer.word is Word.STOP else None
 
 
 def _wind_down(state: RunState) -> Iterator[Action]:
@@ -105,14 +117,17 @@ def _wind_down(state: RunState) -> Iterator[Action]:
 
 def _go_on(state: RunState, now: float) -> Iterator[Action]:
     waiting = state.waiting.get(state.wave)
+    held = strictest(state.gates.values()) is not None
     if waiting:
+        if held:
+            return
         for chunk in _chunks(_admissible(state, waiting)):
             yield Apply(chunk)
     elif not state.in_flight:
         following = min((wave for wave, keys in state.waiting.items() if keys), default=None)
         if following is None:
             yield End()
-        elif state.wave == 0 or now >= state.last_end + state.run.policy.bake:
+        elif not held and (state.wave == 0 or now >= state.last_end + state.run.policy.bake):
             yield OpenWave(following)
 
 

@@ -63,6 +63,7 @@ class Policy:
     """How many instances may be out of service at once, in which waves, and when the run halts.
 
     `waves`: cumulative, of the instances to change; the last is always everything. `bake`: seconds between waves.
+    `gate_timeout`: seconds for which a gate may fail to answer.
     """
 
     waves: tuple[Amount, ...] = WAVES
@@ -73,5 +74,6 @@ class Policy:
     max_failures: Budget = (NONE,)
     max_unreachable: Budget = (TEN_PERCENT,)
     max_refused: Budget = ()
+    gate_timeout: int = 1800
     verify_login: VerifyLogin = VerifyLogin.NEVER
     deadlines: Deadlines = field(default_factory=Deadlines)

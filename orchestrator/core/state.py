@@ -12,6 +12,7 @@ from orchestrator.core.events import (
     Admitted,
     Concluded,
     Entry,
+    GateAnswered,
     Halted,
     Looked,
     Looking,
@@ -23,6 +24,7 @@ from orchestrator.core.events import (
     Sent,
     WaveOpened,
 )
+from orchestrator.core.gates import GateAnswer
 from orchestrator.core.lifecycle import Phase, Step, advance
 from orchestrator.core.model import UNSCOPED, Facts, Outcome, OutcomeKind, Planned
 from orchestrator.core.result import Op, Report
@@ -84,7 +86,7 @@ class RunState:
     """Everything that is known about a run. Change it only with `fold`.
 
     `queue` holds who was not begun, `waiting` the same by wave, `zones` how many are in flight in
-    each, `zone_sizes` how many there are.
+    each, `zone_sizes` how many there are, `gates` what each gate said last.
     """
 
     def __init__(self) -> None:
@@ -98,6 +100,8 @@ class RunState:
         self.waiting: dict[int, dict[str, None]] = {}
         self.wave = 0
         self.last_end = 0.0
+        self.gates: dict[str, GateAnswer] = {}
+        self.trouble_since: dict[str, float] = {}
         self.zones: Counter[str] = Counter()
         self.zone_sizes: Counter[str] = Counter()
         self.in_flight: dict[str, None] = {}
@@ -135,6 +139,8 @@ class RunState:
                 self.ended, self.ended_at = event, at
             case WaveOpened():
                 self.wave = event.wave
+            case GateAnswered():
+                self._gate(event.answer, at)
             case Sent():
                 self._sent(event)
             case Admitted() | Looking() | NotSent() | Lost():
@@ -153,6 +159,13 @@ class RunState:
             if planned.decision.reason not in UNSCOPED:
                 self.zone_sizes[planned.instance.zone] += 1
             self.in_scope += planned.decision.reason not in UNSCOPED
+
+    def _gate(self, answer: GateAnswer, at: float) -> None:
+        self.gates[answer.gate] = answer
+        if answer.trouble:
+            self.trouble_since.setdefault(answer.gate, at)
+        else:
+            self.trouble_since.pop(answer.gate, None)
 
     def _step(self, key: str, step: Step, at: float) -> None:
         progress = self.instances[key]

@@ -6,6 +6,8 @@ from orchestrator.core.events import (
     Admitted,
     Concluded,
     Entry,
+    Event,
+    GateAnswered,
     Halted,
     Looking,
     Lost,
@@ -43,25 +45,13 @@ class PlainProgress:
                 self._to_change = sum(each.decision.kind is DecisionKind.APPLY for each in started.planned)
                 self._verb = "restoring" if started.restores else "applying"
                 return f"run {started.run}: {self._to_change} of {len(started.planned)} instances to change"
-            case WaveOpened(wave=wave):
-                return f"wave {wave}"
             case Admitted(keys=keys):
                 self._running.update(keys)
                 return f"{self._verb:<11} {_names(keys)}"
-            case Reported(key=key, report=report) if report.changed:
-                return f"restarted   {key} in {report.restart_ms / 1000:.1f} s; asking ECS"
-            case Lost(keys=keys, detail=detail):
-                return f"no result   {_names(keys)}: {detail}; their watchdogs act, they are inspected afterwards"
-            case Looking(keys=keys):
-                return f"looking     {_names(keys)}"
             case Concluded(key=key, outcome=outcome):
                 return self._concluded(key, outcome.kind, outcome.reason)
-            case Halted(why=why):
-                return f"HALTED      {why}; nothing more is admitted, what is in flight is seen through"
-            case RunEnded(result=result):
-                return f"ended       {result}"
-            case _:
-                return ""
+            case event:
+                return _told(event)
 
     def _concluded(self, key: str, kind: OutcomeKind, reason: str) -> str:
         if key not in self._running:
@@ -75,3 +65,24 @@ class PlainProgress:
 def _names(keys: Sequence[str]) -> str:
     few = 3
     return ", ".join(keys[:few]) + (f" and {len(keys) - few} more" if len(keys) > few else "")
+
+
+def _told(event: Event) -> str:
+    """Word an event that changes nothing about what is counted here."""
+    match event:
+        case WaveOpened(wave=wave):
+            return f"wave {wave}"
+        case GateAnswered(answer=answer):
+            return f"gate {answer.gate}: {answer.word}: {answer.reason}"
+        case Reported(key=key, report=report) if report.changed:
+            return f"restarted   {key} in {report.restart_ms / 1000:.1f} s; asking ECS"
+        case Lost(keys=keys, detail=detail):
+            return f"no result   {_names(keys)}: {detail}; their watchdogs act, they are inspected afterwards"
+        case Looking(keys=keys):
+            return f"looking     {_names(keys)}"
+        case Halted(why=why):
+            return f"HALTED      {why}; nothing more is admitted, what is in flight is seen through"
+        case RunEnded(result=result):
+            return f"ended       {result}"
+        case _:
+            return ""

@@ -1,9 +1,13 @@
 """The one loop, against a fleet in memory on a virtual clock."""
 
+from dataclasses import dataclass, field
+from itertools import pairwise
+
 import pytest
 
 from orchestrator.core.amount import Amount
 from orchestrator.core.events import Admitted, Concluded, Halted, Lost, NotSent, Sent
+from orchestrator.core.gates import GateAnswer, Word
 from orchestrator.core.model import OutcomeKind, Ping, Platform, Status
 from orchestrator.core.result import Op
 from orchestrator.core.settings import Policy, VerifyLogin
@@ -454,3 +458,73 @@ def test_a_restore_that_fails_or_is_lost(behaviour: str, expected: tuple[str, st
     host.behaviour = behaviour
     state, _, _ = roll([host], fence=2, run="run-2", restores="run-1")
     assert outcomes(state)["i-1"] == expected
+
+
+@dataclass
+class ScriptedGate:
+    """Says what it was told to say, by the run's time; the last word stays."""
+
+    words: list[tuple[float, Word | None]]
+    asked: list[float] = field(default_factory=list)
+    name: str = "scripted"
+
+    def ask(self, now: float) -> GateAnswer:
+        self.asked.append(now)
+        elapsed = now - self.asked[0]
+        word = [word for since, word in self.words if elapsed >= since][-1]
+        if word is None:
+            raise EnvironmentFault("no answer", hint="wait")
+        return GateAnswer(gate=self.name, word=word, reason="told so")
+
+
+def test_a_gate_that_holds_is_waited_for() -> None:
+    """While a gate holds nobody is admitted; when it says go the run goes on, and ends well."""
+    gate = ScriptedGate([(0, Word.HOLD), (600, Word.GO)])
+    state, world, journal = roll(fleet_of(3), gates=[gate])
+    first = next(entry.at for entry in journal.entries if isinstance(entry.event, Admitted))
+    assert first - gate.asked[0] >= 600
+    assert applies(world) == 3
+    assert result_of(state) == "ok"
+
+
+def test_a_gate_that_stops_halts_with_its_reason() -> None:
+    """A stop halts: what is in flight is seen through, the rest is not attempted, and the reason is kept."""
+    gate = ScriptedGate([(0, Word.GO), (20, Word.STOP)])
+    state, world, _ = roll(fleet_of(10), gates=[gate])
+    assert applies(world) == 1
+    assert state.counts == {OutcomeKind.UPDATED: 1, OutcomeKind.NOT_ATTEMPTED: 9}
+    assert state.halted is not None
+    assert state.halted.why == "gate scripted: told so"
+
+
+def test_a_gate_that_cannot_be_asked_fails_closed() -> None:
+    """An error while asking holds, and after the gate's timeout halts; nobody is admitted meanwhile."""
+    state, world, _ = roll(fleet_of(3), Policy(gate_timeout=300), gates=[ScriptedGate([(0, None)])])
+    assert applies(world) == 0
+    assert state.halted is not None
+    assert "cannot be asked" in state.halted.why
+    assert "no answer" in state.halted.why
+
+
+def test_a_gate_that_recovers_in_time_is_forgiven() -> None:
+    """Trouble that ends before the timeout, twice, halts nothing."""
+    gate = ScriptedGate([(0, None), (200, Word.GO), (230, None), (420, Word.GO)])
+    state, _, _ = roll(fleet_of(9), Policy(gate_timeout=300), gates=[gate])
+    assert result_of(state) == "ok"
+
+
+def test_gates_are_asked_at_a_bounded_rate_and_only_while_somebody_waits() -> None:
+    """A gate is not asked more often than its interval, nor after the last instance was admitted."""
+    gate = ScriptedGate([(0, Word.GO)])
+    _, _, journal = roll(fleet_of(20), gates=[gate])
+    last = [entry.at for entry in journal.entries if isinstance(entry.event, Admitted)][-1]
+    assert all(later - earlier >= 15 for earlier, later in pairwise(gate.asked))
+    assert gate.asked[-1] <= last
+
+
+def test_of_several_gates_the_strictest_counts() -> None:
+    """One gate that holds is enough, whatever the others say."""
+    go, hold = ScriptedGate([(0, Word.GO)], name="a"), ScriptedGate([(0, Word.HOLD), (100, Word.GO)], name="b")
+    _, _, journal = roll(fleet_of(1), gates=[go, hold])
+    first = next(entry.at for entry in journal.entries if isinstance(entry.event, Admitted))
+    assert first - go.asked[0] >= 100

@@ -28,14 +28,20 @@ def place(**changes: str | Store) -> Place:
 def every_policy() -> list[IamPolicy]:
     places = [place(delivery=store, bucket="b", kms_key=key) for store in Store for key in ("", KEY)]
     sources: list[Source] = [parse_source(text) for text in SOURCES]
-    found = [controller_policy(each, source=source, source_key=KEY) for each in places for source in sources]
+    found = [
+        controller_policy(each, source=source, source_key=KEY, gates=True) for each in places for source in sources
+    ]
     return [*found, *(publisher_policy(each) for each in places), *(instance_policy(each) for each in places)]
 
 
 def test_the_policies_name_what_the_code_calls() -> None:
     """Each action that the adapters name is in a policy, and each action in a policy is named by an adapter."""
     texts = [path.read_text() for path in Path(str(orchestrator.aws.__file__)).parent.glob("*.py")]
-    called = {action for text in texts for action in re.findall(r'"((?:ssm|ecs|secretsmanager|s3):[A-Z]\w+)"', text)}
+    called = {
+        action
+        for text in texts
+        for action in re.findall(r'"((?:cloudwatch|ssm|ecs|secretsmanager|s3):[A-Z]\w+)"', text)
+    }
     allowed = {action for policy in every_policy() for action in policy.actions}
     # A pinned version of an object is an action of its own, and KMS is called by the stores.
     plain = {action.removesuffix("Version") if action.startswith("s3:") else action for action in allowed}
