@@ -109,15 +109,18 @@ def controller_policy(
             *_state(place),
             *_delivers(place),
             *(_reads_source(place, source, source_key) if source else ()),
-            *(_asks_gates() if gates else ()),
+            *(_asks_gates(place) if gates else ()),
         )
     )
 
 
-def _asks_gates() -> tuple[Statement, ...]:
-    """Allow the gates' questions; neither can be narrowed by resource in every form that runs ask it."""
-    actions = ("cloudwatch:DescribeAlarms", "ssm:GetCalendarState")
-    return (Statement(sid="Gates", actions=actions, resources=(ANY,)),)
+def _asks_gates(place: Place) -> tuple[Statement, ...]:
+    """Allow the gates' questions: which alarms and calendars, the operator says at every run."""
+    alarms, calendars = place.arn("cloudwatch", "alarm:*"), place.arn("ssm", "document/*")
+    return (
+        Statement(sid="AskAlarms", actions=("cloudwatch:DescribeAlarms",), resources=(alarms,)),
+        Statement(sid="AskCalendars", actions=("ssm:GetCalendarState",), resources=(calendars,)),
+    )
 
 
 def publisher_policy(place: Place) -> IamPolicy:
