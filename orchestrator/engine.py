@@ -76,6 +76,10 @@ class Pace:
     shortest: float = 2.0
     longest: float = 10.0
 
+    def after(self, idle: int) -> float:
+        """Say how long to wait after `idle` ticks in which nothing happened."""
+        return min(self.shortest * 1.3 ** min(idle, 50), self.longest)
+
 
 class Engine:
     """Carry out one run; `run` returns when every instance has its outcome.
@@ -129,23 +133,32 @@ class Engine:
             self.tick()
             idle = 0 if (len(self.state.queue), len(self.state.in_flight)) != before else idle + 1
             if self.state.in_flight or self.state.queue:
-                self._clock.wait(min(self._pace.shortest * 1.3**idle, self._pace.longest))
+                self._clock.wait(self._pace.after(idle))
         return self.state
 
     def tick(self) -> None:
-        """Observe what is in flight, fold it, and do what the policy says."""
-        self._lock.keep()
+        """Observe what is in flight, fold it, and do what the policy says.
+
+        Raises EnvironmentFault when AWS has not answered for many ticks; one such tick already stops admission.
+        """
         if self._stop_requested() and self.state.halted is None:
             self._record(Halted(why="stopped by a signal", interrupted=True))
-        try:
-            self._observe()
-            self._deaf = 0
-        except EnvironmentFault as fault:
-            self._deaf += 1
-            if self._deaf >= DEAF_TICKS:
-                raise
-            if self.state.halted is None:
-                self._record(Halted(why=f"AWS does not answer: {fault.message}"))
+        faults = []
+        for step in (self._hear, self._act):
+            fault = _fault_of(step)
+            if fault is not None:
+                faults.append(fault)
+                if self.state.halted is None:
+                    self._record(Halted(why=f"AWS does not answer: {fault.message}"))
+        self._deaf = self._deaf + 1 if faults else 0
+        if self._deaf >= DEAF_TICKS:
+            raise faults[0]
+
+    def _hear(self) -> None:
+        self._lock.keep()
+        self._observe()
+
+    def _act(self) -> None:
         self._ask_gates()
         opened = True
         while opened:
@@ -349,6 +362,15 @@ class Engine:
                 continue
             events.append(Concluded(key=key, outcome=Outcome(OutcomeKind.UNREACHABLE, reason, answer.detail)))
         self._record(*events)
+
+
+def _fault_of(step: Callable[[], None]) -> EnvironmentFault | None:
+    """Do a step; give back the fault of AWS that cut it short, if one did."""
+    try:
+        step()
+    except EnvironmentFault as fault:
+        return fault
+    return None
 
 
 def result_of(state: RunState) -> str:

@@ -528,3 +528,23 @@ def test_of_several_gates_the_strictest_counts() -> None:
     _, _, journal = roll(fleet_of(1), gates=[go, hold])
     first = next(entry.at for entry in journal.entries if isinstance(entry.event, Admitted))
     assert first - go.asked[0] >= 100
+
+
+def test_a_gate_may_hold_for_days() -> None:
+    """Waiting for a window over many thousands of ticks ends as it should."""
+    state, _, _ = roll([Host("i-1")], gates=[ScriptedGate([(0, Word.HOLD), (200_000, Word.GO)])])
+    assert result_of(state) == "ok"
+
+
+@pytest.mark.parametrize("call", ["keep", "confirm"])
+def test_a_lock_that_cannot_be_asked_stops_admission(call: str) -> None:
+    """While the lock cannot be confirmed, or its heartbeat written, nobody is admitted."""
+
+    def silent() -> None:
+        raise EnvironmentFault("no answer", hint="wait")
+
+    lock = OpenLock(check=silent) if call == "confirm" else OpenLock(heartbeat=silent)
+    state, world, _ = roll(fleet_of(3), lock=lock)
+    assert applies(world) == 0
+    assert state.halted is not None
+    assert "does not answer" in state.halted.why
