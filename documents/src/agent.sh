@@ -7,7 +7,7 @@
 # started with.
 look() {
   local path type value text n complete=
-  c_id='' c_started='' c_running=''
+  c_id='' c_started='' c_running='' c_policy='' c_autoremove='' c_network=''
   c_env_type='' c_env_data='' c_env_cluster='' c_env_datadir='' c_env_datadir_set='' c_env_checkpoint=''
   c_env_level='' c_env_level_file=''
   m_type=() m_source=() m_target=() m_writable=()
@@ -23,6 +23,10 @@ look() {
       /0/Id) c_id=$value ;;
       /0/State/Running) c_running=$value ;;
       /0/State/StartedAt) c_started=$value ;;
+      /0/HostConfig/AutoRemove) c_autoremove=$value ;;
+      /0/HostConfig/NetworkMode) c_network=$value ;;
+      */RestartPolicy/Name) c_policy=$value ;;
+      */RestartPolicy/*) case $c_policy:$value in on-failure:0) ;; on-failure:*) c_policy+=:$value ;; esac ;;
       /0/Config/Env/*) variable "$value" ;;
       /0/Mounts/*)
         n=${path#/0/Mounts/}
@@ -39,7 +43,7 @@ look() {
   [ -n "$complete" ] && [ -n "$c_id" ] && [ -n "$c_started" ] || return 1
   container=present
 }
-look_at='^/0/(Id|State/(Running|StartedAt)|Config/Env/[0-9]+|Mounts/[0-9]+/(Type|Source|Destination|RW))$'
+look_at='^/0/(Id|State/(Running|StartedAt)|HostConfig/(AutoRemove|NetworkMode|RestartPolicy/.*)|Config/Env/[0-9]+|Mounts/[0-9]+/(Type|Source|Destination|RW))$'
 
 variable() { # NAME=VALUE, as json_leaves writes it
   local value=${1#*=}
@@ -167,6 +171,7 @@ checkpoint_is() { # the agent reads the words of Go's ParseBool
 
 # Would a restart also bring in somebody's unfinished edit of the identity? Then no word about it can be trusted.
 pending_change() {
+  [ "$method" != docker-run ] || return 1 # only our two variables are read from the file then
   [ "$config_state" = regular ] || return 1
   if [ -n "$file_datadir_set" ] && [ "${file_datadir%/}" != "${c_env_datadir%/}" ]; then return 0; fi
   [ -n "$file_checkpoint_set" ] && [ "$file_checkpoint" != "$c_env_checkpoint" ]
@@ -174,6 +179,7 @@ pending_change() {
 
 # The same for the cluster, and for a file that has lost the cluster which the agent was started with (F41).
 pending_cluster() {
+  [ "$method" != docker-run ] || return 1
   if [ "$config_state" = odd ]; then return 1; fi
   if [ -n "$file_cluster_set" ]; then [ "$file_cluster" != "$c_env_cluster" ]; return; fi
   if [ -n "$init_cluster_set" ]; then [ "$init_cluster" != "$c_env_cluster" ]; return; fi

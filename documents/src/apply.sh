@@ -70,6 +70,11 @@ arm() { # type, data, text: what is about to be written
     existed=yes
     write_new "$folder/old" "$config_text" || return 1
   fi
+  if [ "$method" = docker-run ]; then # what the container holds need not be what the file holds
+    write_new "$folder/environment" "ECS_ENGINE_AUTH_TYPE=$c_env_type
+ECS_ENGINE_AUTH_DATA=$c_env_data
+" || return 1
+  fi
   if [ -f "$state_directory/marker" ]; then attempt cp -- "$state_directory/marker" "$folder/marker" || return 1; fi
   for task in $b_tasks; do tasks+="task=$task
 "; done
@@ -86,6 +91,8 @@ arn=$b_arn
 cluster=$b_cluster
 persistence=$b_persistence
 method=$method
+container=$b_id
+policy=$c_policy
 time=$now
 ${tasks}" || return 1
   guard=$run_id-$BASHPID
@@ -107,13 +114,14 @@ change() { # from here on every way out goes through disarm, or is the watchdog'
   config_write "$new_text" || undo_write
   say 'the env file is written'
   log_mark
-  changed=true
+  changed=true change_folder=$state_directory/armed was_policy=$c_policy pair_type=$new_type pair_data=$new_data
   if ! restart_agent; then roll_back restart_failed; fi
   if ! prove "$verify_seconds" is_new_pair; then roll_back "$prove_reason"; fi
   restart_took
   if ! write_marker "$generation" "$new_type" "$new_data"; then warn marker_not_written; fi
   read_marker
   disarm keep || after_watchdog
+  drop_aside
   finish updated verified
 }
 

@@ -89,6 +89,7 @@ tidy_state() { # leftovers that mean nothing any more, and backups that are old 
   local folder
   rm -rf -- "$state_directory/arming" "$state_directory/finished" "$state_directory/gone"
   rm -f -- "$state_directory"/*.new
+  drop_aside
   epoch
   for folder in "$state_directory"/backup-*; do
     [ -d "$folder" ] || continue

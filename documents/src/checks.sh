@@ -77,7 +77,7 @@ refuse_unsafe() {
     absent) finish refused agent_absent ;;
     unknown) explain 'docker does not answer'; finish refused agent_down ;;
   esac
-  if [ "$method" = none ]; then finish refused no_restart_method; fi
+  if [ "$method" = none ]; then explain "$no_method"; finish refused no_restart_method; fi
   if [ -z "$a_arn" ]; then finish refused agent_down; fi
   if [ "$a_cluster" != "$cluster" ]; then explain "the agent serves $a_cluster"; finish refused cluster_mismatch; fi
   if pending_cluster; then explain 'ECS_CLUSTER in the file is not the running one'; finish refused cluster_mismatch; fi

@@ -66,9 +66,9 @@ function here(   name) {
   if (kind[depth] == "[") return prefix[depth] "/" (count[depth] - 1)
   return prefix[depth] "/" name_of[depth]
 }
-function leaf(type, value,   path) {
+function leaf(type, value, token,   path) {
   path = here()
-  if (path ~ want_path) line[++lines] = path "\t" type "\t" shown(value)
+  if (path ~ want_path) line[++lines] = path "\t" type "\t" (whole ? token : shown(value))
 }
 function starts_value() {
   if (want != "v" && want != "v]") refuse()
@@ -82,22 +82,26 @@ function open(c,   path) {
   kind[depth] = c
   count[depth] = 0
   prefix[depth] = path
+  from[depth] = length(raw) + 1
   want = c == "{" ? "k}" : "v]"
 }
 function close_(c) {
   if (depth == 0 || kind[depth] != (c == "}" ? "{" : "[")) refuse()
   if (want != "," && want != (c == "}" ? "k}" : "v]")) refuse()
   depth--
-  if (want != ",") leaf(kind[depth + 1], "")
+  if (whole || want != ",") leaf(kind[depth + 1], "", substr(raw, from[depth + 1]) c)
   ends_value()
 }
-function scalar(type, value) {
+function scalar(type, value, token) {
   starts_value()
   if (depth == 0) refuse()
-  leaf(type, value)
+  leaf(type, value, token)
   ends_value()
 }
-function text(s,   name) {
+function keep(token) { if (whole) raw = raw token }
+function text(s,   name, token) {
+  token = "\"" s "\""
+  keep(token)
   s = decoded(s)
   if (want == "k" || want == "k}") {
     name = shown(s)
@@ -107,7 +111,7 @@ function text(s,   name) {
     want = ":"
     return
   }
-  scalar("s", s)
+  scalar("s", s, token)
 }
 BEGIN {
   RS = "\""
@@ -127,21 +131,22 @@ inside {
 {
   rest = $0
   while (rest != "") {
-    c = substr(rest, 1, 1)
+    token = c = substr(rest, 1, 1)
     if (c == " " || c == "\t" || c == "\r" || c == "\n") { match(rest, /^[ \t\r\n]+/); rest = substr(rest, RLENGTH + 1); continue }
     if (c == "{" || c == "[") open(c)
     else if (c == "}" || c == "]") close_(c)
     else if (c == ":") { if (want != ":") refuse(); want = "v" }
     else if (c == ",") { if (want != ",") refuse(); want = kind[depth] == "{" ? "k" : "v" }
     else if (match(rest, /^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?/)) {
-      scalar("n", substr(rest, 1, RLENGTH))
+      scalar("n", token = substr(rest, 1, RLENGTH), token)
       rest = substr(rest, RLENGTH)
     }
     else if (match(rest, /^(true|false|null)/)) {
-      scalar(c == "n" ? "z" : "b", substr(rest, 1, RLENGTH))
+      scalar(c == "n" ? "z" : "b", token = substr(rest, 1, RLENGTH), token)
       rest = substr(rest, RLENGTH)
     }
     else refuse()
+    keep(token)
     rest = substr(rest, 2)
   }
   inside = 1
@@ -156,4 +161,8 @@ END {
 
 json_leaves() { # an extended regular expression for the paths; the text on stdin must end with a new line
   awk -v want_path="$1" "$json_awk"
+}
+
+json_pieces() { # the same for whole values, objects and arrays too: each one's own JSON text, but for blanks
+  awk -v whole=1 -v want_path="$1" "$json_awk"
 }

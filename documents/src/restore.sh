@@ -33,7 +33,7 @@ restore() {
   if [ ! -d "$backup" ]; then finish failed no_backup; fi
   if [ "$container" = unknown ]; then explain 'docker does not answer'; finish refused agent_down; fi
   if [ -n "$a_cluster" ] && [ "$a_cluster" != "$cluster" ]; then explain "the agent serves $a_cluster"; finish refused cluster_mismatch; fi
-  if [ "$method" = none ]; then finish refused no_restart_method; fi
+  if [ "$method" = none ]; then explain "$no_method"; finish refused no_restart_method; fi
   read_meta "$backup"
   if [ "$container" = absent ]; then persistence=$was_persistence; fi # no container tells anything now
   refuse_while_tasks_run
@@ -59,6 +59,7 @@ take_run_back() { # backup
   if take_back "$state_directory/armed" "$restore_seconds"; then
     restart_took
     disarm drop || after_watchdog
+    drop_aside
     read_marker
     finish rolled_back restored
   fi

@@ -11,6 +11,7 @@
 #   backup-RUN/ the old state of a change that was proven
 #   last        what the watchdog did; script, the watchdog's copy of the script; log
 # A change's folder holds: meta, old (the env file's bytes, unless there was none), marker (unless there was none),
+# environment and created (docker-run: the old container's pair, the new container's id),
 # alive (who guards it; its watchdog holds a lock on it for as long as it lives).
 
 read_fence() {
@@ -79,11 +80,11 @@ is_alive() { # folder: does a watchdog hold its lock? Opened for reading: lookin
 read_meta() { # folder; sets was_*
   local key value
   was_run='' was_existed='' was_mode='' was_owner='' was_config='' was_salt='' was_text='' was_pair=''
-  was_arn='' was_cluster='' was_persistence='' was_tasks=' ' was_method='' was_time=0
+  was_arn='' was_cluster='' was_persistence='' was_tasks=' ' was_method='' was_time=0 was_container='' was_policy=''
   [ -f "$1/meta" ] || return 1
   while IFS='=' read -r key value; do
     case $key in
-      run | existed | mode | owner | config | salt | text | pair | arn | cluster | persistence | method | time)
+      run | existed | mode | owner | config | salt | text | pair | arn | cluster | persistence | method | time | container | policy)
         printf -v "was_$key" %s "$value"
         ;;
       task) was_tasks+="$value " ;;

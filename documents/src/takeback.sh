@@ -9,6 +9,7 @@ today_tasks= # what runs now, where that is another day than that of the change
 # 0 when the old state is proven to be back.
 take_back() { # folder, seconds
   local folder=$1 old_text='' text_digest
+  change_folder=$folder
   read_meta "$folder" || return 1
   config_file=$was_config
   if [ -n "$today_tasks" ]; then was_tasks=$today_tasks; fi
@@ -64,6 +65,10 @@ is_old_pair() { # c_env_*: what the old file says; where it said nothing, at lea
 
 bring_old_agent_back() { # seconds
   b_id='' b_started='' b_arn=$was_arn b_cluster=$was_cluster b_persistence=$was_persistence b_tasks=$was_tasks
+  log_mark
+  if [ -f "$change_folder/environment" ]; then read_env old "$change_folder/environment"; fi
+  old_container_back
+  local is_back=$?
   look
   find_method
   if [ "$container" = present ] && [ "$c_running" = true ] && is_old_pair && metadata && [ "$a_cluster" = "$was_cluster" ]; then
@@ -71,9 +76,10 @@ bring_old_agent_back() { # seconds
     return 0
   fi
   if [ "$method" = none ]; then method=$was_method; fi
-  b_id=$c_id b_started=$c_started
-  log_mark
-  restart_agent || say 'the restart could not be started'
+  if [ $is_back -ne 0 ]; then
+    b_id=$c_id b_started=$c_started pair_type=$old_type pair_data=$old_data
+    restart_agent || say 'the restart could not be started'
+  fi
   prove "$1" is_old_pair && return 0
   case $prove_reason in
     # The old value may have had its own flaw; and no further restart gives an identity or a task back (F33).

@@ -8,9 +8,9 @@ start_watchdog() { # 0 when it stands guard
   local unit=ecs-rollout-watchdog-$guard
   if has systemd-run; then
     # --collect is unknown to systemd before 236; without it a failed unit stays listed, nothing worse.
-    limited 20 systemd-run --quiet --collect --unit="$unit" /bin/bash "$state_directory/script" watchdog "$guard" ||
-      limited 20 systemd-run --unit="$unit" /bin/bash "$state_directory/script" watchdog "$guard"
-    if stands_guard 15; then return 0; fi
+    { limited 20 systemd-run --quiet --collect --unit="$unit" /bin/bash "$state_directory/script" watchdog "$guard" ||
+      limited 20 systemd-run --unit="$unit" /bin/bash "$state_directory/script" watchdog "$guard"; } &&
+      stands_guard 15 && return 0
     limited 20 systemctl stop "$unit.service"
   fi
   has setsid || return 1

@@ -1,6 +1,7 @@
 """The shipped documents are what the sources render, and keep every rule for Command documents."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import yaml
 
 from orchestrator.core.document_parameters import PARAMETERS
 from orchestrator.core.documents import Kind, lint, render, render_script
+from orchestrator.core.shell_text import tightened
 from orchestrator.documents_folder import document_sources, documents_folder, shipped_documents
 
 SHELLCHECK = [str(Path(sys.executable).with_name("shellcheck")), "--shell=bash", "--format=json1"]
@@ -95,3 +97,20 @@ def test_shellcheck_finds_nothing(tmp_path: Path) -> None:
     assert set.intersection(*unused) <= {"nothing"}
     for path in sorted((documents_folder() / "src").glob("*.sh")):
         assert findings(path) == []
+
+
+def meaning(text: str) -> str:
+    """Let bash print what it understood of a text; blanks inside awk programs and line ends do not count."""
+    done = subprocess.run(
+        ["bash", "-c", f"f() {{\n{text}\n}}\ndeclare -f f"], capture_output=True, text=True, check=True, timeout=60
+    )
+    return re.sub(r"\s+", " ", re.sub(r"_awk='.*?\n *[^\n]*}'", "_awk", done.stdout, flags=re.DOTALL))
+
+
+@pytest.mark.parametrize("name", sorted(document_sources()))
+def test_less_room_is_the_same_script(name: str) -> None:
+    """Bash makes the same of a source and of its tightened text, statement for statement."""
+    source = document_sources()[name]
+    tight = "\n".join(tightened(source)) + "\n"
+    assert len(tight) < 0.95 * len(source)
+    assert meaning(tight) == meaning(source)
