@@ -1,10 +1,13 @@
 """What many tests need: a tool of the system, or a skip that names it."""
 
+import functools
 import os
 import shutil
 from typing import NoReturn
 
 import pytest
+
+from orchestrator.lab.namespaces import namespaces_missing
 
 
 def tool(name: str, *, package: str) -> str:
@@ -16,6 +19,17 @@ def root_rights() -> None:
     """Skip the test where it does not run as root, and fail where CI=true."""
     if os.geteuid() != 0:
         lacking("this is not root")
+
+
+def namespaces() -> None:
+    """Skip the test where an instance cannot have namespaces of its own, and fail where CI=true."""
+    if missing := _namespaces_missing():
+        lacking(f"no network namespaces here: {missing}")
+
+
+@functools.cache
+def _namespaces_missing() -> str:
+    return namespaces_missing()
 
 
 def lacking(reason: str) -> NoReturn:

@@ -2,6 +2,10 @@
 
 import asyncio
 import socket
+import struct
+
+# struct linger: on, for no time at all. Closing then resets.
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class Forwarder:
@@ -41,14 +45,14 @@ class Forwarder:
             async with asyncio.TaskGroup() as both:
                 both.create_task(_pump(reader, far_writer))
                 both.create_task(_pump(far_reader, writer))
-            for end in ends:
-                await _finish(end)
+            while ends:
+                await _finish(ends.pop())
         except* OSError:
             pass
         finally:
-            # Nothing is left to abort after a clean end; after any other, each side is to see a reset.
+            # After a clean end nothing is left here; after any other, each side is to see a reset.
             for end in ends:
-                end.transport.abort()
+                _reset(end)
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -57,6 +61,13 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         await writer.drain()
     if writer.can_write_eof():
         writer.write_eof()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    connection = writer.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    writer.transport.abort()
 
 
 async def _finish(writer: asyncio.StreamWriter) -> None:
