@@ -7,7 +7,6 @@ from tabulate import tabulate
 
 from orchestrator.cli import options, store
 from orchestrator.core.state import replay
-from orchestrator.report.formats import moment
 
 
 @click.command()
@@ -20,8 +19,8 @@ def runs(journal: Path | None) -> None:
             state = replay(found.entries(line.run))
             counts = ", ".join(f"{count} {kind}" for kind, count in state.counts.items())
             result = state.ended.result if state.ended else "not ended"
-            rows.append((line.run, line.cluster, moment(line.started_at), result, counts))
-    click.echo(tabulate(rows, headers=("RUN", "CLUSTER", "STARTED", "RESULT", "INSTANCES"), tablefmt="plain"))
+            rows.append((line.run, line.cluster, result, counts))
+    click.echo(tabulate(rows, headers=("RUN", "CLUSTER", "RESULT", "INSTANCES"), tablefmt="plain"))
 
 
 @click.command()

@@ -33,7 +33,7 @@ def plan(parts: Parts, goal: Goal | TakeBack, *, fence: int, say: Callable[[str]
         for each in fleet
         if exclude_early(each, ghost=each.arn in ghosts, selected=shape.selected) is None
     ]
-    say(f"{len(fleet)} container instances in {parts.cluster}; inspecting {len(wanted)} of them")
+    say(f"{len(fleet)} container instances in {parts.cluster}; inspecting {len(wanted)} of them\n")
     every = min(EVERY, parts.request.pace.shortest)
     inspection = Inspection(commands=parts.commands, clock=parts.clock, context=parts.context(fence), every=every)
     return make_plan(parts.cluster, fleet, inspection.look(wanted), goal, shape)

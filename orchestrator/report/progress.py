@@ -77,11 +77,11 @@ def _told(event: Event) -> str:
         case Reported(key=key, report=report) if report.changed:
             return f"restarted   {key} in {report.restart_ms / 1000:.1f} s; asking ECS"
         case Lost(keys=keys, detail=detail):
-            return f"no result   {_names(keys)}: {detail}; their watchdogs act, they are inspected afterwards"
+            return f"no result   {_names(keys)}: {detail}\n       the watchdog has its time, then it is inspected"
         case Looking(keys=keys):
             return f"looking     {_names(keys)}"
         case Halted(why=why):
-            return f"HALTED      {why}; nothing more is admitted, what is in flight is seen through"
+            return f"HALTED      {why}\n       nothing more is admitted; what is in flight is seen through"
         case RunEnded(result=result):
             return f"ended       {result}"
         case _:
