@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import click
-from tabulate import tabulate
 
 from orchestrator.cli import options, store
 from orchestrator.core.state import replay
@@ -13,6 +12,8 @@ from orchestrator.core.state import replay
 @options.journal
 def runs(journal: Path | None) -> None:
     """List the runs that the journal knows, newest first."""
+    from orchestrator.report.text import columns
+
     with store.opened(journal) as found:
         rows = []
         for line in found.runs():
@@ -20,7 +21,7 @@ def runs(journal: Path | None) -> None:
             counts = ", ".join(f"{count} {kind}" for kind, count in state.counts.items())
             result = state.ended.result if state.ended else "not ended"
             rows.append((line.run, line.cluster, result, counts))
-    click.echo(tabulate(rows, headers=("RUN", "CLUSTER", "RESULT", "INSTANCES"), tablefmt="plain"))
+    click.echo(columns(("RUN", "CLUSTER", "RESULT", "INSTANCES"), rows))
 
 
 @click.command()

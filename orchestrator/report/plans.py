@@ -5,13 +5,11 @@ import textwrap
 from collections import Counter
 from dataclasses import asdict, dataclass
 
-from tabulate import tabulate
-
 from orchestrator.core.credential import Credential, compare
 from orchestrator.core.model import Persistence, Plan, Planned
 from orchestrator.core.planning import outcome_of
 from orchestrator.core.reasons import EXPLANATIONS
-from orchestrator.report.text import WIDTH, short_zone, wrap
+from orchestrator.report.text import WIDTH, columns, short_zone, wrap
 
 _STATE = {Persistence.PERSISTENT: "kept", Persistence.EPHEMERAL: "lost", Persistence.UNKNOWN: "?"}
 """What a restart does to the agent's state."""
@@ -28,12 +26,8 @@ class Wish:
 
 def plan_text(plan: Plan, wish: Wish) -> str:
     """Give the plan's table, what it means, what changes at the registries, and what running tasks miss."""
-    table = tabulate(
-        [_plan_row(each) for each in plan.planned],
-        headers=("INSTANCE", "ZONE", "AGENT", "TASKS", "STATE", "DECISION", "WHY"),
-        tablefmt="plain",
-        disable_numparse=True,
-    )
+    headers = ("INSTANCE", "ZONE", "AGENT", "TASKS", "STATE", "DECISION", "WHY")
+    table = columns(headers, [_plan_row(each) for each in plan.planned])
     why = Counter(each.decision.reason for each in plan.planned if outcome_of(each) is not None)
     notes = [
         _bullet(f"{count} x {reason}: {EXPLANATIONS[reason].meaning} {EXPLANATIONS[reason].remedy}")

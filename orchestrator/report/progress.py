@@ -77,7 +77,9 @@ def _told(event: Event) -> str:
         case Reported(key=key, report=report) if report.changed:
             return f"restarted   {key} in {report.restart_ms / 1000:.1f} s; asking ECS"
         case Lost(keys=keys, detail=detail):
-            return f"no result   {_names(keys)}: {detail}\n       the watchdog has its time, then it is inspected"
+            return (
+                f"no result   {_names(keys)}\n       {detail}\n       the watchdog has its time, then it is inspected"
+            )
         case Looking(keys=keys):
             return f"looking     {_names(keys)}"
         case Halted(why=why):

@@ -2,6 +2,7 @@
 
 import re
 import textwrap
+from collections.abc import Sequence
 
 from tabulate import tabulate
 
@@ -14,15 +15,12 @@ _ZONE = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d+(?=[a-z]$)")
 
 def report_text(report: RunReport) -> str:
     """Give the table, the problems with their remedies, and the closing lines."""
-    table = tabulate(
+    table = columns(
+        ("INSTANCE", "ZONE", "OUTCOME", "REASON", "TASKS", "SEC"),
         [
             (row.instance_id, short_zone(row.zone), row.outcome.value, row.reason.value, _tasks(row), _seconds(row))
             for row in report.rows
         ],
-        headers=("INSTANCE", "ZONE", "OUTCOME", "REASON", "TASKS", "SEC"),
-        tablefmt="plain",
-        colalign=("left", "left", "left", "left", "right", "right"),
-        disable_numparse=True,
     )
     parts = [table, _problems(report), _closing(report)]
     return "\n\n".join(part for part in parts if part)
@@ -66,6 +64,12 @@ def _tasks(row: Row) -> str:
 
 def _seconds(row: Row) -> str:
     return f"{row.duration_s:.0f}" if row.duration_s else "-"
+
+
+def columns(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Lay out a table as narrow as it can be."""
+    # As a row among rows: tabulate pads headers by two more blanks each.
+    return tabulate([headers, *rows], tablefmt="plain", disable_numparse=True)
 
 
 def short_zone(zone: str) -> str:

@@ -1,0 +1,148 @@
+"""What a person and a pipeline read."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from orchestrator.core.amount import Amount
+from orchestrator.core.events import Entry
+from orchestrator.core.model import OutcomeKind, Ping, Plan, Platform, Status
+from orchestrator.core.settings import EVERYTHING, Policy
+from orchestrator.core.state import RunState, replay
+from orchestrator.errors import ExitCode
+from orchestrator.report.plans import Wish, plan_json, plan_text
+from orchestrator.report.progress import PlainProgress
+from orchestrator.report.render import exit_code_of, render_report
+from tests.fake_fleet import Host, MemoryJournal, fleet_of, roll
+
+LENIENT = Policy(max_failures=(Amount.parse("3"),), max_unreachable=(EVERYTHING,))
+
+
+def troubled() -> tuple[RunState, MemoryJournal]:
+    hosts = [
+        *fleet_of(6),
+        Host("i-0000000000000a001", behaviour="rolled_back", zone="eu-central-1a"),
+        Host("i-0000000000000a002", behaviour="failed", reason="container_not_replaced"),
+        Host("i-0000000000000a003", behaviour="lost_restored"),
+        Host("i-0000000000000a004", ping=Ping.CONNECTION_LOST),
+        Host("i-0000000000000a005", persistence="ephemeral"),
+        Host("i-0000000000000a006", platform=Platform.BOTTLEROCKET),
+        Host("i-0000000000000a007", status=Status.DRAINING),
+    ]
+    state, _, journal = roll(hosts, LENIENT)
+    return state, journal
+
+
+@pytest.mark.parametrize("columns", [80])
+def test_no_line_of_the_table_is_wider_than_a_terminal(columns: int) -> None:
+    """Report and plan fit 80 columns, whatever the reason is called."""
+    state, _ = troubled()
+    plan = Plan(cluster="c", generation="g", planned=state.run.planned)
+    for text in (
+        render_report(state, "table", ExitCode.NOT_ALL_UPDATED),
+        plan_text(plan, Wish(words="secretsmanager:registry", credential=None, window=1)),
+    ):
+        assert max(len(line) for line in text.splitlines()) <= columns
+
+
+def test_the_worst_comes_first_with_what_to_do() -> None:
+    """Failures stand above successes; each problem has its meaning, what was seen, and what to do."""
+    state, _ = troubled()
+    text = render_report(state, "table", ExitCode.NOT_ALL_UPDATED)
+    outcomes = [line.split()[2] for line in text.splitlines() if line.startswith("i-")]
+    assert outcomes.index("failed") < outcomes.index("rolled_back") < outcomes.index("unreachable")
+    assert outcomes.index("refused") < outcomes.index("updated")
+    assert "failed(container_not_replaced): i-0000000000000a002" in text
+    assert text.count("    do: ") == 7
+    assert "6 of 13 instances run the credential" in text
+    assert text.endswith("(exit code 1).")
+
+
+def test_the_json_has_the_keys_that_were_promised() -> None:
+    """The keys of the JSON report are those of its schema; each instance stands in it once."""
+    state, _ = troubled()
+    report = json.loads(render_report(state, "json", ExitCode.NOT_ALL_UPDATED))
+    run = {"id", "cluster", "region", "started_at", "ended_at", "result", "exit_code", "generation", "options"}
+    instance = {
+        "instance_id", "container_instance_arn", "zone", "wave", "decision", "outcome", "reason", "message",
+        "agent_version", "persistence", "restart_method", "tasks_before", "tasks_after", "drained", "duration_s",
+        "phases", "command_ids",
+    }  # fmt: skip
+    assert report["schema"] == 1
+    assert run <= set(report["run"])
+    assert len(report["instances"]) == len({each["instance_id"] for each in report["instances"]}) == 13
+    assert all(instance <= set(each) for each in report["instances"])
+    assert sum(report["summary"].values()) == 13
+    updated = next(each for each in report["instances"] if each["outcome"] == "updated")
+    assert [each["phase"] for each in updated["phases"]] == ["queued", "applying", "settling"]
+    assert len(updated["command_ids"]) == 1
+
+
+def test_csv_and_markdown_list_everybody() -> None:
+    """Both other forms have a line for each instance."""
+    state, _ = troubled()
+    rows = list(csv.DictReader(io.StringIO(render_report(state, "csv", ExitCode.OK))))
+    assert len(rows) == 13
+    assert {row["outcome"] for row in rows} >= {"updated", "failed", "refused", "unreachable", "skipped"}
+    markdown = render_report(state, "markdown", ExitCode.OK).splitlines()
+    assert len([line for line in markdown if line.startswith("| i-")]) == 13
+
+
+def test_a_run_that_has_not_ended_can_be_reported() -> None:
+    """Cut at any entry, a journal still gives a report that lists everybody."""
+    _, journal = troubled()
+    for cut in range(1, len(journal.entries), 5):
+        report = json.loads(render_report(replay(journal.entries[:cut]), "json", ExitCode.NOT_ALL_UPDATED))
+        assert len(report["instances"]) == 13
+        assert report["run"]["result"] == "running"
+
+
+def test_exit_codes_follow_the_result() -> None:
+    """0 only when nothing is left to do; 1 otherwise; a signal has its own."""
+    good, _, _ = roll(fleet_of(2))
+    assert exit_code_of(good) is ExitCode.OK
+    assert exit_code_of(troubled()[0]) is ExitCode.NOT_ALL_UPDATED
+    stopped, _, _ = roll(fleet_of(2), stop_requested=lambda: True)
+    assert exit_code_of(stopped, ExitCode.TERMINATED) is ExitCode.TERMINATED
+
+
+def test_progress_says_each_thing_once() -> None:
+    """Every instance that was changed has one line with its outcome; no line is wider than a terminal."""
+    state, journal = troubled()
+    said: list[str] = []
+    progress = PlainProgress(said.append)
+    for entry in journal.entries:
+        progress.saw([entry])
+    lines = "\n".join(said).splitlines()
+    changed = [each.planned.key for each in state.instances.values() if each.attempts]
+    for key in changed:
+        ended = [line for line in lines if key in line and f"/{len(changed)}" in line]
+        assert len(ended) == 1, key
+    assert max(map(len, lines)) <= 80
+    assert lines[-1].endswith("incomplete")
+
+
+def test_a_plan_tells_how_many_and_in_which_waves() -> None:
+    """The plan's closing lines say how many would change, the window, the waves, and what tasks miss."""
+    state, _ = troubled()
+    plan = Plan(cluster="c", generation="g", planned=state.run.planned)
+    text = plan_text(plan, Wish(words="the credential", credential=None, window=1))
+    assert "9 of 13 instances would be changed, at most 1 at a time." in text
+    assert "Waves: 1, 3, 5; the first is the canary." in text
+    assert "no task metadata" in text.replace("\n  ", " ")
+    loaded = json.loads(plan_json(plan, Wish(words="the credential", credential=None, window=1)))
+    assert loaded["plan"]["changes"] == 9
+    assert {each["wave"] for each in loaded["instances"]} == {0, 1, 2, 3}
+
+
+def test_outcomes_are_counted_once() -> None:
+    """The counts of a state are those of its instances."""
+    state, journal = troubled()
+    again = RunState()
+    for entry in journal.entries:
+        again.fold(Entry(entry.at, entry.event))
+    counted = [each.outcome.kind for each in again.instances.values() if each.outcome]
+    assert all(again.counts[kind] == counted.count(kind) for kind in OutcomeKind)
+    assert again.counts == state.counts
