@@ -13,9 +13,32 @@ imds() { # path, options...; a header in $imds_header goes through stdin
     curl -q --noproxy '*' -sS -f --connect-timeout 2 --max-time 5 -K - "$@" "$metadata_service_url/latest/$path"
 }
 
+is_activated() { # an instance of ECS Anywhere (F82): it has no role, its SSM agent keeps keys in a file
+  [[ ${AWS_SSM_INSTANCE_ID-} == mi-* ]]
+}
+
 # Sets key_id, key_secret and key_token.
 instance_credentials() {
-  local tries role text path type value complete=
+  key_id='' key_secret='' key_token=''
+  if is_activated; then shared_credentials; else role_credentials; fi
+  [[ "$key_id:$key_secret:$key_token" =~ ^[A-Za-z0-9]+:[A-Za-z0-9/+=]+:[A-Za-z0-9/+=_-]+$ ]]
+}
+
+shared_credentials() {
+  local line part=
+  while IFS= read -r line; do
+    line=${line//[$' \t\r']/}
+    case $line in '['*) part=$line ;; esac
+    case $part$line in
+      '[default]aws_access_key_id='*) key_id=${line#*=} ;;
+      '[default]aws_secret_access_key='*) key_secret=${line#*=} ;;
+      '[default]aws_session_token='*) key_token=${line#*=} ;;
+    esac
+  done <"$credentials_file"
+}
+
+role_credentials() {
+  local tries role text path type value
   for tries in 1 2 3; do
     imds_header='X-aws-ec2-metadata-token-ttl-seconds: 300'
     imds_header="X-aws-ec2-metadata-token: $(imds api/token -X PUT)" &&
@@ -24,17 +47,14 @@ instance_credentials() {
     text=
     if [ "$tries" -lt 3 ]; then nap 10; fi
   done
-  imds_header='' key_id='' key_secret='' key_token=''
-  [ -n "$text" ] || return 1
+  imds_header=
   while IFS=$'\t' read -r path type value; do
     case $path in
-      .) complete=1 ;;
       /AccessKeyId) key_id=$value ;;
       /SecretAccessKey) key_secret=$value ;;
       /Token) key_token=$value ;;
     esac
   done < <(printf '%s\n' "$text" | json_leaves '^/(AccessKeyId|SecretAccessKey|Token)$')
-  [ -n "$complete" ] && [[ "$key_id:$key_secret:$key_token" =~ ^[A-Za-z0-9]+:[A-Za-z0-9/+=]+:[A-Za-z0-9/+=_-]+$ ]]
 }
 
 signed() { # service, URL, options...: prints the body, a new line and the HTTP status
@@ -66,10 +86,12 @@ fetch_by_curl() { # sets answer and status
 }
 
 fetch_by_cli() { # the same, as if it had been curl's answer
-  local text from=(--region "$region" --output text)
+  local endpoint=$payload_url bucket=${payload_name%%/*} key=${payload_name#*/} from=(--region "$region" --output text) version=()
   if [ "$metadata_service_url" != http://169.254.169.254 ]; then
     export AWS_EC2_METADATA_SERVICE_ENDPOINT=$metadata_service_url
   fi
+  is_activated || credentials_file=/dev/null # the role and nothing else
+  export AWS_SHARED_CREDENTIALS_FILE=$credentials_file AWS_CONFIG_FILE=/dev/null
   status=200
   case $payload_store in
     ssm)
@@ -80,7 +102,13 @@ fetch_by_cli() { # the same, as if it had been curl's answer
       answer=$(limited 30 aws "${from[@]}" --endpoint-url "$payload_url" secretsmanager get-secret-value \
         --secret-id "$payload_name" --version-id "$payload_version" --query SecretString 2>&1)
       ;;
-    *) return 1 ;; # the exact URL of an object is nothing that the CLI can be given
+    s3) # the CLI makes the object's URL itself, of an endpoint that names no bucket
+      endpoint=${endpoint%"/$key"}
+      endpoint=${endpoint%"/$bucket"}
+      if [ "$payload_version" != null ]; then version=(--version-id "$payload_version"); fi
+      answer=$(limited 30 aws "${from[@]}" --endpoint-url "${endpoint/"//$bucket."///}" s3api get-object \
+        --bucket "$bucket" --key "$key" "${version[@]}" /dev/fd/5 5>&1 2>&1 >/dev/null)
+      ;;
   esac || {
     status=400
     case $answer in *'Unable to locate credentials'*) return 2 ;; *onnect*endpoint* | *imed\ out*) return 1 ;; esac
@@ -105,7 +133,7 @@ fetch_payload() {
       2) fetch_reason=no_instance_credentials; break ;;
     esac
     case $fetch_reason in '' | payload_denied | payload_missing | payload_clock_skew | payload_malformed) break ;; esac
-    nap $wait
+    if [ "$tries" -lt 5 ]; then nap $wait; fi
     wait=$((wait * 2))
   done
   key_id='' key_secret='' key_token='' answer=''

@@ -76,6 +76,12 @@ _PAYLOAD: Final = (
         "The endpoint of its store, or the whole URL of an S3 object.",
         "^https?://[A-Za-z0-9._:\\[\\]-]{1,253}(/[A-Za-z0-9._~%/+=@-]{0,1100})?$",
     ),
+    Parameter(
+        "CredentialsFile",
+        "Where the SSM agent of an ECS Anywhere instance keeps its keys.",
+        _PATH,
+        "/root/.aws/credentials",
+    ),
     Parameter("PayloadDigest", "SHA-256 of the payload, which holds a nonce.", "^[0-9a-f]{64}$"),
     Parameter("VerifyLogin", "Log in to each registry from the instance, too.", "^(no|yes)$", "no"),
 )

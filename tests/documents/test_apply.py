@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.core.documents import Kind
 from orchestrator.core.result import Claim, Op, parse_report
+from orchestrator.lab.imds import credentials_of
 from orchestrator.lab.scenario import AfterRestart, Disk
 from tests.documents.conftest import MakeBench
 from tests.documents.support import DATA, OTHER_DATA, Bench, payload_of, result_of
@@ -206,6 +207,26 @@ async def test_without_a_role_there_is_a_reason(make: MakeBench) -> None:
     """An instance without an instance profile is told apart from a store that says no."""
     bench = await make(role=False)
     assert said(await bench.apply()) == ("failed", "no_instance_credentials", False)
+
+
+ACTIVATED = "mi-0123456789abcdef0"
+
+
+@pytest.mark.parametrize("file", ["as the agent writes it", "another profile", "none"])
+async def test_an_activated_instance_has_keys_in_a_file(make: MakeBench, file: str) -> None:
+    """ECS Anywhere (F82): there is no role; the default profile that the SSM agent keeps up to date is used."""
+    bench = await make(instance_id=ACTIVATED, role=False)
+    keys = credentials_of(ACTIVATED)
+    path = bench.host.root / "root/.aws/credentials"
+    path.parent.mkdir(parents=True)
+    if file != "none":
+        profile = "default" if file.startswith("as") else "team"
+        path.write_text(
+            f"[other]\naws_access_key_id = AKIAX\n\n[{profile}]\naws_access_key_id     = {keys.access_key_id}\n"
+            f"aws_secret_access_key = {keys.secret_access_key}\naws_session_token     = {keys.token}\n"
+        )
+    right = ("updated", "verified", True) if file.startswith("as") else ("failed", "no_instance_credentials", False)
+    assert said(await bench.apply()) == right
 
 
 async def test_an_unreachable_store_is_named(bench: Bench) -> None:

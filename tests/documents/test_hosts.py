@@ -86,18 +86,24 @@ async def test_a_missing_tool_is_named(bench: Bench) -> None:
     )
 
 
-async def test_the_aws_cli_stands_in_for_an_old_curl(bench: Bench) -> None:
-    """A curl before 7.75 cannot sign; the AWS CLI fetches instead (F77), and its errors are told apart."""
+def old_curl(bench: Bench) -> Path:
+    """Give the host a curl before 7.75, which cannot sign; return where its AWS CLI is to be."""
     real = shutil.which("curl")
     (bench.host.root / "bin/curl").write_text(
         f'#!/bin/sh\n[ "$2" != --version ] || {{ echo "curl 7.61.1 (x)"; exit; }}\nexec {real} "$@"\n'
     )
-    values = bench.apply_values()
-    payload = bench.store.parameters["/p:1"]
     aws = bench.host.root / "bin/aws"
     for path in (aws, aws.with_name("curl")):
         path.touch()
         path.chmod(0o755)
+    return aws
+
+
+async def test_the_aws_cli_stands_in_for_an_old_curl(bench: Bench) -> None:
+    """A curl before 7.75 cannot sign; the AWS CLI fetches instead (F77), and its errors are told apart."""
+    aws = old_curl(bench)
+    values = bench.apply_values()
+    payload = bench.store.parameters["/p:1"]
     aws.write_text(
         "#!/bin/sh\necho 'An error occurred (AccessDeniedException) when calling GetParameter' >&2\nexit 254\n"
     )
@@ -105,6 +111,35 @@ async def test_the_aws_cli_stands_in_for_an_old_curl(bench: Bench) -> None:
     aws.write_text(f'#!/bin/sh\ncase "$*" in *"--name /p:1 --with-decryption"*) echo {payload} ;; *) exit 1 ;; esac\n')
     assert (await bench.inspect())["fetch"] == "aws"
     assert result_of(await bench.send(Kind.APPLY, values))["reason"] == "verified"
+
+
+@pytest.mark.parametrize(
+    ("url", "endpoint"),
+    [
+        ("https://team.s3.us-east-1.amazonaws.com/demo/payload/r", "https://s3.us-east-1.amazonaws.com"),
+        ("https://s3.us-east-1.amazonaws.com/team/demo/payload/r", "https://s3.us-east-1.amazonaws.com"),
+        ("https://bucket.vpce-1.s3.us-east-1.vpce.amazonaws.com/team/demo/payload/r",) * 2,
+    ],
+)
+async def test_the_aws_cli_is_told_the_objects_endpoint(bench: Bench, url: str, endpoint: str) -> None:
+    """Of an object's URL the CLI is given the endpoint, bucket and key: it makes the URL itself, in either style."""
+    aws = old_curl(bench)
+    values = bench.apply_values(
+        PayloadStore="s3", PayloadName="team/demo/payload/r", PayloadVersion="v7", PayloadUrl=url
+    )
+    payload = bench.store.parameters["/p:1"]
+    aws.write_text(f"""#!/bin/sh
+        echo "$*" >"${{0%/*}}/asked"
+        printf %s {payload} >/dev/fd/5
+        echo '{{"ETag": "x"}}'
+        """)
+    assert result_of(await bench.send(Kind.APPLY, values))["reason"] == "verified"
+    wanted = "s3api get-object --bucket team --key demo/payload/r --version-id v7 /dev/fd/5"
+    asked = aws.with_name("asked").read_text().strip()
+    assert (
+        asked
+        == f"--region us-east-1 --output text --endpoint-url {endpoint.removesuffix('/team/demo/payload/r')} {wanted}"
+    )
 
 
 def sourced(commands: str, **environment: str) -> str:

@@ -1,6 +1,7 @@
 """Every store that a payload can be delivered over: fetched by curl, signed with the instance's own role (F77, F79)."""
 
 import json
+import shutil
 from collections.abc import Callable
 
 import boto3
@@ -10,9 +11,11 @@ from orchestrator.lab.faults import Verdict
 from orchestrator.lab.wire import AwsError
 from tests.scenario.conftest import Answer, Workplace, fleet
 from tests.scenario.iam_steps import bucket
+from tests.support import tool
 
 Start = Callable[..., Workplace]
 FLAGS = {
+    "ssm": (),
     "secretsmanager": ("--delivery", "secretsmanager"),
     "s3": ("--delivery", "s3", "--delivery-bucket", "payloads"),
 }
@@ -112,3 +115,30 @@ def test_a_store_that_throttles_for_good(workplace: Start, monkeypatch: pytest.M
     answer_with(place, monkeypatch, *THROTTLES[:1] * 9)
     assert list(run(place, "secretsmanager").outcomes.values()) == ["failed(payload_throttled)"]
     assert len(fetches(place)) == 5
+
+
+# A curl that cannot sign, and the real AWS CLI, as an instance's own folder of tools has them.
+OLD_CURL = """#!/bin/sh
+case "$*" in *--version) echo "curl 7.61.1 (x86_64)" && exit ;; *--aws-sigv4*) exit 2 ;; esac
+exec {curl} "$@"
+"""
+
+
+@pytest.mark.parametrize("store", FLAGS)
+def test_the_aws_cli_stands_in_for_an_old_curl(workplace: Start, store: str) -> None:
+    """Where curl cannot sign, the real AWS CLI fetches from every store, with the instance's role and no other key."""
+    aws = tool("aws", package="awscli")
+    place = ready(workplace)
+    (host,) = place.lab.hosts.values()
+    for name, text in (("curl", OLD_CURL.format(curl=shutil.which("curl"))), ("aws", f'#!/bin/sh\nexec {aws} "$@"\n')):
+        (host.root / "bin" / name).write_text(text)
+        (host.root / "bin" / name).chmod(0o755)
+    keys = host.root / "root/.aws/credentials"
+    keys.parent.mkdir(parents=True)
+    keys.write_text("[default]\naws_access_key_id = AKIASOMEBODY\naws_secret_access_key = x\n")
+    place.lab.access.denied.add(host.instance_id)
+    assert list(run(place, store).outcomes.values()) == ["failed(payload_denied)"]
+    place.lab.access.denied.clear()
+    done = run(place, store)
+    assert list(done.outcomes.values()) == ["updated(verified)"], done.out
+    assert {name for name, _ in fetches(place)} == {host.instance_id}
