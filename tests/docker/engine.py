@@ -95,8 +95,9 @@ class Engine:
         return done.stdout.decode().strip()
 
     def inspect(self, name: str) -> dict[str, Any]:
-        """Return what `docker inspect` says of one container."""
+        """Return what `docker inspect` says of one container, its mounts in order: the engine lists them in any."""
         (found,) = json.loads(self.docker("inspect", "--type", "container", name))
+        found["Mounts"].sort(key=lambda each: str(each["Destination"]))
         return dict(found)
 
     def ids(self, *options: str) -> list[str]:
@@ -144,7 +145,7 @@ class Engine:
     def _shims(self) -> list[int]:
         """Find the processes that name our directory: containerd's shims outlive a killed dockerd."""
         mark = os.fsencode(f"{self.folder}/exec/")
-        return [pid for pid in _pids() if mark in _read(Path(f"/proc/{pid}/cmdline"))]
+        return [pid for pid in _pids() if mark in read_bytes(Path(f"/proc/{pid}/cmdline"))]
 
     def _unmount(self) -> None:
         for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
@@ -171,7 +172,8 @@ def _pids() -> list[int]:
     return [int(each.name) for each in Path("/proc").iterdir() if each.name.isdecimal()]
 
 
-def _read(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """Read what may vanish meanwhile, as a process's files do."""
     try:
         return path.read_bytes()
     except OSError:
@@ -180,7 +182,9 @@ def _read(path: Path) -> bytes:
 
 def _descendants(pid: int) -> list[int]:
     children = [
-        each for each in _pids() if _read(Path(f"/proc/{each}/stat")).rpartition(b")")[2].split()[1:2] == [b"%d" % pid]
+        each
+        for each in _pids()
+        if read_bytes(Path(f"/proc/{each}/stat")).rpartition(b")")[2].split()[1:2] == [b"%d" % pid]
     ]
     return [each for child in children for each in (child, *_descendants(child))]
 

@@ -21,7 +21,7 @@ from orchestrator.lab import agent_document
 from orchestrator.lab.imds import InstanceMetadata, answer
 from orchestrator.lab.processes import ScriptJob, ScriptResult, run_script
 from orchestrator.lab.scenario import InstanceSpec
-from tests.docker.engine import IMAGE, Engine
+from tests.docker.engine import IMAGE, Engine, read_bytes
 from tests.documents.support import CLOCK, Store, payload_of, result_of
 
 OLD_DATA = '{"old.example":{"auth":"dTpw"}}'
@@ -76,9 +76,9 @@ class DockerHost:
     def environment(self) -> dict[str, str]:
         return {"PATH": f"{self.root}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", **self.extra}
 
-    def run_agent(self, *options: str, image: str = IMAGE, command: tuple[str, ...] = ()) -> str:
+    def run_agent(self, *options: str, image: str = IMAGE, command: tuple[str, ...] = (), policy: str = POLICY) -> str:
         """Start the agent as people do, from the env file; wait until it answers."""
-        state = ("-e", "ECS_DATADIR=/data", "-v", f"{self.root}/data:/data", f"--restart={POLICY}")
+        state = ("-e", "ECS_DATADIR=/data", "-v", f"{self.root}/data:/data", f"--restart={policy}")
         return self.run_plain(*state, *options, image=image, command=command)
 
     def run_plain(self, *options: str, image: str = IMAGE, command: tuple[str, ...] = ()) -> str:
@@ -169,6 +169,29 @@ class DockerHost:
             **values,
         }
 
+    async def kill_at(self, number: int, when: str, data: str, times: Mapping[str, str]) -> str:
+        """Apply, and SIGKILL the script before or after its change `number` to the engine; return that change.
+
+        Empty when the script has ended before: there is no such change.
+        """
+        (self.root / "stop-at").write_text(f"{number} {when}\n")
+        cancel = asyncio.Event()
+        running = asyncio.create_task(self.send(Kind.APPLY, self.apply_values(data=data, **times), cancel))
+        while not (self.root / "stopped").exists():
+            if running.done():
+                return ""
+            await asyncio.sleep(0.02)
+        cancel.set()
+        await asyncio.sleep(0.2)  # the group is dead before the call that hung comes back
+        (self.root / "killed").touch()
+        assert (await running).ended == "cancelled"
+        return (self.root / "changes").read_text().splitlines()[number - 1].split()[0]
+
+    def watchdogs(self) -> list[int]:
+        """Find this host's watchdogs, by their command line."""
+        mark = os.fsencode(self.state("script"))
+        return [int(each.parent.name) for each in Path("/proc").glob("[0-9]*/cmdline") if mark in read_bytes(each)]
+
     async def apply(self, data: str, **values: str) -> dict[str, Any]:
         return result_of(await self.send(Kind.APPLY, self.apply_values(data=data, **values)))
 
@@ -208,7 +231,7 @@ async def hosts_at_work(engine: Engine, folder: Path) -> AsyncIterator[MakeHost]
         for each in ("etc/ecs", "var/log", "var/lib", "data", "log", "bin"):
             (root / each).mkdir(parents=True)
         (root / "var/log/ecs").symlink_to(root / "log")
-        name = f"agent-{os.getpid()}-{number}"
+        name = f"agent-{os.getpid()}-{number:03}"
         host = DockerHost(engine=engine, root=root, store=store, services=services, name=name, port=_free_port())
         host.extra["DOCKER_HOST"] = engine.url
         _shim(root / "bin/docker", _WRAPPER.format(root=root, docker=shutil.which("docker")))

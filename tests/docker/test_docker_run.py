@@ -35,11 +35,10 @@ def settings(found: dict[str, Any]) -> dict[str, Any]:
     for network in kept["NetworkSettings"]["Networks"].values():
         del network["EndpointID"]
     kept["Config"]["Env"] = [each for each in kept["Config"]["Env"] if not each.startswith("ECS_ENGINE_AUTH_")]
-    # An anonymous volume can come back only by its name, and the engine lists mounts in any order.
+    # An anonymous volume can come back only by its name.
     anonymous = {each["Name"]: each["Destination"] for each in kept["Mounts"] if len(each.get("Name", "")) == 64}
     for mount in kept["Mounts"]:
         mount["Mode"] = "" if mount.get("Name") in anonymous else mount["Mode"]
-    kept["Mounts"].sort(key=lambda each: str(each["Destination"]))
     binds = kept["HostConfig"]["Binds"]
     kept["HostConfig"]["Binds"] = [each for each in binds if each.split(":")[0] not in anonymous]
     return kept
