@@ -79,12 +79,13 @@ class ClusterLock:
 
     def confirm(self) -> None:
         """Raise LockedError when another owner has won a larger number."""
-        newer = self._read(self.fence + 1)
-        if newer is not None:
-            raise LockedError(
-                f"{newer.holder} took this cluster over (run {newer.run}); this run stops here.",
-                hint="The newer run resolves what this one had begun.",
-            )
+        numbers = self._numbers()
+        if numbers and numbers[-1] == self.fence:
+            return
+        # A larger number, or none of ours any more: somebody won it, or has even swept it after us.
+        newer = self._read(numbers[-1]) if numbers else None
+        who = f"{newer.holder} took this cluster over (run {newer.run})" if newer else "the cluster's lock was deleted"
+        raise LockedError(f"{who}; this run stops here.", hint="The newer run resolves what this one had begun.")
 
     def release(self) -> None:
         """Let go. Our number stays, so that numbers never repeat."""

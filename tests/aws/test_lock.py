@@ -77,6 +77,31 @@ def test_who_was_taken_over_stops_before_its_next_effect(ssm: SSMClient) -> None
     new.confirm()
 
 
+def test_who_was_taken_over_long_ago_still_knows(ssm: SSMClient) -> None:
+    """An owner that slept through two later runs, whose numbers were swept meanwhile, does not think it owns."""
+    old = lock(ssm, "run-1")
+    old.acquire()
+    second = lock(ssm, "run-2")
+    second.acquire(take_over=True)
+    second.release()
+    third = lock(ssm, "run-3")
+    third.acquire()
+    third.release()
+    third.sweep()
+    assert numbers(ssm) == {"3"}
+    with pytest.raises(LockedError, match="run-3"):
+        old.confirm()
+
+
+def test_a_lock_that_somebody_deleted_is_lost(ssm: SSMClient) -> None:
+    """When the lock's parameters are gone nothing protects the run any more: it stops."""
+    held = lock(ssm, "run-1")
+    held.acquire()
+    ssm.delete_parameter(Name=f"{PATH}/lock/1")
+    with pytest.raises(LockedError, match="deleted"):
+        held.confirm()
+
+
 def test_the_heartbeat_is_written_when_it_is_due(ssm: SSMClient) -> None:
     """The owner's parameter shows a heartbeat that is at most as old as its interval."""
     clock = VirtualClock()
