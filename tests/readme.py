@@ -11,6 +11,7 @@ from orchestrator.core.lifecycle import LIFECYCLE, diagram
 from orchestrator.core.reasons import EXPLANATIONS
 from orchestrator.core.settings import Policy
 from orchestrator.errors import ExitCode
+from tests.hosts_table import ROWS
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -65,6 +66,10 @@ def blocks() -> dict[str, str]:
         "reasons": _table(
             [(f"`{reason}`", each.meaning, each.remedy) for reason, each in EXPLANATIONS.items()],
             ("reason", "what it means", "what to do"),
+        ),
+        "hosts": _table(
+            [(row.host, row.trouble, f"`{row.outcome}`", f"`{row.reason}`", row.ground) for row in ROWS],
+            ("host kind", "what is wrong there", "outcome", "reason", "tried on"),
         ),
     }
 
