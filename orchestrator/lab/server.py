@@ -116,19 +116,22 @@ class Server:
             return error_response(plain, AwsError("LabFault", text), service)
 
     def _admit(self, plain: PlainRequest, route: Route | None, error: AwsError | None) -> None:
-        """Raise the planned error, or the one that an unsigned, badly signed or unallowed request deserves."""
+        """Raise the planned error, or the one that a request deserves: unsigned, malformed, badly signed, unallowed."""
         if error is not None:
             raise error
         if route is not None and not plain.header("Authorization"):
             raise AwsError("MissingAuthenticationTokenException", "Missing Authentication Token", status=403)
+        if route is not None:
+            shapes = shapes_of(route.service)
+            operation = plain.header("X-Amz-Target").partition(".")[2]
+            if not shapes.knows(operation):
+                raise AwsError("UnknownOperationException")
+            shapes.check_input(operation, json_params(plain.body))
         self._access.check(plain)
 
     async def _engine_reply(self, route: Route, operation: str, plain: PlainRequest) -> PlainResponse:
         shapes = shapes_of(route.service)
-        if not shapes.knows(operation):
-            raise AwsError("UnknownOperationException")
         params = json_params(plain.body)
-        shapes.check_input(operation, params)
         if not route.owns(operation, params):
             return await self._moto.handle(plain)
         reply = await route.engine.handle(operation, params)

@@ -16,6 +16,7 @@ import pytest
 from orchestrator.cli.main import invoke
 from orchestrator.documents_folder import document_sources
 from orchestrator.lab import scenario_file
+from tests.readme import README
 from tests.support import tool
 
 TROUBLE = """
@@ -32,11 +33,22 @@ outcome = "rolled_back"
 """
 
 
-def test_the_demo_ends_as_its_trouble_implies(capsys: pytest.CaptureFixture[str]) -> None:
-    """The demo's JSON lists all 12 instances, each with the outcome that its trouble implies; the demo ends 0."""
-    assert invoke(["demo", "--output", "json"]) == 0
+def normalised(table: str) -> str:
+    """Take out of a report what differs from run to run: the run's id and the seconds."""
+    without_ids = re.sub(r"\b\d{8}-\d{6}-[0-9a-f]{8}\b", "20261124-013006-d617fabc", table)
+    return re.sub(r"(?m)^(i-.* )\d+$", r"\g<1>3", without_ids)
+
+
+def test_the_demo_ends_as_its_trouble_implies(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All 12 instances end as their trouble implies; the demo ends 0; the README shows its report."""
+    shown: list[str] = []
+    monkeypatch.setattr("orchestrator.cli.lab._shown", lambda _output: lambda *forms: shown.extend(forms))
+    assert invoke(["demo"]) == 0
     captured = capsys.readouterr()
-    report = json.loads(captured.out)
+    table, as_json = shown
+    report = json.loads(as_json)
     outcomes = {each["instance_id"]: each["outcome"] for each in report["instances"]}
     specs = scenario_file.packaged("demo").instances
     assert len(outcomes) == len(specs) == 12
@@ -52,6 +64,21 @@ def test_the_demo_ends_as_its_trouble_implies(capsys: pytest.CaptureFixture[str]
     assert "0 restarts, 0 drains" in captured.err
     assert "so the demo ends with 0" in captured.err
     assert "The rollout itself would end with 1" in captured.err
+    block = f"<!-- begin demo -->\n```\n{normalised(table)}\n```\n<!-- end demo -->"
+    text = README.read_text(encoding="utf-8")
+    if os.environ.get("UPDATE_README"):
+        README.write_text(re.sub(r"<!-- begin demo -->.*?<!-- end demo -->", lambda _: block, text, flags=re.DOTALL))
+    else:
+        assert block in text, "run `UPDATE_README=1 pytest tests/scenario/test_demo.py`"
+
+
+def test_the_demo_prints_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--output json prints the first rollout's report and nothing else on stdout."""
+    path = tmp_path / "small.toml"
+    path.write_text(TROUBLE)
+    assert invoke(["demo", "--scenario", str(path), "--output", "json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [each["outcome"] for each in report["instances"]] == ["rolled_back", "updated"]
 
 
 def test_the_demo_notices_a_broken_restore(
