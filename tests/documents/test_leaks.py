@@ -29,8 +29,8 @@ def watch(seen: dict[str, bytes]) -> None:
             continue
         for name in ("cmdline", "environ"):
             try:
-                text = (process / name).read_bytes()
                 root = (process / "root").stat()
+                text = (process / name).read_bytes()
             except OSError:
                 continue
             if not os.path.samestat(root, own):
