@@ -8,7 +8,9 @@
 
 aside=$agent_container-before-ecs-rollout fresh=$agent_container-by-ecs-rollout
 
-is_there() { limited 20 docker inspect --type container "$1"; }
+tell() { limited 60 docker "$@"; }
+
+is_there() { tell inspect --type container "$1"; }
 
 # The engine's own JSON of a container in pieces: 'path TAB type TAB JSON', then a line with a dot.
 pieces_of() { # container
@@ -71,7 +73,7 @@ create_like() { # container
   old=$(pieces_of "$1") || return 1
   # By its name first, as it was; by its id where the name has gone to another image meanwhile.
   for image in Config/Image Image; do
-    limited 60 docker rm -f "$fresh"
+    tell rm -f "$fresh"
     image=${old#*$'\n/'"$image"$'\ts\t'}
     text=$(body_like "$old" "${image%%$'\n'*}" | engine POST "/containers/create?name=$fresh" \
       -H 'Content-Type: application/json' --data-binary @-) || continue
@@ -82,7 +84,7 @@ create_like() { # container
 " && return 0
   done
   explain 'the engine does not make the same container again'
-  limited 60 docker rm -f "$fresh"
+  tell rm -f "$fresh"
   return 1
 }
 
@@ -91,16 +93,16 @@ restart_by_docker_run() { # with pair_type and pair_data; the container under it
   is_there "$source" || source=$aside
   case $policy in '' | no) policy=${was_policy:-no} ;; esac
   create_like "$source" || return 1
-  limited 20 docker update --restart=no "$source" && limited 60 docker stop "$source" || return 1
+  tell update --restart=no "$source" && tell stop "$source" || return 1
   if [ "$source" != "$aside" ]; then
     if is_there "$aside"; then # a restore that is tried again: what is aside is what was proven
-      limited 60 docker rm "$source"
+      tell rm "$source"
     else
-      limited 20 docker rename "$source" "$aside"
+      tell rename "$source" "$aside"
     fi || return 1
   fi
-  limited 20 docker rename "$created" "$agent_container" && limited 20 docker update --restart="$policy" "$created" &&
-    limited 60 docker start "$created"
+  tell rename "$created" "$agent_container" && tell update --restart="$policy" "$created" &&
+    tell start "$created"
 }
 
 # 0: the container of before is there, under its name and with its policy, and was told to run. Safe to repeat.
@@ -111,17 +113,17 @@ old_container_back() {
   look
   case $c_id in '' | "$was_container" | "$ours") ;; *) return 1 ;; esac # somebody else has made another one: hands off
   if [ -n "$ours" ] && is_there "$ours"; then
-    limited 20 docker update --restart=no "$ours"
-    limited 60 docker stop "$ours"
-    limited 60 docker rm -f "$ours"
+    tell update --restart=no "$ours"
+    tell stop "$ours"
+    tell rm -f "$ours"
   fi
-  limited 60 docker rm -f "$fresh"
+  tell rm -f "$fresh"
   say 'the old container comes back'
-  limited 20 docker rename "$was_container" "$agent_container" # refused where it has its name already
-  limited 20 docker update --restart="${was_policy:-no}" "$was_container"
-  limited 60 docker start "$was_container"
+  tell rename "$was_container" "$agent_container" # refused where it has its name already
+  tell update --restart="${was_policy:-no}" "$was_container"
+  tell start "$was_container"
 }
 
 drop_aside() { # what is proven needs no spare
-  [ "$method" != docker-run ] || limited 60 docker rm "$aside" "$fresh"
+  [ "$method" != docker-run ] || tell rm "$aside" "$fresh"
 }

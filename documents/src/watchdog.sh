@@ -34,7 +34,8 @@ watchdog() { # guard: the copy's own main
   log_to=$state_directory/log
   tick
   deadline=$((clock + watchdog_seconds * 100))
-  guards "$1" && exec 8<"$folder/alive" && flock -n 8 || return 0 # the lock stays when the folder is renamed
+  # The lock stays when the folder is renamed. Not flock -n: who looks whether we live holds it for a moment.
+  guards "$1" && exec 8<"$folder/alive" && limited 10 flock 8 || return 0
   say 'standing guard'
   while tick; [ "$clock" -lt "$deadline" ]; do
     nap 10

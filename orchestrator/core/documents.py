@@ -34,7 +34,7 @@ _FILES: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
         Kind.RESTORE: (*_LOOK, *_CHANGE, "result.sh", "restore.sh", "main.sh"),
     }
 )
-_INDENT: Final = "    "
+_INDENT: Final = "   "
 
 
 def render(kind: str, sources: Mapping[str, str]) -> str:
@@ -76,12 +76,14 @@ def _head(kind: Kind) -> Iterator[str]:
     for each in PARAMETERS[kind]:
         yield from _parameter(each)
     yield "mainSteps:"
-    yield "- action: aws:runShellScript"
-    yield f"  name: {_STEPS[kind]}"
-    yield "  inputs:"
-    yield "   timeoutSeconds: '{{ StepSeconds }}'"
-    yield "   runCommand:"
-    yield "   - |"
+    # As little indentation as YAML allows: it is paid for on every line of the script.
+    yield "-"
+    yield " action: aws:runShellScript"
+    yield f" name: {_STEPS[kind]}"
+    yield " inputs:"
+    yield "  timeoutSeconds: '{{ StepSeconds }}'"
+    yield "  runCommand:"
+    yield "  - |"
 
 
 def _parameter(parameter: Parameter) -> Iterator[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-_WIDTH: Final = 200
+_WIDTH: Final = 240
 _QUOTED: Final = re.compile(r"""\\.|'[^']*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 _COMMENTED: Final = re.compile(rf"((?:{_QUOTED.pattern}|[^\\'\" ]| +(?!#))*) +# ", re.DOTALL)
 _GOES_ON: Final = re.compile(r"(?:^|[ ;])(?:then|do|else|in|\{|\|\||&&|\||&)$|;;$|^[a-z_]+\(\) \{$")

@@ -54,9 +54,9 @@ def test_yaml_gives_the_script_back(kind: Kind) -> None:
         ("set +x", 'read -r x <<<"$secret"', "here-string"),
         ("set +x", "exit 194", "F57"),
         ("name: applyCredential", "name: App", "F63"),
-        ("name: applyCredential", "name: applyCredential\n  onFailure: exit", "F53"),
+        ("name: applyCredential", "name: applyCredential\n onFailure: exit", "F53"),
         ('default: "600"', 'default: "4"', "F54"),
-        ("- action: aws:runShellScript", "- action: aws:runPowerShellScript", "runShellScript"),
+        (" action: aws:runShellScript", " action: aws:runPowerShellScript", "runShellScript"),
     ],
 )
 def test_each_rule_bites(old: str, new: str, rule: str) -> None:

@@ -1,6 +1,7 @@
 """The watchdog, and what a script that was killed leaves behind."""
 
 import asyncio
+import fcntl
 import os
 import signal
 from pathlib import Path
@@ -130,3 +131,14 @@ async def test_one_side_wins(make: MakeBench, winner: str) -> None:
         assert (result["outcome"], result["reason"], result["changed"]) == ("rolled_back", "watchdog_restored", False)
         assert bench.config.read_bytes() == before
     assert (await bench.inspect())["armed"] == "no"
+
+
+async def test_who_looks_whether_it_lives_does_not_keep_it_from_living(bench: Bench) -> None:
+    """A document that looks at the watchdog's lock just when the watchdog takes it is waited for."""
+    running = asyncio.create_task(bench.apply())
+    alive = bench.state("armed/alive")
+    await seen(alive)
+    with alive.open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        await asyncio.sleep(0.8)
+    assert (await running)["outcome"] == "updated"
