@@ -190,6 +190,8 @@ def _descendants(pid: int) -> list[int]:
 
 
 def _kill(pid: int) -> None:
+    if pid == 0:  # a container that is between two starts; to kill() it would mean ourselves
+        return
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:

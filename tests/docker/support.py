@@ -155,12 +155,12 @@ class DockerHost:
 
     def apply_values(self, *, data: str, **values: str) -> dict[str, str]:
         payload = payload_of("dockercfg", data)
-        self.store.parameters["/p:1"] = payload
+        self.store.parameters[f"/{self.name}:1"] = payload
         return {
             "Generation": hashlib.sha256(data.encode()).hexdigest()[:32],
             "Region": "us-east-1",
             "PayloadStore": "ssm",
-            "PayloadName": "/p",
+            "PayloadName": f"/{self.name}",
             "PayloadVersion": "1",
             "PayloadUrl": self.services,
             "PayloadDigest": hashlib.sha256(payload.encode()).hexdigest(),
@@ -172,14 +172,14 @@ class DockerHost:
     async def kill_at(self, number: int, when: str, data: str, times: Mapping[str, str]) -> str:
         """Apply, and SIGKILL the script before or after its change `number` to the engine; return that change.
 
-        Empty when the script has ended before: there is no such change.
+        Fails when the script has ended before: there is no such change.
         """
         (self.root / "stop-at").write_text(f"{number} {when}\n")
         cancel = asyncio.Event()
         running = asyncio.create_task(self.send(Kind.APPLY, self.apply_values(data=data, **times), cancel))
         while not (self.root / "stopped").exists():
             if running.done():
-                return ""
+                raise AssertionError(f"no change number {number}: {running.result()}")
             await asyncio.sleep(0.02)
         cancel.set()
         await asyncio.sleep(0.2)  # the group is dead before the call that hung comes back
