@@ -140,5 +140,5 @@ async def test_who_looks_whether_it_lives_does_not_keep_it_from_living(bench: Be
     await seen(alive)
     with alive.open() as looking:
         fcntl.flock(looking, fcntl.LOCK_SH)
-        await asyncio.sleep(0.8)
+        await asyncio.sleep(2.2)
     assert (await running)["outcome"] == "updated"
