@@ -14,6 +14,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         loading               The credential's road in the controller
         main                  The entry point
         options               The flags that several commands share, and how they become values
+        parameter_types       How the flags' texts become values
         rolling               The procedures behind `plan` and `run`
         rollout               `ecs-rollout plan` and `run`
         signals               Ctrl-C and SIGTERM: the first stops safely, the second leaves at once
@@ -28,6 +29,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         text                  A report for a person
     clock                     The one place that reads the time and waits
     config                    The configuration file: TOML with the flags' names. A flag beats the file
+    dispatch                  Send a batch
     documents_folder          Reads the documents' shell sources and shipped YAML
     engine                    The one loop: journal the intent, do, observe, fold
     errors                    The errors that a user can see: each a message, a hint and an exit code

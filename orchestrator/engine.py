@@ -10,60 +10,40 @@ from dataclasses import dataclass
 
 from orchestrator.core import judging, policy
 from orchestrator.core.events import (
-    Admitted,
     Concluded,
     Entry,
     Event,
     GateAnswered,
     Halted,
-    Looking,
-    Lost,
-    NotSent,
     RunEnded,
     RunStarted,
-    Sent,
     WaveOpened,
 )
 from orchestrator.core.gates import GateAnswer, Word
 from orchestrator.core.lifecycle import Phase
-from orchestrator.core.model import Outcome, OutcomeKind, Ping
+from orchestrator.core.model import Outcome, OutcomeKind
 from orchestrator.core.orders import (
     Context,
     PayloadReference,
-    apply_parameters,
-    comment_of,
-    inspect_parameters,
-    restore_parameters,
 )
 from orchestrator.core.planning import outcome_of
 from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Op
-from orchestrator.core.settings import VerifyLogin
 from orchestrator.core.state import Batch, RunState
+from orchestrator.dispatch import Dispatch
 from orchestrator.errors import EnvironmentFault, RolloutError
 from orchestrator.ports import (
-    Accepted,
     Clock,
     Commands,
-    Doubtful,
     Fleet,
     Gate,
     Journal,
     Lock,
     Observer,
-    Order,
-    Rejected,
 )
 
-FIND_SECONDS = 30.0
-"""How long a command whose answer was lost is looked for: lists lag by seconds (F73)."""
-
-FIND_EVERY = 2.0
 GATES_EVERY = 15.0
 """Seconds between two rounds of questions to the gates."""
-
-SEND_ATTEMPTS = 3
-"""Times an instance is offered to SSM when its batch was turned down because of another one (F71)."""
 
 DEAF_TICKS = 30
 """Ticks in a row without any answer from AWS before the engine gives up (it has stopped admitting at the first)."""
@@ -109,9 +89,10 @@ class Engine:
         self._journal = journal
         self._lock = lock
         self._clock = clock
-        self._context = context
         self._deliver = deliver
-        self._payload: PayloadReference | None = None
+        self._dispatch = Dispatch(
+            commands=commands, lock=lock, clock=clock, context=context, state=self.state, record=self._record
+        )
         self._pace = pace
         self._observers = observers
         self._stop_requested = stop_requested
@@ -126,7 +107,7 @@ class Engine:
         decided = [(each.key, outcome_of(each)) for each in started.planned]
         self._record(*(Concluded(key=key, outcome=outcome) for key, outcome in decided if outcome))
         if self._deliver is not None and self.state.queue:
-            self._payload = self._deliver()  # the journal knows the run by now: a crash leaves a trace of it
+            self._dispatch.payload = self._deliver()  # the journal knows the run by now: a crash leaves a trace of it
         idle = 0
         while self.state.ended is None:
             before = len(self.state.queue), len(self.state.in_flight)
@@ -203,7 +184,7 @@ class Engine:
             if batch.command_id:
                 self._record(*self._news(batch))
             if name in self.state.batches and judging.overdue(self.state, batch, self._clock.now()):
-                self._record(*self._overdue(batch))
+                self._record(*judging.judge_overdue(self.state, batch, self._clock.now()))
         self._sight()
 
     def _news(self, batch: Batch) -> list[Event]:
@@ -214,14 +195,6 @@ class Engine:
                     self.state, seen.instance_id, batch, seen.status, seen.stdout, self._clock.now()
                 )
         return events
-
-    def _overdue(self, batch: Batch) -> list[Event]:
-        now = self._clock.now()
-        return [
-            event
-            for key in tuple(batch.open)
-            for event in judging.judge_end(self.state, key, batch, "nothing, and its time is over", "", now)
-        ]
 
     def _sight(self) -> None:
         keys = [key for key in self.state.in_flight if self.state.instances[key].phase is Phase.SETTLING]
@@ -252,9 +225,9 @@ class Engine:
         match action:
             case policy.Apply(keys=keys):
                 if self.state.halted is None:
-                    self._send(self.state.op, keys)
+                    self._dispatch.send(self.state.op, keys)
             case policy.LookAgain(keys=keys):
-                self._send(Op.INSPECT, keys)
+                self._dispatch.send(Op.INSPECT, keys)
             case policy.OpenWave(wave=wave):
                 self._record(WaveOpened(wave=wave))
             case policy.Halt(why=why):
@@ -265,103 +238,6 @@ class Engine:
                 self._record(*(Concluded(key=key, outcome=outcome) for key in keys))
             case policy.End():
                 self._record(RunEnded(result=result_of(self.state)))
-
-    def _send(self, op: Op, keys: tuple[str, ...]) -> None:
-        self._lock.confirm()  # as late as can be: after this line only the fence protects the instances
-        batch = f"{op}-{self.state.batches_made + 1}"
-        now = self._clock.now()
-        deadlines = self._context.deadlines
-        not_after = int(now) + deadlines.delivery + deadlines.skew
-        parameters = self._parameters(op, not_after)
-        if op is Op.INSPECT:
-            self._record(Looking(batch=batch, keys=keys))
-        else:
-            self._record(Admitted(batch=batch, keys=keys, not_after=not_after))
-        order = Order(
-            op=op,
-            instance_ids=keys,
-            parameters=parameters,
-            comment=comment_of(self._context.run, batch),
-            delivery_seconds=deadlines.delivery,
-        )
-        self._answered(batch, order, self._commands.send(order), now)
-
-    def _parameters(self, op: Op, not_after: int) -> dict[str, str]:
-        match op:
-            case Op.INSPECT:
-                return inspect_parameters(self._context, not_after)
-            case Op.RESTORE:
-                return restore_parameters(self._context, not_after, run=self.state.run.restores, on_tasks="refuse")
-            case Op.APPLY:
-                if self._payload is None:
-                    raise RuntimeError("a run that changes instances needs a delivered payload")
-                return apply_parameters(
-                    self._context,
-                    not_after,
-                    generation=self.state.run.generation,
-                    payload=self._payload,
-                    on_tasks="refuse",
-                    verify_login=self._verifies_login(),
-                )
-
-    def _verifies_login(self) -> bool:
-        """Say whether the instances of the open wave try the login themselves; the first wave is the canary."""
-        wanted = self.state.run.policy.verify_login
-        canary = min(each.wave for each in self.state.run.planned if each.wave)
-        return wanted is VerifyLogin.ALWAYS or (wanted is VerifyLogin.CANARY and self.state.wave == canary)
-
-    def _answered(self, batch: str, order: Order, answer: Accepted | Rejected | Doubtful, sent_at: float) -> None:
-        match answer:
-            case Accepted(command_id=command_id):
-                self._record(Sent(batch=batch, command_id=command_id))
-            case Rejected():
-                self._rejected(batch, order, answer)
-            case Doubtful(detail=detail):
-                try:
-                    found = self._find(order.comment, sent_at)
-                except EnvironmentFault as fault:  # its instances are looked at instead, once their time is over
-                    found, detail = None, f"{detail}; {fault.message}"
-                if found is not None:
-                    self._record(Sent(batch=batch, command_id=found))
-                else:
-                    self._without_answer(batch, order, detail)
-
-    def _find(self, comment: str, sent_at: float) -> str | None:
-        """Look for a command whose answer was lost, for as long as lists may lag."""
-        deadline = self._clock.now() + FIND_SECONDS
-        while True:
-            found = self._commands.find(comment, sent_at)
-            if found is not None or self._clock.now() >= deadline:
-                return found
-            self._clock.wait(FIND_EVERY)
-
-    def _without_answer(self, batch: str, order: Order, detail: str) -> None:
-        now = self._clock.now()
-        if order.op is Op.INSPECT:
-            self._record(*self._overdue(self.state.batches[batch]))
-            return
-        look_at = judging.look_time(self.state, self.state.batches[batch], now)
-        self._record(Lost(keys=order.instance_ids, look_at=look_at, detail=f"no answer to SendCommand: {detail}"))
-
-    def _rejected(self, batch: str, order: Order, answer: Rejected) -> None:
-        if order.op is Op.INSPECT:
-            self._record(*self._overdue(self.state.batches[batch]))
-            return
-        self._record(NotSent(batch=batch, keys=order.instance_ids, detail=answer.detail))
-        if not answer.instances:
-            self._record(Halted(why=f"SendCommand: {answer.detail}"))
-            return
-        pings = self._commands.ping(order.instance_ids)
-        events: list[Event] = []
-        for key in order.instance_ids:
-            if pings.get(key, Ping.UNREGISTERED) is Ping.UNREGISTERED:
-                reason = Reason.SSM_NOT_REGISTERED
-            elif self.state.instances[key].attempts >= SEND_ATTEMPTS:
-                reason = Reason.SSM_REFUSED
-            else:
-                continue
-            events.append(Concluded(key=key, outcome=Outcome(OutcomeKind.UNREACHABLE, reason, answer.detail)))
-        self._record(*events)
 
 
 def _fault_of(step: Callable[[], None]) -> EnvironmentFault | None:

@@ -38,6 +38,15 @@ def overdue(state: RunState, batch: Batch, now: float) -> bool:
     return now > batch.sent_at + deadlines.delivery + deadlines.step + 2 * deadlines.skew
 
 
+def judge_overdue(state: RunState, batch: Batch, now: float) -> tuple[Event, ...]:
+    """Judge every invocation of a command that will tell nothing any more."""
+    return tuple(
+        event
+        for key in tuple(batch.open)
+        for event in judge_end(state, key, batch, "nothing, and its time is over", "", now)
+    )
+
+
 def judge_end(state: RunState, key: str, batch: Batch, status: str, stdout: str, now: float) -> tuple[Event, ...]:
     """Judge an invocation that has ended, by its result line alone.
 

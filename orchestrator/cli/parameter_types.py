@@ -1,0 +1,87 @@
+"""How the flags' texts become values."""
+
+import re
+from datetime import datetime
+from typing import Any
+
+import click
+
+from orchestrator.core.amount import Amount
+from orchestrator.core.gates import TimeWindow
+
+
+class AmountType(click.ParamType[Amount]):
+    """`3` or `10%`."""
+
+    name = "N|P%"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Amount:  # noqa: ANN401 - click's signature
+        """Read it, or fail as click does."""
+        try:
+            return value if isinstance(value, Amount) else Amount.parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class WavesType(click.ParamType[tuple[Amount, ...]]):
+    """`1,10%,50%,100%`."""
+
+    name = "N|P%,.."
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - click's signature
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[Amount, ...]:
+        """Read it, or fail as click does."""
+        try:
+            return value if isinstance(value, tuple) else tuple(Amount.parse(part) for part in str(value).split(","))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class DurationType(click.ParamType[int]):
+    """`90s`, `5m`, `1h`; whole seconds."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401 - click's signature
+        """Read it, or fail as click does."""
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"([0-9]+)([smh])", str(value))
+        if found is None:
+            self.fail(f"{value!r} is no time: write 90s, 5m or 1h", param, ctx)
+        return int(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+class WindowType(click.ParamType[TimeWindow]):
+    """`Mon-Fri 02:00-05:00 Europe/Berlin`."""
+
+    name = "WINDOW"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> TimeWindow:  # noqa: ANN401 - click's signature
+        """Read it, or fail as click does."""
+        try:
+            return value if isinstance(value, TimeWindow) else TimeWindow.parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class MomentType(click.ParamType[float]):
+    """A moment in ISO 8601 with its offset, as epoch seconds."""
+
+    name = "MOMENT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401 - click's signature
+        """Read it, or fail as click does."""
+        if isinstance(value, float):
+            return value
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no moment: write 2026-12-01T06:00+01:00", param, ctx)
+        if moment.tzinfo is None:
+            self.fail(f"{value!r} lacks its offset from UTC: write 2026-12-01T06:00+01:00", param, ctx)
+        return moment.timestamp()
