@@ -33,7 +33,7 @@ TROUBLES: tuple[Callable[[InstanceSpec], InstanceSpec], ...] = (
     lambda spec: replace(spec, role=False),
 )
 HOLDING = {"updated", "current"}
-NEW = b'{"registry.example.com":{"username":"u","password":"p"}}'
+NEW = b'"password":"new-password"'
 
 
 def random_scenario(seed: int) -> Scenario:
@@ -60,11 +60,12 @@ def roll(seed: int) -> str:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         environment |= lab.exports() | {"XDG_STATE_HOME": f"{folder}/state", "AWS_CONFIG_FILE": os.devnull}
         tool = [sys.executable, "-m", "orchestrator.cli.main"]
-        create = f"import boto3; boto3.client('secretsmanager').create_secret(Name='r', SecretString='{NEW.decode()}')"
+        login = json.dumps({lab.registry_name: {"username": "puller", "password": "new-password"}})
+        create = f"import boto3; boto3.client('secretsmanager').create_secret(Name='r', SecretString='{login}')"
         subprocess.run([sys.executable, "-c", create], env=environment, check=True)
         subprocess.run([*tool, "documents", "publish"], env=environment, check=True, capture_output=True)
         quick = "--poll-seconds=0.3 --verify-seconds=8 --restore-seconds=12 --watchdog-seconds=40 --step-seconds=60"
-        budgets = "--delivery-seconds=30 --max-unavailable=50% --max-failures=100% --max-unreachable=100% --yes"
+        budgets = "--delivery-seconds=30 --max-unavailable=50% --max-failures=100% --max-unreachable=100% --allow-removal --yes"
         arguments = ["run", "--cluster", scenario.cluster, "--credential", "secretsmanager:r", "--output", "json"]
         done = subprocess.run(
             [*tool, *arguments, *quick.split(), *budgets.split()], env=environment, capture_output=True, text=True,
@@ -94,17 +95,30 @@ def judge(lab: Lab, report: dict[str, list[dict[str, str]]]) -> str:
     )
 
 
+def suite(arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run tests at their longest."""
+    command = [sys.executable, *f"-m pytest -q --timeout=3600 {arguments}".split()]
+    longest = {**os.environ, "SOAK": "1"}
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=longest)
+
+
+def last_line(done: subprocess.CompletedProcess[str]) -> str:
+    """Give pytest's closing line."""
+    return done.stdout.strip().splitlines()[-1].strip("= ")
+
+
 def main() -> int:
-    """Run both suites and write SOAK.md."""
+    """Run the suites and write SOAK.md."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rollouts", type=int, default=100)
     parser.add_argument("--first-seed", type=int, default=1)
     wanted = parser.parse_args()
     clock = SystemClock()
     began = clock.now()
-    suite = "-m pytest -q -n 2 --hypothesis-profile=soak --timeout=3600 tests/property"
-    properties = subprocess.run([sys.executable, *suite.split()], cwd=ROOT, capture_output=True, text=True, check=False)
+    properties = suite("-n 2 --hypothesis-profile=soak tests/property")
     between = clock.now()
+    kills = suite("tests/documents/test_kills.py")
+    killed = clock.now()
     seeds = range(wanted.first_seed, wanted.first_seed + wanted.rollouts)
     found = {seed: roll(seed) for seed in seeds}
     defects = {seed: text for seed, text in found.items() if text.startswith("DEFECT")}
@@ -113,9 +127,11 @@ def main() -> int:
         "",
         "Written by `make soak`.",
         "",
-        f"- Properties, 3,000 examples each, in {between - began:.0f} s: {properties.stdout.strip().splitlines()[-1]}",
+        f"- Properties, 3,000 examples each, in {between - began:.0f} s: {last_line(properties)}",
+        f"- Apply killed at every system call that changes something, in {killed - between:.0f} s: {last_line(kills)}",
+        *(f"  - {line}" for line in kills.stdout.splitlines() if "kill point" in line),
         f"- Rollouts in the lab over random fleets and faults, seeds {seeds[0]} to {seeds[-1]}:",
-        f"  {len(found)} tried in {clock.now() - between:.0f} s, {len(defects)} with a defect.",
+        f"  {len(found)} tried in {clock.now() - killed:.0f} s, {len(defects)} with a defect.",
         "",
         *(f"  - seed {seed}: {text}" for seed, text in defects.items()),
         "| seed | outcomes |",
@@ -123,8 +139,8 @@ def main() -> int:
         *(f"| {seed} | {text} |" for seed, text in found.items()),
     ]
     (ROOT / "SOAK.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    sys.stdout.write("\n".join(lines[4:7]) + "\n")
-    return 1 if defects or properties.returncode else 0
+    sys.stdout.write("\n".join(lines[4:10]) + "\n")
+    return 1 if defects or properties.returncode or kills.returncode else 0
 
 
 if __name__ == "__main__":
