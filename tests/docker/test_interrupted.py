@@ -14,9 +14,11 @@ from tests.docker.support import OLD_DATA, POLICY, DockerHost, MakeHost, hosts_a
 from tests.documents.support import DATA
 
 POISON = '{"poison.example":{"auth":"dTpw"}}'
-# Changes of a good apply (nine), and of one that fails and is taken back (fifteen).
-GOOD_POINTS = tuple((number, when) for number in range(1, 10) for when in ("before", "after"))
-BAD_POINTS = tuple((number, when) for number in range(9, 16) for when in ("before", "after"))
+# Changes of a good apply (nine), and of one that fails and is taken back (fifteen). What lies before a change lies
+# after the one before it, but for what the script itself does between: `make soak` tries both, and every point.
+SOAK = bool(os.environ.get("SOAK"))
+GOOD_POINTS = tuple((number, when) for number in range(1, 10) for when in ("after", "before")[: 1 + SOAK])
+BAD_POINTS = tuple((number, when) for number in range(9, 16) for when in ("after", "before")[: 1 + SOAK])
 SHORT = {"VerifySeconds": "3", "RestoreSeconds": "8", "WatchdogSeconds": "12", "StepSeconds": "60"}
 LONG = {"VerifySeconds": "3", "RestoreSeconds": "8", "WatchdogSeconds": "500", "StepSeconds": "600"}
 
@@ -88,7 +90,7 @@ async def test_a_reboot_never_starts_two_agents(make_frail: tuple[Engine, MakeHo
     """After a reboot at any change at most one agent runs, and the next document takes the change back first."""
     engine, build = make_frail
     points = (*((number, when, DATA) for number, when in GOOD_POINTS), *((*each, POISON) for each in BAD_POINTS))
-    points = points[::3] if not os.environ.get("SOAK") else points
+    points = points[:: 1 if SOAK else 2]
     hosts = [await build(start=False) for _ in points]
     for host in hosts:
         host.run_agent(policy="always")
