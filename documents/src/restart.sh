@@ -8,7 +8,7 @@ find_method() { # sets method: systemd upstart docker-run none, and why not (no_
   method=none unit=$agent_unit.service no_method=
   if has systemctl; then
     ask_systemd "$unit"
-    [ "$method$no_method" != none ] || [ "$container" != present ] || ask_systemd '*.service'
+    [ "$method$no_method" != none ] || ask_systemd '*.service'
     [ "$method$no_method" = none ] || return
   fi
   if has initctl; then

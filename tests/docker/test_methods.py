@@ -9,6 +9,7 @@ from tests.docker.engine import IMAGE
 from tests.docker.support import OLD_DATA, DockerHost, MakeHost
 from tests.documents.support import DATA
 
+POISON = '{"poison.example":{"auth":"dTpw"}}'
 REFUSED = ("refused", "no_restart_method", False)
 ARN = "arn:aws:ecs:us-east-1:123456789012:task/demo/0123456789abcdef0123456789abcdef"
 
@@ -116,6 +117,19 @@ async def test_a_unit_that_wraps_docker_run_is_restarted_as_a_unit(make: MakeHos
     assert (result["outcome"], result["reason"], result["method"]) == ("updated", "verified", "systemd"), result
     assert host.pair()["ECS_ENGINE_AUTH_DATA"] == DATA
     assert (host.root / "restarts").read_text() == "restart\n"
+
+
+async def test_a_unit_that_wraps_docker_run_takes_back_as_a_unit(make: MakeHost) -> None:
+    """The unit is found again when its container is gone, and its restart brings the old value."""
+    host = await make(start=False)
+    start = run_words(host, "--rm", f"--env-file={host.config}")
+    host.engine.docker(*start.split())
+    host.wait_for_agent()
+    wrap(host, "pull x", start)
+    result = await host.apply(POISON, OnTasks="force", VerifySeconds="3")
+    assert (result["outcome"], result["reason"]) == ("rolled_back", "agent_did_not_return"), result
+    assert host.pair()["ECS_ENGINE_AUTH_DATA"] == OLD_DATA
+    assert (host.root / "restarts").read_text() == "restart\n" * 2
 
 
 @pytest.mark.parametrize(
