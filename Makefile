@@ -32,7 +32,7 @@ lint: .venv/.test
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck --shell=bash documents/src/*.sh
 	$(BIN)/shellcheck orchestrator/lab/host_bin/*
-	$(BIN)/shellcheck .ci/run
+	$(BIN)/shellcheck .ci/run tests/systemd/parts/*.sh
 	$(BIN)/python -m orchestrator.cli.main documents check --local
 
 types: .venv/.test

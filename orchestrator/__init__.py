@@ -17,7 +17,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         parameter_types       How the flags' texts become values
         rolling               The procedures behind `plan` and `run`
         rollout               `ecs-rollout plan` and `run`
-        signals               Ctrl-C and SIGTERM: the first stops safely, the second leaves at once
+        signals               Ctrl-C and SIGTERM
         store                 Where the journal is, and its life around a command. Needs no boto3
     report/                   What a person or a pipeline reads afterwards and meanwhile
         findings              What the lint of a credential found, for a person and as JSON

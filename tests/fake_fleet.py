@@ -58,6 +58,8 @@ class Host:
     last: str = ""
     last_run: str = ""
     mute: bool = False
+    armed: str = "no"
+    disagrees: bool = False
     applies: int = 0
     connects_at: float = 0.0
 
@@ -83,6 +85,7 @@ class World:
         self.sends: list[Order] = []
         self.next_answers: list[Answer | str] = []
         self.deaf_until = 0.0
+        self.journal = MemoryJournal()
         self.may_list = True
         self.most_in_flight = 0
         self._applying: list[tuple[float, str]] = []
@@ -251,9 +254,9 @@ def inspect_line(host: Host) -> str:
         "tasks": host.tasks,
         "generation": host.generation,
         "run": host.run,
-        "agrees": bool(host.generation),
+        "agrees": bool(host.generation) and not host.disagrees,
         "fence": host.fence,
-        "armed": "no",
+        "armed": host.armed,
         "last": host.last,
         "last_run": host.last_run,
         "fetch": "curl",
@@ -267,8 +270,11 @@ class MemoryJournal:
 
     entries: list[Entry] = field(default_factory=list)
     transactions: int = 0
+    fail_after: int | None = None
 
     def append(self, entries: Sequence[Entry]) -> None:
+        if self.fail_after is not None and self.transactions >= self.fail_after:
+            raise EnvironmentFault("disk full", hint="make room")
         self.transactions += 1
         self.entries.extend(entries)
 
@@ -305,8 +311,8 @@ def roll(
     policy = policy or Policy()
     context = Context(run=run, cluster="c", fence=fence, deadlines=policy.deadlines, paths=HostPaths())
     planned = plan(world, context, policy, restores)
+    journal = world.journal
     prepare(world)
-    journal = MemoryJournal()
     engine = Engine(
         commands=world,
         fleet=world,

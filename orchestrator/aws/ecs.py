@@ -37,6 +37,19 @@ class EcsFleet:
         self._commands = commands
         self._cluster = cluster
 
+    def require_instances(self) -> None:
+        """Raise RefusedError for a cluster without container instances."""
+        with translated("ecs:ListContainerInstances"):
+            answer = self._client.list_container_instances(cluster=self._cluster, maxResults=1)
+        if not answer["containerInstanceArns"]:
+            raise self._empty()
+
+    def _empty(self) -> RefusedError:
+        return RefusedError(
+            f"The cluster {self._cluster!r} has no container instances.",
+            hint="On Fargate there is nothing to roll: use `repositoryCredentials` in the task definition.",
+        )
+
     def discover(self) -> Sequence[Instance]:
         """List every registration in every status but INACTIVE (F80), joined with SSM's ping.
 
@@ -49,10 +62,7 @@ class EcsFleet:
             arns = [arn for page in pages for arn in page["containerInstanceArns"]]
         described = list(self._describe(arns))
         if not described:
-            raise RefusedError(
-                f"The cluster {self._cluster!r} has no container instances.",
-                hint="On Fargate there is nothing to roll: use `repositoryCredentials` in the task definition.",
-            )
+            raise self._empty()
         managed = self._managed_providers(described)
         pings = self._commands.ping(each.get("ec2InstanceId", "") for each in described if each.get("ec2InstanceId"))
         return [_instance(each, managed, pings) for each in described]

@@ -23,15 +23,32 @@ HEARTBEAT_SECONDS = 30.0
 _ATTEMPTS = 5
 
 
+@dataclass(frozen=True, slots=True)
+class Predecessor:
+    """A run that was taken over; its commands, sent after `since` (epoch seconds), may still be under way."""
+
+    run: str
+    since: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """Who holds a number. Times in epoch seconds."""
+    """Who holds a number. Times in epoch seconds.
+
+    `unresolved`: whom this owner took over and has not seen the end of.
+    """
 
     holder: str
     run: str
     since: float
     heartbeat: float
     released: bool = False
+    unresolved: tuple[Predecessor, ...] = ()
+
+    @property
+    def to_resolve(self) -> tuple[Predecessor, ...]:
+        """Every run whose commands somebody who takes this owner over must see the end of."""
+        return (*self.unresolved, Predecessor(self.run, self.since))
 
 
 class ClusterLock:
@@ -59,7 +76,8 @@ class ClusterLock:
             if owner is not None and held and not take_over:
                 raise _held_by(owner)
             now = self._clock.now()
-            mine = Owner(holder=self._holder, run=self._run, since=now, heartbeat=now)
+            inherited = owner.to_resolve if owner is not None and held else ()
+            mine = Owner(holder=self._holder, run=self._run, since=now, heartbeat=now, unresolved=inherited)
             if self._create(number + 1, mine):
                 self.fence, self._owner, self._kept_at = number + 1, mine, now
                 return owner if held else None
@@ -93,6 +111,13 @@ class ClusterLock:
             return
         self._write(self.fence, replace(self._owner, heartbeat=self._clock.now(), released=True))
         self._owner = None
+
+    def resolved(self) -> None:
+        """Write down that nothing of those who were taken over is under way any more."""
+        if self._owner is None:
+            raise RuntimeError("the lock was never acquired")
+        self._owner = replace(self._owner, unresolved=())
+        self._write(self.fence, self._owner)
 
     def hand_back(self, predecessor: Owner) -> None:
         """Give the cluster back to the owner that was taken over, whose commands we could not see the end of.
@@ -129,8 +154,10 @@ class ClusterLock:
                     return None
                 raise
         try:
-            return Owner(**json.loads(value))
-        except (TypeError, ValueError) as error:
+            fields = json.loads(value)
+            before = tuple(Predecessor(**each) for each in fields.pop("unresolved", ()))
+            return Owner(**fields, unresolved=before)
+        except (AttributeError, TypeError, ValueError) as error:
             raise EnvironmentFault(
                 f"The lock {self._path}/{number} holds something that is not a lock.",
                 hint="Find out who wrote to it; delete it only when no run is under way.",
@@ -163,5 +190,5 @@ def _held_by(owner: Owner) -> LockedError:
     return LockedError(
         f"{owner.holder} holds this cluster since {clock(owner.since)} (run {owner.run}, "
         f"last heartbeat {clock(owner.heartbeat)}).",
-        hint="Wait until it has ended. If it is dead for certain, say --take-over.",
+        hint="Wait until it has ended. If it is dead for certain, say --take-over: that waits for its commands first.",
     )

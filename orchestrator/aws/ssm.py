@@ -41,6 +41,8 @@ _ENDED = frozenset(
         "timedout",
     }
 )
+# Of a command as a whole, whose StatusDetails are other words than an invocation's (Incomplete, NoInstancesInTag).
+_UNDER_WAY = frozenset({"Pending", "InProgress", "Cancelling"})
 _SURELY_NOT_SENT = 500
 
 
@@ -102,8 +104,7 @@ class SsmCommands:
         """Say whether a command of that run may still be at work."""
         prefix = comment_of(run, "")
         return any(
-            each.get("Comment", "").startswith(prefix) and normalised(each["StatusDetails"]) not in _ENDED
-            for each in self._sent(since)
+            each.get("Comment", "").startswith(prefix) and each["Status"] in _UNDER_WAY for each in self._sent(since)
         )
 
     def _sent(self, since: float) -> "Iterator[CommandTypeDef]":

@@ -28,7 +28,8 @@ DEADLINES = Deadlines(delivery=30, verify=6, restore=12, watchdog=40, step=60, c
 POLICY = Policy(
     waves=(Amount(1, percent=False), EVERYTHING),
     max_unavailable=Amount(34, percent=True),
-    max_failures=(Amount(1, percent=False),),
+    max_failures=(EVERYTHING,),  # every kind of trouble is to be seen, whatever the fleet's size
+    max_unreachable=(EVERYTHING,),
     deadlines=DEADLINES,
 )
 

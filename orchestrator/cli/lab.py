@@ -28,16 +28,14 @@ def say(line: str = "") -> None:
 
 
 def _scenario(path: Path | None, instances: int | None, *, packaged: str) -> "Scenario":
-    try:
-        from orchestrator.lab import scenario_file
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"The lab needs a package that is not installed: {error.name}.", hint="pip install 'ecs-rollout[lab]'"
-        ) from error
+    from orchestrator.lab import scenario_file
+
     try:
         scenario = scenario_file.load(path) if path else scenario_file.packaged(packaged)
     except (OSError, ValueError) as error:
-        raise UsageError(f"The scenario cannot be used: {error}.", hint="README, 'Scenarios', shows one.") from error
+        raise UsageError(
+            f"The scenario cannot be used: {error}.", hint="orchestrator/lab/scenarios/demo.toml is one."
+        ) from error
     return scenario.with_instances(instances) if instances else scenario
 
 

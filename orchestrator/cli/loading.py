@@ -141,6 +141,16 @@ def take_away(parts: "Parts", payload: PayloadReference) -> None:
     _delivery(parts).remove(payload)
 
 
+def forget(parts: "Parts", run: str) -> None:
+    """Remove what another run had delivered and did not live to take away, from the store that we deliver to."""
+    name = secrets.payload_name(parts.cluster, run, prefix=parts.request.parameter_prefix)
+    bucket = parts.request.delivery_bucket
+    found = f"{bucket}/{name.removeprefix('/')}" if bucket else name
+    store = parts.request.delivery
+    nothing = PayloadReference(store=store, name=found, version=secrets.UNVERSIONED, url="", region="", digest="")
+    _delivery(parts).remove(nothing)
+
+
 def _delivery(parts: "Parts") -> secrets.Delivery:
     request, session = parts.request, parts.session
     store = Store(request.delivery)

@@ -76,7 +76,12 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
         path = context.command_path if context else "ecs-rollout"
         return _say(error.format_message().replace("\n", " "), f"`{path} --help` shows what there is.", ExitCode.USAGE)
     except (click.Abort, KeyboardInterrupt):
-        return _say("Stopped.", "Nothing is under way that this command had begun.", ExitCode.INTERRUPTED)
+        return _say("Stopped.", "No instance was changed.", ExitCode.INTERRUPTED)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("orchestrator"):
+            raise
+        package = f"This needs a package that is not installed: {error.name}."
+        return _say(package, "pip install 'ecs-rollout[lab]'", ExitCode.USAGE)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone; there is nobody to tell
         return ExitCode.OK

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from orchestrator.aws.lock import Owner
 from orchestrator.cli import loading
@@ -20,6 +21,8 @@ from orchestrator.ports import Observer
 
 PREDECESSOR_EVERY = 5.0
 PREDECESSOR_PATIENCE = 1800.0
+LIST_LAG = 10.0
+"""Seconds for which a list of commands may not know the newest one (F73)."""
 
 
 def plan(parts: Parts, goal: Goal | TakeBack, *, fence: int, say: Callable[[str], None]) -> Plan:
@@ -74,6 +77,10 @@ def locked(parts: Parts, *, take_over: bool, say: Callable[[str], None]) -> Iter
             say(f"took over from {predecessor.holder} (run {predecessor.run})")
             _outwait(parts, predecessor, say)
             unresolved = None
+            parts.lock.resolved()
+            for each in predecessor.to_resolve:
+                left = partial(loading.forget, parts, each.run)
+                _tidy(say, f"what the run {each.run} delivered was not removed", left)
         hold = Hold(loading.ensure_key(parts))
         yield hold
     finally:
@@ -103,17 +110,25 @@ def _tidy(say: Callable[[str], None], failure: str, step: Callable[[], None]) ->
 
 
 def _outwait(parts: Parts, predecessor: Owner, say: Callable[[str], None]) -> None:
-    """Wait for the old owner's commands: they may still change instances that have not seen our fence."""
-    deadline = parts.clock.now() + PREDECESSOR_PATIENCE
+    """Wait for the old owners' commands: they may still change instances that have not seen our fence.
+
+    The first lists are not believed: they may not know yet what was sent last (F73).
+    """
+    began = parts.clock.now()
     told = False
-    while parts.commands.busy(predecessor.run, predecessor.since):
-        if parts.clock.now() > deadline:
+    while True:
+        busy = [each for each in predecessor.to_resolve if parts.commands.busy(each.run, each.since)]
+        now = parts.clock.now()
+        if not busy and now - began >= LIST_LAG:
+            return
+        if now - began > PREDECESSOR_PATIENCE:
             raise EnvironmentFault(
-                f"Commands of the run {predecessor.run} are still under way.",
+                f"Commands of the run {busy[0].run} are still under way.",
                 hint="Look at them in the Run Command console; cancel or wait, then run again.",
             )
         if not told:
-            say("waiting for the commands that it had sent")
+            minutes = PREDECESSOR_PATIENCE / 60
+            say(f"waiting until nothing of it is under way (at most {minutes:.0f} minutes; Ctrl-C gives the lock back)")
             told = True
         parts.lock.keep()
         parts.clock.wait(PREDECESSOR_EVERY)
@@ -184,6 +199,7 @@ def conduct(
     confirm: Callable[[Plan], None],
 ) -> RunState:
     """Do a whole run: lock, plan, confirm, roll. `confirm` raises where the plan is not wanted."""
+    parts.fleet.require_instances()  # before the lock: an empty cluster is not even locked
     with locked(parts, take_over=take_over, say=watch.say) as hold:
         goal = TakeBack(run=restores) if restores else apply_goal(parts, hold.key)
         planned = plan(parts, goal, fence=parts.lock.fence, say=watch.say)

@@ -163,7 +163,7 @@ def _somebody_to_ask(*, yes: bool) -> None:
 
 def _roll(request: Any, journal: Any, *, output: str, yes: bool, take_over: bool, restores: str) -> int:  # noqa: ANN401 - see _request
     from orchestrator.cli import compose, rolling
-    from orchestrator.cli.signals import stopping
+    from orchestrator.cli.signals import BrokenOffError, LeftError, StoppedError, stopping
     from orchestrator.clock import SystemClock
     from orchestrator.report.progress import PlainProgress
     from orchestrator.report.render import exit_code_of, render_report
@@ -176,10 +176,16 @@ def _roll(request: Any, journal: Any, *, output: str, yes: bool, take_over: bool
         say(_show(planned, parts, "table", wish))
         if planned.changes and not yes and not click.confirm("\nRoll?", err=True):
             raise RefusedError("Not confirmed.", hint="Nothing was touched.")
+        stop.rolling = planned.changes > 0
 
     with stopping(clock, say) as stop:
         watch = rolling.Watch(say=say, observers=(PlainProgress(say),), stop_requested=lambda: bool(stop))
-        state = rolling.conduct(parts, journal, watch, take_over=take_over, restores=restores, confirm=confirm)
+        try:
+            state = rolling.conduct(parts, journal, watch, take_over=take_over, restores=restores, confirm=confirm)
+        except LeftError as error:
+            if stop.rolling:
+                raise BrokenOffError(parts.run_id, stop.exit_code) from error
+            raise StoppedError(stop.exit_code) from error
     say("")
     code = exit_code_of(state, stop.exit_code)
     click.echo(render_report(state, output, code))

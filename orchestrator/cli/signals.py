@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first stops safely, the second leaves at once."""
+"""Ctrl-C and SIGTERM: while a fleet is rolled the first stops safely, the second leaves at once."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -7,14 +7,38 @@ from dataclasses import dataclass
 from types import FrameType
 
 from orchestrator.clock import SystemClock
-from orchestrator.errors import ExitCode
+from orchestrator.errors import ExitCode, RolloutError
+
+
+class LeftError(KeyboardInterrupt):
+    """A signal ends the command now."""
+
+
+class StoppedError(RolloutError):
+    """The command was left before it had changed anything."""
+
+    def __init__(self, code: ExitCode) -> None:
+        super().__init__("Stopped.", hint="No instance was changed.")
+        self.exit_code = code
+
+
+class BrokenOffError(RolloutError):
+    """The run was left with commands under way."""
+
+    def __init__(self, run: str, code: ExitCode) -> None:
+        super().__init__(
+            f"Left at once; what the run {run} had sent may still be at work.",
+            hint=f"`ecs-rollout report {run}` shows how far it was; `run --take-over` finds out the rest.",
+        )
+        self.exit_code = code
 
 
 @dataclass
 class Stop:
-    """Which signal asked the run to stop, if one did."""
+    """Which signal asked the run to stop, if one did. `rolling`: instances may be at work, so one is asked to wait."""
 
     signal: int = 0
+    rolling: bool = False
 
     def __bool__(self) -> bool:
         return self.signal != 0
@@ -27,15 +51,16 @@ class Stop:
 
 @contextmanager
 def stopping(clock: SystemClock, say: Callable[[str], None]) -> Iterator[Stop]:
-    """Listen for the two signals while the run lasts."""
+    """Listen for the two signals while the command lasts."""
     stop = Stop()
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        if stop:
-            raise KeyboardInterrupt
+        again = bool(stop)
         stop.signal = number
+        if again or not stop.rolling:
+            raise LeftError
         clock.interrupt()
-        say("stopping: nothing more is admitted, what is in flight is seen through (again: leave at once)")
+        say("stopping: nothing more is admitted, what is in flight is seen through\n(again: leave at once)")
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -82,6 +82,9 @@ class Reason(StrEnum):
     TERMINATED = "terminated"
     # never begun
     HALTED = "halted"
+    # in a run that has not ended
+    NOT_YET = "not_yet"
+    UNDER_WAY = "under_way"
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +318,14 @@ EXPLANATIONS: Mapping[Reason, Explanation] = MappingProxyType(
             "Look at the agent's log for its connection to ECS.",
         ),
         Reason.TERMINATED: Explanation("The instance went away during the run.", "Nothing to do."),
+        Reason.NOT_YET: Explanation(
+            "The run had not come to the instance when the journal was read.",
+            "Wait for the run; if it broke off, `run --take-over` goes on.",
+        ),
+        Reason.UNDER_WAY: Explanation(
+            "The run had begun with the instance and not seen its end when the journal was read.",
+            "Wait for the run; if it broke off, `run --take-over` finds out what became of it.",
+        ),
         Reason.HALTED: Explanation(
             "The run stopped admitting instances before it came to this one.",
             "Mend what halted the run; then run again.",

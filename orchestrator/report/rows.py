@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import Outcome, OutcomeKind
 from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.core.state import Progress, RunState, Span
@@ -73,6 +74,7 @@ class RunReport:
     ended_at: float | None
     result: str
     halted: str
+    restores: str
     exit_code: int
     options: dict[str, str | int]
     rows: tuple[Row, ...]
@@ -106,6 +108,7 @@ def build(state: RunState, *, exit_code: int) -> RunReport:
         ended_at=state.ended_at,
         result=state.ended.result if state.ended else "running",
         halted=state.halted.why if state.halted else "",
+        restores=run.restores,
         exit_code=exit_code,
         options={
             "waves": ",".join(str(wave) for wave in policy.waves),
@@ -127,11 +130,17 @@ def build(state: RunState, *, exit_code: int) -> RunReport:
     )
 
 
+def _so_far(progress: Progress) -> Outcome:
+    """Say what is known of an instance while its run has not ended, or broke off: it may have been begun."""
+    if progress.phase is Phase.QUEUED:
+        return Outcome(OutcomeKind.NOT_ATTEMPTED, Reason.NOT_YET)
+    return Outcome(OutcomeKind.UNVERIFIED, Reason.UNDER_WAY, f"{progress.phase} when the journal was read")
+
+
 def _row(progress: Progress) -> Row:
     planned, report = progress.planned, progress.report
     instance, facts = planned.instance, planned.facts
-    # While the run lasts, an instance without an outcome is one that was not come to yet.
-    outcome = progress.outcome or Outcome(OutcomeKind.NOT_ATTEMPTED, Reason.HALTED, "the run has not ended")
+    outcome = progress.outcome or _so_far(progress)
     spans = tuple(span for span in progress.spans if span.phase != "queued")
     begun = [span.started_at for span in spans]
     ended = [span.ended_at for span in spans if span.ended_at is not None]

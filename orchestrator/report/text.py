@@ -49,7 +49,10 @@ def _problem(rows: list[Row]) -> str:
 def _closing(report: RunReport) -> str:
     done, total = report.converged
     counts = ", ".join(f"{count} {kind}" for kind, count in report.summary.items())
-    lines = [wrap(f"{done} of {total} instances run the credential: {counts}.")]
+    if report.restores:
+        lines = [wrap(f"Taking back the run {report.restores}: {counts}.")]
+    else:
+        lines = [wrap(f"{done} of {total} instances run the credential: {counts}.")]
     if report.halted:
         lines.append(wrap(f"The run stopped admitting instances: {report.halted}."))
     lines.append(f"Run {report.run} on cluster {report.cluster}: {report.result} (exit code {report.exit_code}).")

@@ -102,6 +102,34 @@ def test_a_lock_that_somebody_deleted_is_lost(ssm: SSMClient) -> None:
         held.confirm()
 
 
+def test_a_chain_of_dead_owners_is_resolved_whole(ssm: SSMClient) -> None:
+    """Who takes over one that had taken over inherits both, until they are resolved."""
+    lock(ssm, "run-1").acquire()
+    second = lock(ssm, "run-2")
+    second.acquire(take_over=True)
+    third = lock(ssm, "run-3")
+    predecessor = third.acquire(take_over=True)
+    assert predecessor is not None
+    assert [each.run for each in predecessor.to_resolve] == ["run-1", "run-2"]
+    third.resolved()
+    fourth = lock(ssm, "run-4").acquire(take_over=True)
+    assert fourth is not None
+    assert [each.run for each in fourth.to_resolve] == ["run-3"]
+
+
+def test_a_win_whose_answer_was_lost_is_ours(ssm: SSMClient) -> None:
+    """A creation that AWS carried out but whose answer was lost, and that was tried again, still wins."""
+    held, original = lock(ssm, "run-1"), ssm.put_parameter
+
+    def twice(**arguments: object) -> object:
+        original(**arguments)  # type: ignore[arg-type]  # passes through
+        return original(**arguments)  # type: ignore[arg-type]  # passes through
+
+    ssm.put_parameter = twice  # type: ignore[method-assign, assignment]  # a wire that loses an answer
+    assert held.acquire() is None
+    assert held.fence == 1
+
+
 def test_the_heartbeat_is_written_when_it_is_due(ssm: SSMClient) -> None:
     """The owner's parameter shows a heartbeat that is at most as old as its interval."""
     clock = VirtualClock()

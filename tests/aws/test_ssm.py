@@ -153,6 +153,57 @@ def test_a_denied_read_names_the_action(wire: Wire, commands: SsmCommands) -> No
     assert "ssm:ListCommandInvocations" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("status", "details", "busy"),
+    [
+        ("Pending", "Pending", True),
+        ("InProgress", "InProgress", True),
+        ("Cancelling", "Cancelling", True),
+        ("Success", "Success", False),
+        ("Success", "NoInstancesInTag", False),
+        ("Failed", "Failed", False),
+        ("Failed", "Incomplete", False),
+        ("TimedOut", "TimedOut", False),
+        ("Cancelled", "Cancelled", False),
+    ],
+)
+def test_a_command_is_under_way_until_its_status_says_otherwise(
+    wire: Wire, commands: SsmCommands, status: str, details: str, *, busy: bool
+) -> None:
+    """A predecessor's command that ended, in whatever way, is not waited for; one of another run never is."""
+    ours = {"Comment": "ecs-rollout old apply-1", "Status": status, "StatusDetails": details}
+    other = {"Comment": "ecs-rollout older apply-1", "Status": "InProgress", "StatusDetails": "InProgress"}
+    wire.replies = [(200, {"Commands": [ours, other]})]
+    assert commands.busy("old", 0) is busy
+
+
+@pytest.mark.parametrize(
+    ("details", "ended"),
+    [
+        ("Success", True),
+        ("Undeliverable", True),
+        ("Delivery Timed Out", True),
+        ("Execution Timed Out", True),
+        ("Terminated", True),
+        ("Access Denied", True),
+        ("Invalid Platform", True),
+        ("Cancelled", True),
+        ("InProgress", False),
+        ("Pending", False),
+        ("Delayed", False),
+        ("Cancelling", False),
+    ],
+)
+def test_an_invocation_has_ended_when_its_details_say_so(
+    wire: Wire, commands: SsmCommands, details: str, *, ended: bool
+) -> None:
+    """Decided on StatusDetails, in either spelling (F74)."""
+    invocation = {"InstanceId": "i-1", "Status": "Failed", "StatusDetails": details, "CommandPlugins": []}
+    wire.replies = [(200, {"CommandInvocations": [invocation]})]
+    (seen,) = commands.poll("12345678-1234-1234-1234-123456789012")
+    assert (seen.ended, seen.stdout) == (ended, "")
+
+
 @pytest.mark.parametrize("spelling", ["Delivery Timed Out", "DeliveryTimedOut"])
 def test_both_spellings_of_a_status_are_one(spelling: str) -> None:
     """AWS writes status details with and without spaces (F74)."""

@@ -67,6 +67,7 @@ def test_an_empty_fleet(workplace: Start) -> None:
     answer = place.rollout("run", "--cluster", "empty")
     refused(answer, 3, "has no container instances")
     assert "Fargate" in answer.err
+    assert place.calls("PutParameter") == 0
 
 
 def test_documents_that_are_not_published(workplace: Start) -> None:

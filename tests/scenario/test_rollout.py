@@ -16,6 +16,12 @@ Start = Callable[..., Workplace]
 HALF = "--max-unavailable=50%"
 
 
+def parameters() -> set[str]:
+    """Name everything that lies under our prefix in Parameter Store."""
+    pages = boto3.client("ssm").get_paginator("get_parameters_by_path").paginate(Path="/ecs-rollout", Recursive=True)
+    return {each["Name"] for page in pages for each in page["Parameters"]}
+
+
 def test_a_rollout_updates_a_fleet_and_a_second_one_changes_nothing(workplace: Start) -> None:
     """run updates every instance; a second run finds all current: no restart, no apply, nothing delivered."""
     place = workplace(*fleet(4))
@@ -155,9 +161,12 @@ def test_a_held_cluster_is_left_alone(workplace: Start) -> None:
     assert held.code == 5
     assert "anna@bastion holds this cluster" in held.err
     assert place.touched() == []
+    left = "/ecs-rollout/demo/payload/20260101-000000-00000000"
+    boto3.client("ssm").put_parameter(Name=left, Value="left behind", Type="SecureString")
     taken = place.rollout("run", "--take-over", "--max-unavailable=100%")
     assert taken.code == 0, taken.err
     assert "took over from anna@bastion" in taken.err
+    assert "20260101-000000-00000000" not in " ".join(name for name in parameters() if "payload" in name)
 
 
 def test_what_was_delivered_is_taken_away(workplace: Start) -> None:
@@ -165,9 +174,7 @@ def test_what_was_delivered_is_taken_away(workplace: Start) -> None:
     place = workplace(*fleet(2))
     place.put_secret()
     assert place.rollout("run", "--max-unavailable=100%").code == 0
-    pages = boto3.client("ssm").get_paginator("get_parameters_by_path").paginate(Path="/ecs-rollout", Recursive=True)
-    names = {each["Name"] for page in pages for each in page["Parameters"]}
-    assert names == {"/ecs-rollout/demo/key", "/ecs-rollout/demo/lock/1"}
+    assert parameters() == {"/ecs-rollout/demo/key", "/ecs-rollout/demo/lock/1"}
 
 
 @pytest.mark.parametrize("store", ["ssm", "file"])

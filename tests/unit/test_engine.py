@@ -548,3 +548,79 @@ def test_a_lock_that_cannot_be_asked_stops_admission(call: str) -> None:
     assert applies(world) == 0
     assert state.halted is not None
     assert "does not answer" in state.halted.why
+
+
+def test_what_cannot_be_recorded_did_not_happen() -> None:
+    """When the journal takes an event no more, the event does not count either: state never runs ahead of it."""
+
+    def full(world: World) -> None:
+        world.journal.fail_after = 3
+
+    with pytest.raises(EnvironmentFault, match="disk full"):
+        roll(fleet_of(3), WIDE, prepare=full)
+
+
+def test_connected_must_be_seen_twice_in_a_row() -> None:
+    """An agent that comes and goes is not proven by two reads with a gap between them."""
+    host = Host("i-1", reconnect_seconds=0)
+
+    def flap(world: World) -> None:
+        original, reads = world.describe, [0]
+
+        def describe(arns: object) -> object:
+            reads[0] += 1
+            host.connected = reads[0] % 2 == 1
+            return original(arns)  # type: ignore[arg-type]  # passes through
+
+        world.describe = describe  # type: ignore[method-assign, assignment]  # a change of the world, not a mock
+
+    state, _, _ = roll([host], prepare=flap)
+    assert outcomes(state)["i-1"] == ("failed", "not_connected")
+
+
+def test_a_lost_instance_is_looked_at_after_everything_that_may_still_happen() -> None:
+    """The look comes after NotAfter, the watchdog's time and the time of its restore."""
+    host = Host("i-1", behaviour="lost", apply_seconds=5)
+    _, world, journal = roll([host])
+    admitted = next(entry.event for entry in journal.entries if isinstance(entry.event, Admitted))
+    looked = [command.sent_at for command in world.commands.values() if command.order.op is Op.INSPECT][-1]
+    deadlines = WIDE.deadlines
+    assert looked >= admitted.not_after + deadlines.watchdog + deadlines.restore
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({"disagrees": True, "behaviour": "lost_updated"}, ("failed", "interrupted")),
+        ({"last": "watchdog_restored", "last_run": "an-older-run", "behaviour": "lost"}, ("failed", "interrupted")),
+    ],
+)
+def test_a_look_is_believed_only_where_everything_fits(facts: dict[str, object], expected: tuple[str, str]) -> None:
+    """Neither a marker that file and agent contradict, nor an older run's restore, passes for this run's end."""
+    state, _, _ = roll([Host("i-1", **facts)])  # type: ignore[arg-type]  # test data by keyword
+    assert outcomes(state)["i-1"] == expected
+
+
+def test_the_first_reason_to_halt_is_the_one_that_is_told() -> None:
+    """A stop that comes after a halt does not hide why the run halted."""
+    hosts = fleet_of(12)
+    hosts[0].behaviour = "failed"
+    asked = {"count": 0}
+
+    def stop() -> bool:
+        asked["count"] += 1
+        return asked["count"] > 40
+
+    state, _, _ = roll(hosts, stop_requested=stop)
+    assert state.halted is not None
+    assert "--max-failures" in state.halted.why
+    assert result_of(state) == "halted"
+
+
+def test_an_interrupted_restore_is_not_taken_for_done() -> None:
+    """A restore whose result is lost and whose instance is still armed has not been proven."""
+    host = Host("i-1")
+    roll([host])
+    host.behaviour, host.armed = "lost_updated", "dead"
+    state, _, _ = roll([host], fence=2, run="run-2", restores="run-1")
+    assert outcomes(state)["i-1"] == ("failed", "restore_failed")

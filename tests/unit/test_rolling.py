@@ -1,0 +1,190 @@
+"""What is done around a run: the lock, the predecessor, the delivery, and what stays when a run breaks off."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from orchestrator.aws.lock import Owner, Predecessor
+from orchestrator.cli import rolling
+from orchestrator.core.model import Plan
+from orchestrator.core.orders import Context, HostPaths
+from orchestrator.core.planning import Goal
+from orchestrator.core.settings import Policy
+from orchestrator.engine import Pace
+from orchestrator.errors import EnvironmentFault
+from tests.fake_fleet import GENERATION, PAYLOAD, VirtualClock, World, fleet_of
+
+OLD = Owner(holder="anna", run="old", since=1.0, heartbeat=2.0, unresolved=(Predecessor("older", 0.0),))
+
+
+@dataclass
+class RecordingLock:
+    """A lock that is won at once, from a predecessor if there is one."""
+
+    predecessor: Owner | None = None
+    fence: int = 7
+    done: list[str] = field(default_factory=list)
+
+    def acquire(self, *, take_over: bool) -> Owner | None:
+        self.done.append(f"acquire {take_over}")
+        return self.predecessor
+
+    def keep(self) -> None:
+        self.done.append("keep")
+
+    def confirm(self) -> None:
+        return
+
+    def resolved(self) -> None:
+        self.done.append("resolved")
+
+    def hand_back(self, predecessor: Owner) -> None:
+        self.done.append(f"hand back to {predecessor.run}")
+
+    def release(self) -> None:
+        self.done.append("release")
+
+    def sweep(self) -> None:
+        self.done.append("sweep")
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What happens to the delivery."""
+    happened: list[str] = []
+
+    def deliver(_parts: object) -> object:
+        happened.append("deliver")
+        return PAYLOAD
+
+    monkeypatch.setattr("orchestrator.cli.loading.ensure_key", lambda _parts: b"k")
+    monkeypatch.setattr("orchestrator.cli.loading.deliver", deliver)
+    monkeypatch.setattr("orchestrator.cli.loading.take_away", lambda _parts, _payload: happened.append("take away"))
+    monkeypatch.setattr("orchestrator.cli.loading.forget", lambda _parts, run: happened.append(f"forget {run}"))
+    return happened  # type: ignore[return-value]  # pytest takes either
+
+
+def parts_of(world: World, lock: RecordingLock) -> Any:
+    policy = Policy()
+    request = SimpleNamespace(policy=policy, pace=Pace(shortest=2, longest=2), instances=(), allow_removal=True)
+    context = Context(run="new", cluster="c", fence=7, deadlines=policy.deadlines, paths=HostPaths())
+    return SimpleNamespace(
+        request=request,
+        clock=world.clock,
+        run_id="new",
+        cluster="c",
+        session=SimpleNamespace(region="us-east-1"),
+        commands=world,
+        fleet=world,
+        lock=lock,
+        context=lambda _fence: context,
+        gates=lambda: (),
+    )
+
+
+def plan_of(parts: Any) -> Plan:
+    goal = Goal(generation=GENERATION, registries=frozenset())
+    return rolling.plan(parts, goal, fence=7, say=lambda _: None)
+
+
+@dataclass
+class Nowhere:
+    """A journal that keeps nothing."""
+
+    def append(self, _run: str, _entries: object) -> None:
+        return
+
+
+def roll(world: World, lock: RecordingLock, said: list[str] | None = None) -> None:
+    parts = parts_of(world, lock)
+    say = (said if said is not None else []).append
+    with rolling.locked(parts, take_over=lock.predecessor is not None, say=say) as hold:
+        rolling.roll(parts, hold, plan_of(parts), Nowhere(), rolling.Watch(say=say), restores="")  # type: ignore[arg-type]  # keeps nothing
+
+
+def test_a_run_that_ended_leaves_nothing_behind(store: list[str]) -> None:
+    """After a run that ended the delivery is gone and the lock is released and swept."""
+    lock = RecordingLock()
+    roll(World(fleet_of(2), VirtualClock()), lock)
+    assert store == ["deliver", "take away"]
+    assert lock.done[-2:] == ["release", "sweep"]
+
+
+def test_nobody_to_change_means_nothing_delivered(store: list[str]) -> None:
+    """A fleet that is current gets no delivery."""
+    roll(World(fleet_of(2, generation=GENERATION), VirtualClock()), RecordingLock())
+    assert store == []
+
+
+def test_a_run_that_broke_off_keeps_lock_and_delivery(store: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a run breaks off with commands under way, its lock and its delivery stay, and it says so."""
+    world, lock = World(fleet_of(2), VirtualClock()), RecordingLock()
+    said: list[str] = []
+
+    def deliver_and_go_deaf(_parts: object) -> object:
+        world.deaf_until = float("inf")
+        return PAYLOAD
+
+    monkeypatch.setattr("orchestrator.cli.loading.deliver", deliver_and_go_deaf)
+    with pytest.raises(EnvironmentFault):
+        roll(world, lock, said)
+    assert store == []
+    assert "release" not in lock.done
+    assert "broke off with commands under way" in said[-1]
+
+
+def test_a_run_that_failed_before_anything_was_sent_lets_go(store: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the delivery itself fails nothing is under way: the lock is released."""
+
+    def fail(_parts: object) -> object:
+        raise EnvironmentFault("no store", hint="mend it")
+
+    monkeypatch.setattr("orchestrator.cli.loading.deliver", fail)
+    lock = RecordingLock()
+    with pytest.raises(EnvironmentFault, match="no store"):
+        roll(World(fleet_of(2), VirtualClock()), lock)
+    assert lock.done[-2:] == ["release", "sweep"]
+    assert store == []
+
+
+def test_predecessors_are_waited_for_and_tidied_up_after(store: list[str]) -> None:
+    """Nothing is begun while a command of any predecessor is under way; then what they had delivered is removed."""
+    world, lock = World(fleet_of(1), VirtualClock()), RecordingLock(predecessor=OLD)
+    asked: list[tuple[str, float]] = []
+
+    def busy(run: str, since: float) -> bool:
+        asked.append((run, since))
+        return run == "older" and world.clock.now() < 1_000_060
+
+    world.busy = busy  # type: ignore[method-assign]  # a world with a past
+    roll(world, lock)
+    assert {run for run, _ in asked} == {"old", "older"}
+    first = min(command.sent_at for command in world.commands.values())
+    assert first >= 1_000_060
+    assert lock.done.index("resolved") < lock.done.index("release")
+    assert "keep" in lock.done
+    assert store[:2] == ["forget older", "forget old"]
+
+
+def test_the_first_list_is_not_believed(store: list[str]) -> None:
+    """A predecessor whose commands no list shows is still given the time by which lists lag (F73)."""
+    world, lock = World(fleet_of(1), VirtualClock()), RecordingLock(predecessor=OLD)
+    began = world.clock.now()
+    roll(world, lock)
+    assert min(command.sent_at for command in world.commands.values()) >= began + rolling.LIST_LAG
+    assert store[0] == "forget older"
+
+
+def test_a_predecessor_that_never_ends_gets_its_lock_back(store: list[str]) -> None:
+    """When its commands never end the lock is its own again, nothing was begun, and the error names the run."""
+    world, lock = World(fleet_of(1), VirtualClock()), RecordingLock(predecessor=OLD)
+    world.busy = lambda run, since: run == "older"  # type: ignore[method-assign]  # a world with a past  # noqa: ARG005
+    with pytest.raises(EnvironmentFault, match="run older are still under way"):
+        roll(world, lock)
+    assert lock.done[-1] == "hand back to old"
+    assert "release" not in lock.done
+    assert world.commands == {}
+    assert store == []
