@@ -66,9 +66,10 @@ def roll(seed: int) -> str:
         subprocess.run([*tool, "documents", "publish"], env=environment, check=True, capture_output=True)
         quick = "--poll-seconds=0.3 --verify-seconds=8 --restore-seconds=12 --watchdog-seconds=40 --step-seconds=60"
         budgets = "--delivery-seconds=30 --max-unavailable=50% --max-failures=100% --max-unreachable=100%"
+        budgets += " --allow-removal --yes"
         arguments = ["run", "--cluster", scenario.cluster, "--credential", "secretsmanager:r", "--output", "json"]
         done = subprocess.run(
-            [*tool, *arguments, *quick.split(), *budgets.split(), "--allow-removal", "--yes"], env=environment, capture_output=True, text=True,
+            [*tool, *arguments, *quick.split(), *budgets.split()], env=environment, capture_output=True, text=True,
             check=False, timeout=600,
         )  # fmt: skip
         if "Traceback" in done.stderr or done.returncode not in {0, 1}:
