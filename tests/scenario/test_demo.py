@@ -81,6 +81,13 @@ def test_the_demo_prints_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert [each["outcome"] for each in report["instances"]] == ["rolled_back", "updated"]
 
 
+@pytest.mark.parametrize("size", [4, 5])
+def test_the_packaged_demo_may_be_of_any_size(size: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """A small fleet with the same trouble ends as it implies, too: no budget is a share that rounds to nobody."""
+    assert invoke(["demo", "--instances", str(size)]) == 0
+    assert f"of {size} instances run the credential" in capsys.readouterr().out
+
+
 def test_the_demo_notices_a_broken_restore(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,6 @@
 """The command line's manners: errors, hints, exit codes, quick help."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli.main import COMMANDS, invoke
+from orchestrator.cli.signals import BrokenOffError, LeftError, StoppedError, stopping
+from orchestrator.clock import SystemClock
 
 
 @pytest.fixture(autouse=True)
@@ -107,3 +110,42 @@ def test_every_command_has_its_help(name: str, capsys: pytest.CaptureFixture[str
     """Each command of the list exists and explains itself."""
     assert invoke([name, "--help"]) == 0
     assert f"Usage: ecs-rollout {name}" in capsys.readouterr().out
+
+
+def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without the lab's extra, its commands say what to install instead of showing a traceback."""
+
+    def missing(name: str) -> object:
+        raise ModuleNotFoundError(f"No module named 'aiohttp' for {name}", name="aiohttp")
+
+    monkeypatch.setattr("orchestrator.cli.main.importlib.import_module", missing)
+    assert invoke(["demo"]) == 2
+    error, hint = two_lines(capsys.readouterr().err)
+    assert "aiohttp" in error
+    assert "ecs-rollout[lab]" in hint
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_before_anything_is_rolled_one_signal_is_enough(number: signal.Signals, code: int) -> None:
+    """At the prompt or while instances are inspected a signal ends the command at once, with its own exit code."""
+    with stopping(SystemClock(), lambda _: None) as stop, pytest.raises(LeftError):
+        signal.raise_signal(number)
+    assert stop.exit_code == code
+    assert StoppedError(stop.exit_code).exit_code == code
+
+
+def test_while_a_fleet_is_rolled_the_second_signal_leaves() -> None:
+    """The first signal asks the run to stop and says so; the second leaves; afterwards the old handlers are back."""
+    before = signal.getsignal(signal.SIGINT)
+    said: list[str] = []
+    with stopping(SystemClock(), said.append) as stop:
+        stop.rolling = True
+        signal.raise_signal(signal.SIGTERM)
+        assert stop
+        assert "again: leave at once" in said[0]
+        with pytest.raises(LeftError):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+    error = BrokenOffError("run-7", stop.exit_code)
+    assert "run-7" in error.message
+    assert "--take-over" in error.hint

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from orchestrator.core.amount import Amount
-from orchestrator.core.events import Entry
+from orchestrator.core.events import Admitted, Entry
 from orchestrator.core.model import OutcomeKind, Ping, Plan, Platform, Status
 from orchestrator.core.settings import EVERYTHING, Policy
 from orchestrator.core.state import RunState, replay
@@ -99,6 +99,16 @@ def test_a_run_that_has_not_ended_can_be_reported() -> None:
         assert report["run"]["result"] == "running"
 
 
+def test_an_instance_that_was_begun_is_not_called_not_attempted() -> None:
+    """Where a run broke off, those in flight are unverified and those in the queue not attempted, by their reasons."""
+    _, journal = troubled()
+    first = next(index for index, entry in enumerate(journal.entries) if isinstance(entry.event, Admitted))
+    report = json.loads(render_report(replay(journal.entries[: first + 1]), "json", ExitCode.NOT_ALL_UPDATED))
+    told = {each["instance_id"]: f"{each['outcome']}({each['reason']})" for each in report["instances"]}
+    assert [key for key, text in told.items() if text == "unverified(under_way)"] == ["i-00000000000000000"]
+    assert list(told.values()).count("not_attempted(not_yet)") == 8
+
+
 def test_exit_codes_follow_the_result() -> None:
     """0 only when nothing is left to do; 1 otherwise; a signal has its own."""
     good, _, _ = roll(fleet_of(2))
@@ -146,3 +156,13 @@ def test_outcomes_are_counted_once() -> None:
     counted = [each.outcome.kind for each in again.instances.values() if each.outcome]
     assert all(again.counts[kind] == counted.count(kind) for kind in OutcomeKind)
     assert again.counts == state.counts
+
+
+def test_a_restore_is_not_worded_as_a_rollout() -> None:
+    """The report of a restore says which run was taken back, not how many run the credential."""
+    hosts = fleet_of(2)
+    roll(hosts)
+    state, _, _ = roll(hosts, fence=2, run="run-2", restores="run-1")
+    text = render_report(state, "table", ExitCode.OK)
+    assert "Taking back the run run-1: 2 rolled_back." in text
+    assert "run the credential" not in text
