@@ -29,6 +29,16 @@ SEND_ATTEMPTS = 3
 """Times an instance is offered to SSM when its batch was turned down because of another one (F71)."""
 
 
+def find_command(commands: Commands, clock: Clock, comment: str, since: float) -> str | None:
+    """Look for a command whose answer was lost, for as long as lists may lag (F70, F73); return its id if found."""
+    deadline = clock.now() + FIND_SECONDS
+    while True:
+        found = commands.find(comment, since)
+        if found is not None or clock.now() >= deadline:
+            return found
+        clock.wait(FIND_EVERY)
+
+
 @dataclass(slots=True)
 class Dispatch:
     """Sends a run's commands. `record` makes events durable and folds them into `state` before it returns.
@@ -97,22 +107,13 @@ class Dispatch:
                 self._rejected(batch, order, answer)
             case Doubtful(detail=detail):
                 try:
-                    found = self._find(order.comment, sent_at)
+                    found = find_command(self.commands, self.clock, order.comment, sent_at)
                 except EnvironmentFault as fault:  # its instances are looked at instead, once their time is over
                     found, detail = None, f"{detail}; {fault.message}"
                 if found is not None:
                     self.record(Sent(batch=batch, command_id=found))
                 else:
                     self._without_answer(batch, order, detail)
-
-    def _find(self, comment: str, sent_at: float) -> str | None:
-        """Look for a command whose answer was lost, for as long as lists may lag."""
-        deadline = self.clock.now() + FIND_SECONDS
-        while True:
-            found = self.commands.find(comment, sent_at)
-            if found is not None or self.clock.now() >= deadline:
-                return found
-            self.clock.wait(FIND_EVERY)
 
     def _without_answer(self, batch: str, order: Order, detail: str) -> None:
         now = self.clock.now()

@@ -10,12 +10,11 @@ from orchestrator.core.planning import Look
 from orchestrator.core.policy import BATCH
 from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Op, parse_facts
+from orchestrator.dispatch import find_command
 from orchestrator.errors import EnvironmentFault
 from orchestrator.ports import Accepted, Clock, Commands, Doubtful, Invocation, Order, Rejected
 
 EVERY = 1.0
-FIND_SECONDS = 30.0
-FIND_EVERY = 2.0
 
 
 class Inspection:
@@ -73,20 +72,11 @@ class Inspection:
             case Rejected():
                 looks.update(dict.fromkeys(chunk, Reason.SSM_REFUSED))
             case Doubtful():
-                found = self._find(order.comment, now)
+                found = find_command(self._commands, self._clock, order.comment, now)
                 if found is None:
                     looks.update(dict.fromkeys(chunk, Reason.NO_RESULT))
                 else:
                     waiting[found] = set(chunk)
-
-    def _find(self, comment: str, since: float) -> str | None:
-        """Look for the command whose answer was lost, for as long as lists may lag (F70, F73)."""
-        deadline = self._clock.now() + FIND_SECONDS
-        while True:
-            found = self._commands.find(comment, since)
-            if found is not None or self._clock.now() >= deadline:
-                return found
-            self._clock.wait(FIND_EVERY)
 
     def _read(self, command_id: str, looks: dict[str, Look], waiting: dict[str, set[str]]) -> None:
         for seen in self._commands.poll(command_id):

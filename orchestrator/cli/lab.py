@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from orchestrator.lab.lab import Lab
     from orchestrator.lab.scenario import Scenario
 
-DEMO_SECRET = "demo/registry"  # noqa: S105 - the secret's name
-
 
 def say(line: str = "") -> None:
     """Write a line of the story."""

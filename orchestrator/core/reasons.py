@@ -58,7 +58,6 @@ class Reason(StrEnum):
     NO_INSTANCE_CREDENTIALS = "no_instance_credentials"
     # the change and its proof
     VERIFIED = "verified"
-    WRITE_FAILED = "write_failed"
     RESTART_FAILED = "restart_failed"
     AGENT_DID_NOT_RETURN = "agent_did_not_return"
     CLUSTER_CHANGED = "cluster_changed"
@@ -251,9 +250,6 @@ EXPLANATIONS: Mapping[Reason, Explanation] = MappingProxyType(
         Reason.VERIFIED: Explanation(
             "The agent runs with the new credential, kept its identity and its tasks, and ECS sees it.",
             "Nothing to do.",
-        ),
-        Reason.WRITE_FAILED: Explanation(
-            "The env file could not be written.", "Look at the file system there; run again."
         ),
         Reason.RESTART_FAILED: Explanation(
             "The agent's restart could not be started.", "Look at `systemctl status ecs` there."
