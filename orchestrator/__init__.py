@@ -4,10 +4,12 @@ The map of the house (`make readme` draws it). Imports only go down: cli; report
 aws; journal, registry and the small modules; core; errors. The lab stands apart.
 
     cli/                      The command line
+        approvals             `plan --out FILE` and `run --plan FILE`: what was approved is what runs, or nothing does
         compose               The only place that builds everything
         credential            `ecs-rollout credential lint`
         demonstration         What `ecs-rollout demo` does in its lab
         documents             `ecs-rollout documents`: publish, render, check
+        flags                 The flags as they were written
         history               `ecs-rollout runs` and `report`: from the journal alone, no AWS
         iam                   `ecs-rollout iam`: print the policies that the code needs, as JSON
         lab                   `ecs-rollout lab` and `demo`: the only place that starts the lab
@@ -17,11 +19,14 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         parameter_types       How the flags' texts become values
         rolling               The procedures behind `plan` and `run`
         rollout               `ecs-rollout plan` and `run`
+        showing               What a plan is shown with
         signals               Ctrl-C and SIGTERM
         store                 Where the journal is, and its life around a command. Needs no boto3
     report/                   What a person or a pipeline reads afterwards and meanwhile
+        estimates             How long a rollout takes
         findings              What the lint of a credential found, for a person and as JSON
         formats               A report as JSON, CSV and Markdown
+        plan_tables           The table of a plan, wave by wave
         plans                 A plan, for a person and as JSON: what would happen to each instance, and why
         progress              Progress in plain lines on stderr
         render                A run's report in the form that was asked for
@@ -54,6 +59,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
     core/                     Values and pure decisions: no AWS, no clock, no I/O, no randomness
         agent_auth            What the ECS agent makes of ECS_ENGINE_AUTH_TYPE and ECS_ENGINE_AUTH_DATA
         amount                A number of instances, absolute or as a share of the fleet: `3` or `10%`
+        approved              A plan that was approved: what it holds, and what has changed since
         credential            The set of registry logins to install
         credential_entries    Read a map of registries, in either ECS form or docker login's, entry by entry
         credential_formats    Recognise what a secret holds and read the credential out of it

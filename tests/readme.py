@@ -19,7 +19,7 @@ _EXITS = {
     ExitCode.OK: "everything is as wanted",
     ExitCode.NOT_ALL_UPDATED: "the run ended or halted with instances that do not run the credential",
     ExitCode.USAGE: "the command line or the configuration is wrong",
-    ExitCode.REFUSED: "refused, nothing was touched: a bad credential, no such cluster, documents that are not ours",
+    ExitCode.REFUSED: "refused, nothing was touched: a bad credential, documents not ours, a plan that fits no more",
     ExitCode.ENVIRONMENT: "AWS, permissions or the journal do not let us work",
     ExitCode.LOCKED: "another run holds the cluster",
     ExitCode.CHANGES_PENDING: "`plan --detailed-exitcode`: changes are pending",

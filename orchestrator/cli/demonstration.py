@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator.aws.session import Session
-from orchestrator.cli import compose, rolling
+from orchestrator.cli import compose, rolling, showing
 from orchestrator.cli.compose import Request
 from orchestrator.clock import SystemClock
 from orchestrator.core.amount import Amount
@@ -17,7 +17,7 @@ from orchestrator.errors import ExitCode
 from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.lab.lab import Lab
 from orchestrator.lab.scenario import InstanceSpec
-from orchestrator.report.plans import Wish, plan_text
+from orchestrator.report.plans import plan_text
 from orchestrator.report.progress import PlainProgress
 from orchestrator.report.render import exit_code_of, render_report
 
@@ -93,11 +93,9 @@ class Demonstration:
         )
         parts = compose.build(request, clock=self._clock, say=say)
 
-        def confirm(planned: Plan) -> None:
-            window = POLICY.max_unavailable.of(planned.in_scope, at_least=1)
-            loaded = parts.credential
-            wish = Wish(words=loaded.describe(), credential=loaded.credential, window=window)
-            say(plan_text(planned, wish) + "\n")
+        def confirm(planned: Plan) -> Plan:
+            say(plan_text(planned, showing.wish_of(parts, planned, None)) + "\n")
+            return planned
 
         journal = SqliteJournal(self._journal)
         try:

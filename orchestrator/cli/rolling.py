@@ -196,12 +196,12 @@ def conduct(
     *,
     take_over: bool,
     restores: str,
-    confirm: Callable[[Plan], None],
+    confirm: Callable[[Plan], Plan],
 ) -> RunState:
-    """Do a whole run: lock, plan, confirm, roll. `confirm` raises where the plan is not wanted."""
+    """Do a whole run: lock, plan, confirm, roll. `confirm` gives the plan to roll, or raises where none is wanted."""
     parts.fleet.require_instances()  # before the lock: an empty cluster is not even locked
     with locked(parts, take_over=take_over, say=watch.say) as hold:
         goal = TakeBack(run=restores) if restores else apply_goal(parts, hold.key)
         planned = plan(parts, goal, fence=parts.lock.fence, say=watch.say)
-        confirm(planned)
+        planned = confirm(planned)
         return roll(parts, hold, planned, journal, watch, restores=restores)

@@ -2,16 +2,19 @@
 
 import shlex
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from orchestrator.cli import options, store
+from orchestrator.cli import approvals, flags, options, showing, store
+from orchestrator.core.approved import ApprovedPlan
 from orchestrator.core.gates import Word
 from orchestrator.core.model import Plan
 from orchestrator.core.settings import Deadlines, Policy, VerifyLogin, ZoneOrder
 from orchestrator.errors import ExitCode, RefusedError, UsageError
+from orchestrator.report.plans import plan_json, plan_text
 
 
 def say(line: str) -> None:
@@ -86,51 +89,92 @@ def _request(*, verify_login: bool, no_probe: bool, probe_image: tuple[str, ...]
     return Request(probe=not no_probe, probe_images=probe_image, **rules)
 
 
-@click.command()
+@click.command(cls=flags.RememberingCommand)
 @options.credential_options
 @options.rollout_options
 @options.plan_output
+@options.journal
+@click.option("--full", is_flag=True, help="A row for each instance, however many there are.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan: `run --plan FILE` does just that."
+)
 @click.option("--detailed-exitcode", is_flag=True, help="End with 6 when changes are pending.")
-def plan(*, output: str, detailed_exitcode: bool, **flags: Any) -> int:  # noqa: ANN401 - see _rules
+def plan(
+    *,
+    output: str,
+    journal: Path | None,
+    full: bool,
+    out: Path | None,
+    detailed_exitcode: bool,
+    **given: Any,  # noqa: ANN401 - see _rules
+) -> int:
     """Show what would happen to each instance, and why.
 
     Reads only: it sends the inspect document, which changes nothing on an instance.
 
     \b
       ecs-rollout plan --cluster web --credential secretsmanager:registry
+      ecs-rollout plan --cluster web --credential secretsmanager:registry --out web.plan
     """
     from orchestrator.cli import compose, loading, rolling
     from orchestrator.clock import SystemClock
 
-    parts = compose.build(_request(**flags), clock=SystemClock(), say=say)
+    if out is not None:
+        approvals.check_place(out)
+    parts = compose.build(_request(**given), clock=SystemClock(), say=say)
     goal = rolling.apply_goal(parts, loading.existing_key(parts))
     planned = rolling.plan(parts, goal, fence=0, say=say)
-    click.echo(_show(planned, parts, output, parts.credential.describe()))
+    if out is not None:
+        options_given = flags.given(click.get_current_context(), without=approvals.NOT_PART)
+        approvals.save(out, parts, planned, options_given)
+    wish = showing.wish_of(parts, planned, showing.earlier_in(journal, parts.cluster))
+    wish = replace(wish, full=full, next_command=_next_command(out))
+    click.echo(plan_json(planned, wish) if output == "json" else plan_text(planned, wish))
     return ExitCode.CHANGES_PENDING if detailed_exitcode and planned.changes else ExitCode.OK
 
 
-def _show(planned: Plan, parts: Any, output: str, wish: str) -> str:  # noqa: ANN401 - compose is imported late
-    from orchestrator.report.plans import Wish, plan_json, plan_text
+def _next_command(out: Path | None) -> tuple[str, ...]:
+    """Name the command that carries this plan out, with the flags that were given."""
+    context = click.get_current_context()
+    if out is None:
+        again = flags.words(context, without=approvals.NOT_PART - {"journal"})
+        return ("ecs-rollout", "run", *again)
+    kept = {param.name for param in context.command.params if param.name} - {"journal"}
+    return ("ecs-rollout", "run", "--plan", str(out), *flags.words(context, without=kept))
 
-    window = parts.request.policy.max_unavailable.of(planned.in_scope, at_least=1)
-    credential = parts.loaded.credential if parts.loaded else None
-    wanted = Wish(words=wish, credential=credential, window=window)
-    return plan_json(planned, wanted) if output == "json" else plan_text(planned, wanted)
 
-
-@click.command()
+@click.command(cls=flags.RememberingCommand)
 @options.credential_options
 @options.rollout_options
 @options.roll_options
-def run(*, output: str, journal: Path | None, yes: bool, take_over: bool, **flags: Any) -> int:  # noqa: ANN401 - see _rules
+@click.option(
+    "--plan",
+    "plan_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    is_eager=True,
+    callback=approvals.from_plan,
+    help="Do what `plan --out FILE` saved, without asking, or nothing where the fleet has changed since.",
+)
+def run(
+    *,
+    output: str,
+    journal: Path | None,
+    yes: bool,
+    take_over: bool,
+    plan_file: Path | None,
+    **given: Any,  # noqa: ANN401 - see _rules
+) -> int:
     """Plan, confirm, roll, report.
 
     \b
       ecs-rollout run --cluster web --credential secretsmanager:registry --yes
+      ecs-rollout run --plan web.plan
     """
-    _somebody_to_ask(yes=yes)
+    approved = approvals.approved_in(click.get_current_context())
+    _somebody_to_ask(yes=yes or plan_file is not None)
+    rolls = Rolls(output=output, yes=yes, take_over=take_over, approved=approved)
     with store.opened(journal) as found:
-        return _roll(_request(**flags), found, output=output, yes=yes, take_over=take_over, restores="")
+        return _roll(_request(**given), found, rolls)
 
 
 @click.command()
@@ -153,7 +197,7 @@ def restore(*, run: str, output: str, journal: Path | None, yes: bool, take_over
         started = replay(found.entries(run)).run
         flags["region"] = flags["region"] or started.region
         request = Request(cluster=started.cluster, **_rules(verify_login=VerifyLogin.NEVER, **flags))
-        return _roll(request, found, output=output, yes=yes, take_over=take_over, restores=run)
+        return _roll(request, found, Rolls(output=output, yes=yes, take_over=take_over, restores=run))
 
 
 def _somebody_to_ask(*, yes: bool) -> None:
@@ -161,7 +205,18 @@ def _somebody_to_ask(*, yes: bool) -> None:
         raise UsageError("There is nobody to confirm the plan.", hint="Look at `ecs-rollout plan`, then say --yes.")
 
 
-def _roll(request: Any, journal: Any, *, output: str, yes: bool, take_over: bool, restores: str) -> int:  # noqa: ANN401 - see _request
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rolls:
+    """How a fleet is rolled beside its policy. `restores`: the run that is taken back; `approved`: the saved plan."""
+
+    output: str
+    yes: bool
+    take_over: bool
+    restores: str = ""
+    approved: ApprovedPlan | None = None
+
+
+def _roll(request: Any, journal: Any, rolls: Rolls) -> int:  # noqa: ANN401 - see _request
     from orchestrator.cli import compose, rolling
     from orchestrator.cli.signals import BrokenOffError, LeftError, StoppedError, stopping
     from orchestrator.clock import SystemClock
@@ -170,23 +225,29 @@ def _roll(request: Any, journal: Any, *, output: str, yes: bool, take_over: bool
 
     clock = SystemClock()
     parts = compose.build(request, clock=clock, say=say)
-    wish = f"the old one, from before the run {restores}" if restores else parts.credential.describe()
 
-    def confirm(planned: Plan) -> None:
-        say(_show(planned, parts, "table", wish))
-        if planned.changes and not yes and not click.confirm("\nRoll?", err=True):
+    def confirm(planned: Plan) -> Plan:
+        if rolls.approved is not None:
+            planned = approvals.fitted(rolls.approved, parts, planned, say)
+        experience = showing.earlier(journal, parts.cluster)
+        say(plan_text(planned, showing.wish_of(parts, planned, experience, restores=rolls.restores)))
+        asks = planned.changes and not rolls.yes and rolls.approved is None
+        if asks and not click.confirm("\nRoll?", err=True):
             raise RefusedError("Not confirmed.", hint="Nothing was touched.")
         stop.rolling = planned.changes > 0
+        return planned
 
     with stopping(clock, say) as stop:
         watch = rolling.Watch(say=say, observers=(PlainProgress(say),), stop_requested=lambda: bool(stop))
         try:
-            state = rolling.conduct(parts, journal, watch, take_over=take_over, restores=restores, confirm=confirm)
+            state = rolling.conduct(
+                parts, journal, watch, take_over=rolls.take_over, restores=rolls.restores, confirm=confirm
+            )
         except LeftError as error:
             if stop.rolling:
                 raise BrokenOffError(parts.run_id, stop.exit_code) from error
             raise StoppedError(stop.exit_code) from error
     say("")
     code = exit_code_of(state, stop.exit_code)
-    click.echo(render_report(state, output, code))
+    click.echo(render_report(state, rolls.output, code))
     return code

@@ -1,54 +1,135 @@
 """A plan, for a person and as JSON: what would happen to each instance, and why."""
 
 import json
+import shlex
 import textwrap
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from orchestrator.core.credential import Credential, compare
-from orchestrator.core.model import Persistence, Plan, Planned
+from orchestrator.core.model import Plan, Planned
 from orchestrator.core.planning import outcome_of
-from orchestrator.core.reasons import EXPLANATIONS
-from orchestrator.report.text import WIDTH, columns, short_zone, wrap
+from orchestrator.core.reasons import EXPLANATIONS, Reason
+from orchestrator.report.estimates import GUESS, Experience, duration, whole_run
+from orchestrator.report.plan_tables import MANY, table, waves_of
+from orchestrator.report.text import WIDTH, wrap
 
-_STATE = {Persistence.PERSISTENT: "kept", Persistence.EPHEMERAL: "lost", Persistence.UNKNOWN: "?"}
-"""What a restart does to the agent's state."""
+_FEW = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What the plan is for: in words, its credential (None where a run is taken back), and the window's size."""
+    """What the plan is for: in words, its credential (None where a run is taken back), and the window's size.
+
+    `bake`: seconds between waves. `experience`: what earlier runs took. `next_command`: what carries the plan out,
+    word by word. `full`: a row for each instance, however many there are.
+    """
 
     words: str
     credential: Credential | None
     window: int
+    bake: int = 0
+    experience: Experience | None = None
+    next_command: tuple[str, ...] = ()
+    full: bool = False
+
+    def seconds(self, plan: Plan) -> float:
+        """Estimate how long the plan takes."""
+        each = self.experience.seconds if self.experience else GUESS
+        return whole_run(waves_of(plan.planned), self.window, each, self.bake)
 
 
 def plan_text(plan: Plan, wish: Wish) -> str:
-    """Give the plan's table, what it means, what changes at the registries, and what running tasks miss."""
-    headers = ("INSTANCE", "ZONE", "AGENT", "TASKS", "STATE", "DECISION", "WHY")
-    table = columns(headers, [_plan_row(each) for each in plan.planned])
-    why = Counter(each.decision.reason for each in plan.planned if outcome_of(each) is not None)
-    notes = [
-        _bullet(f"{count} x {reason}: {EXPLANATIONS[reason].meaning} {EXPLANATIONS[reason].remedy}")
-        for reason, count in why.most_common()
-    ]
+    """Give the plan's table, what it means, what changes at the registries, what tasks miss, and what comes next."""
     closing = [wrap(f"Credential: {wish.words}"), *_registries(plan, wish.credential)]
     closing.append(
         f"{plan.changes} of {len(plan.planned)} instances would be changed, at most {wish.window} at a time."
     )
     if plan.changes:
-        sizes = Counter(each.wave for each in plan.planned if each.wave)
-        closing.append(
-            wrap(f"Waves: {', '.join(str(sizes[wave]) for wave in sorted(sizes))}; the first is the canary.")
-        )
-        closing.append(
+        sizes = ", ".join(str(size) for size in waves_of(plan.planned))
+        closing += [
+            wrap(f"Waves: {sizes}; the first is the canary{_canary(plan)}."),
+            wrap(_estimate(plan, wish)),
             wrap(
                 "Each agent restarts, typically for one to a few seconds. Its tasks keep running, but meanwhile they "
                 "get no new role credentials and no task metadata."
-            )
+            ),
+        ]
+    if len(plan.planned) > MANY and not wish.full:
+        closing.append(wrap("Every instance by name: --full, or --output json."))
+    parts = (table(plan.planned, full=wish.full), _notes(plan), "\n".join(closing), _next(plan, wish))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _notes(plan: Plan) -> str:
+    """Say of those that stay as they are who they are, what that means, and what to do."""
+    why: dict[Reason, list[str]] = {}
+    for each in plan.planned:
+        if outcome_of(each) is not None:
+            why.setdefault(each.decision.reason, []).append(each.instance.instance_id)
+    ordered = sorted(why.items(), key=lambda item: -len(item[1]))
+    return "\n".join(
+        _bullet(f"{reason} ({_names(keys)}): {EXPLANATIONS[reason].meaning} {EXPLANATIONS[reason].remedy}")
+        for reason, keys in ordered
+    )
+
+
+def _names(keys: Sequence[str]) -> str:
+    more = f" and {len(keys) - _FEW} more" if len(keys) > _FEW else ""
+    return ", ".join(keys[:_FEW]) + more
+
+
+def _canary(plan: Plan) -> str:
+    first = [each.instance.instance_id for each in plan.planned if each.wave == 1]
+    return f", {first[0]}" if len(first) == 1 else ""
+
+
+def _estimate(plan: Plan, wish: Wish) -> str:
+    """Say how long it takes and how that is known."""
+    whole = duration(wish.seconds(plan))
+    if wish.experience is None:
+        return (
+            f"Duration: unknown, this cluster has no earlier run in the journal; about {whole} if an instance takes "
+            f"{duration(GUESS)}."
         )
-    return "\n\n".join(part for part in (table, "\n".join(notes), "\n".join(closing)) if part)
+    each = duration(wish.experience.seconds)
+    runs = "run" if wish.experience.runs == 1 else f"{wish.experience.runs} runs"
+    return (
+        f"Duration: about {whole}; in this cluster's last {runs} an instance took {each} "
+        f"(median of {wish.experience.instances})."
+    )
+
+
+def _next(plan: Plan, wish: Wish) -> str:
+    if not wish.next_command:
+        return ""
+    if not plan.changes:
+        return "Next: nothing; no instance would be changed."
+    return "Next:\n" + folded_command(wish.next_command)
+
+
+def folded_command(words: Sequence[str]) -> str:
+    """Write a command so that it can be copied: quoted for the shell, continued by backslashes at 80 columns."""
+    lines: list[str] = []
+    line = " "
+    for word in _with_values([shlex.quote(word) for word in words]):
+        if len(line) + 1 + len(word) > WIDTH - 2 and line.strip():
+            lines.append(line + " \\")
+            line = "   "
+        line += f" {word}"
+    return "\n".join([*lines, line])
+
+
+def _with_values(words: Sequence[str]) -> list[str]:
+    """Keep a flag and its value on one line."""
+    joined: list[str] = []
+    for word in words:
+        if joined and joined[-1].startswith("--") and " " not in joined[-1] and not word.startswith("--"):
+            joined[-1] += f" {word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _registries(plan: Plan, credential: Credential | None) -> list[str]:
@@ -72,19 +153,6 @@ def _registries(plan: Plan, credential: Credential | None) -> list[str]:
     ]
 
 
-def _plan_row(each: Planned) -> tuple[str, ...]:
-    instance, facts = each.instance, each.facts
-    return (
-        instance.instance_id,
-        short_zone(instance.zone),
-        instance.agent_version or "-",
-        str(instance.running_tasks),
-        _STATE[facts.persistence] if facts else "-",
-        each.decision.kind.value,
-        each.decision.reason.value,
-    )
-
-
 def _bullet(text: str) -> str:
     return textwrap.fill(text, WIDTH, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
 
@@ -100,6 +168,13 @@ def plan_json(plan: Plan, wish: Wish) -> str:
                 "credential": wish.words,
                 "changes": plan.changes,
                 "max_unavailable": wish.window,
+                "waves": waves_of(plan.planned),
+                "estimate": {
+                    "seconds": round(wish.seconds(plan)),
+                    "from_earlier_runs": wish.experience is not None,
+                    "seconds_per_instance": wish.experience.seconds if wish.experience else GUESS,
+                },
+                "next_command": list(wish.next_command) if plan.changes else [],
             },
             "instances": [_instance(each, wish.credential) for each in plan.planned],
         },

@@ -140,7 +140,7 @@ def test_a_plan_tells_how_many_and_in_which_waves() -> None:
     plan = Plan(cluster="c", generation="g", planned=state.run.planned)
     text = plan_text(plan, Wish(words="the credential", credential=None, window=1))
     assert "9 of 13 instances would be changed, at most 1 at a time." in text
-    assert "Waves: 1, 3, 5; the first is the canary." in text
+    assert "Waves: 1, 3, 5; the first is the canary, i-00000000000000000." in text
     assert "no task metadata" in text.replace("\n  ", " ")
     loaded = json.loads(plan_json(plan, Wish(words="the credential", credential=None, window=1)))
     assert loaded["plan"]["changes"] == 9

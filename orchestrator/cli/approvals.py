@@ -1,0 +1,191 @@
+"""`plan --out FILE` and `run --plan FILE`: what was approved is what runs, or nothing does."""
+
+import contextlib
+import os
+import secrets as randomness
+import tempfile
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.cli import flags
+from orchestrator.core.approved import VERSION, ApprovedPlan, as_approved, changes_since, fingerprint_of
+from orchestrator.core.model import Plan
+from orchestrator.core.settings import Policy
+from orchestrator.errors import EnvironmentFault, RefusedError, UsageError
+from orchestrator.report.text import WIDTH
+
+if TYPE_CHECKING:
+    from orchestrator.cli.compose import Parts
+
+NOT_PART = frozenset({"output", "journal", "yes", "take_over", "plan_file", "out", "full", "detailed_exitcode"})
+"""Flags that say nothing about what happens to an instance."""
+
+_SHOWN = 30
+_NAMED = 8
+_WRITABLE_BY_OTHERS = 0o022
+_PLAN = "ecs_rollout.plan"
+
+
+def check_place(path: Path) -> None:
+    """Raise UsageError where no plan can be saved: said before the fleet is looked at, not after."""
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise UsageError(f"No plan can be saved as {path}.", hint="Name a file in a directory that you can write to.")
+
+
+def save(path: Path, parts: "Parts", planned: Plan, options: dict[str, flags.Written]) -> None:
+    """Save a plan for `run --plan`, readable by its owner alone; a file that is there is replaced whole."""
+    import msgspec
+
+    salt = "" if planned.generation else randomness.token_hex(16)
+    approved = ApprovedPlan(
+        made_at=parts.clock.now(),
+        cluster=parts.cluster,
+        region=parts.session.region,
+        credential=parts.credential.describe(),
+        generation=planned.generation,
+        salt=salt,
+        fingerprint=fingerprint_of(parts.credential.credential, salt) if salt else "",
+        options=options,
+        policy=parts.request.policy,
+        planned=planned.planned,
+    )
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:  # mode 0600
+            try:
+                file.write(msgspec.json.format(msgspec.json.encode(approved), indent=1))
+                file.flush()
+                os.fsync(file.fileno())
+                Path(file.name).replace(path)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    Path(file.name).unlink()
+                raise
+    except OSError as error:
+        raise EnvironmentFault(f"The plan cannot be saved as {path}: {error.strerror}.", hint="Check --out.") from error
+
+
+def load(path: Path) -> ApprovedPlan:
+    """Read a saved plan. Raises UsageError for one that is none, and for one that others may have changed."""
+    import msgspec
+
+    again = "Make it again: `ecs-rollout plan --out FILE`."
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            text = file.read()
+        if status.st_mode & _WRITABLE_BY_OTHERS or status.st_uid not in {os.getuid(), 0}:
+            raise UsageError(
+                f"Others can write {path}: what it says may not be what was approved.",
+                hint=f"Make it again, or read it, own it and `chmod go-w {path}`.",
+            )
+        version = msgspec.json.decode(text, type=dict[str, msgspec.Raw])["version"]
+        if msgspec.json.decode(version) != VERSION:
+            raise UsageError(f"{path} was saved by another version of ecs-rollout.", hint=again)
+        return msgspec.json.decode(text, type=ApprovedPlan, strict=True)
+    except OSError as error:
+        raise UsageError(f"The plan {path} cannot be read: {error.strerror}.", hint="Check --plan.") from error
+    except (msgspec.MsgspecError, KeyError) as error:
+        raise UsageError(f"{path} is no saved plan, or a damaged one.", hint=again) from error
+
+
+def from_plan(ctx: click.Context, _param: click.Parameter, value: Path | None) -> Path | None:
+    """Take the flags that the plan was made with, so that nobody has to repeat them."""
+    if value is not None:
+        approved = load(value)
+        ctx.meta[_PLAN] = approved
+        ctx.default_map = {**(ctx.default_map or {}), **approved.options}
+    return value
+
+
+def approved_in(ctx: click.Context) -> ApprovedPlan | None:
+    """Give the plan that was named with --plan. Raises RefusedError where other flags were given than it was made with.
+
+    Nothing was asked of AWS yet.
+    """
+    approved: ApprovedPlan | None = ctx.meta.get(_PLAN)
+    if approved is None:
+        return None
+    unknown = sorted(set(approved.options) - {param.name for param in ctx.command.params})
+    alone = ctx.command.make_context("run", ["--plan", str(ctx.params["plan_file"])], parent=ctx.parent)
+    different = [f"{_flag(name)}: this version does not know it" for name in unknown]
+    different += [
+        f"{_flag(name)}: {_text(alone.params[name])} in the plan, {_text(value)} now"
+        for name, value in ctx.params.items()
+        if name not in NOT_PART and alone.params[name] != value
+    ]
+    _refuse(different, approved, "The flags are not those that the plan was made with", _say)
+    return approved
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - any flag's value
+    if isinstance(value, list | tuple):
+        return ",".join(_text(each) for each in value) or "none"
+    return "none" if value is None else str(getattr(value, "text", value))
+
+
+def fitted(approved: ApprovedPlan, parts: "Parts", now: Plan, say: Callable[[str], None]) -> Plan:
+    """Give the approved plan over what was seen now. Says what differs, and then raises RefusedError."""
+    changes = changes_since(approved, now)
+    different = [*_surroundings(approved, parts, now), *(f"{what}: {_names(keys)}" for what, keys in changes.items())]
+    _refuse(different, approved, "The plan does not fit any more", say)
+    say(f"The plan of {_when(approved)} still fits.\n")
+    return as_approved(approved, now)
+
+
+def _names(keys: Sequence[str]) -> str:
+    more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
+    return ", ".join(keys[:_NAMED]) + more
+
+
+def _surroundings(approved: ApprovedPlan, parts: "Parts", now: Plan) -> Iterator[str]:
+    for what, then, found in (
+        ("cluster", approved.cluster, parts.cluster),
+        ("Region", approved.region, parts.session.region),
+    ):
+        if then != found:
+            yield f"{what}: {then} in the plan, {found} now"
+    if not _same_credential(approved, parts, now):
+        yield f"the credential: {approved.credential} has another content now"
+    policy = parts.request.policy
+    for each in fields(Policy):
+        then, found = getattr(approved.policy, each.name), getattr(policy, each.name)
+        if then != found:
+            yield f"{_flag(each.name)}: {_text(then)} in the plan, {_text(found)} now"
+
+
+def _same_credential(approved: ApprovedPlan, parts: "Parts", now: Plan) -> bool:
+    if approved.generation:
+        return approved.generation == now.generation
+    return approved.fingerprint == fingerprint_of(parts.credential.credential, approved.salt)
+
+
+def _refuse(different: Sequence[str], approved: ApprovedPlan, message: str, say: Callable[[str], None]) -> None:
+    if not different:
+        return
+    for line in different[:_SHOWN]:
+        say(textwrap.fill(line, WIDTH, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False))
+    if len(different) > _SHOWN:
+        say(f"- and {len(different) - _SHOWN} more")
+    count = f"{len(different)} difference" + ("s" if len(different) > 1 else "")
+    raise RefusedError(
+        f"{message}: {count} since {_when(approved)}.",
+        hint="No instance was changed. Look at a fresh plan: `ecs-rollout plan --out FILE`.",
+    )
+
+
+def _when(approved: ApprovedPlan) -> str:
+    return datetime.fromtimestamp(approved.made_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)

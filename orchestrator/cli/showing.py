@@ -1,0 +1,51 @@
+"""What a plan is shown with: its words, its window, what earlier runs took, and the command that comes next."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.cli import store
+from orchestrator.core.model import Plan
+from orchestrator.core.state import replay
+from orchestrator.errors import RolloutError
+from orchestrator.report.estimates import Experience, learn
+from orchestrator.report.plans import Wish
+
+if TYPE_CHECKING:
+    from orchestrator.cli.compose import Parts
+    from orchestrator.journal.sqlite import SqliteJournal
+
+_RUNS = 5
+"""How many of a cluster's runs are looked at: the last ones tell most."""
+
+
+def wish_of(parts: "Parts", planned: Plan, experience: Experience | None, *, restores: str = "") -> Wish:
+    """Say what a plan is for; `restores` names the run that is taken back."""
+    policy = parts.request.policy
+    loaded = parts.loaded
+    return Wish(
+        words=loaded.describe() if loaded else f"the old one, from before the run {restores}",
+        credential=loaded.credential if loaded else None,
+        window=policy.max_unavailable.of(planned.in_scope, at_least=1),
+        bake=policy.bake,
+        experience=experience,
+    )
+
+
+def earlier(journal: "SqliteJournal", cluster: str) -> Experience | None:
+    """Learn from the cluster's last runs how long an instance takes. What cannot be read teaches nothing."""
+    try:
+        runs = [line.run for line in journal.runs() if line.cluster == cluster][:_RUNS]
+        return learn(replay(journal.entries(run)) for run in runs)
+    except RolloutError:
+        return None
+
+
+def earlier_in(path: Path | None, cluster: str) -> Experience | None:
+    """Learn the same from a journal's file, which is not made where there is none: a plan writes nothing."""
+    if not (path or store.default_path()).exists():
+        return None
+    try:
+        with store.opened(path) as journal:
+            return earlier(journal, cluster)
+    except RolloutError:
+        return None

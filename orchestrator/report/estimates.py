@@ -1,0 +1,67 @@
+"""How long a rollout takes: from what earlier runs of the cluster took, and said to be a guess where there are none."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from orchestrator.core.lifecycle import Phase
+from orchestrator.core.state import RunState
+
+GUESS = 60.0
+"""Seconds that an instance takes where nobody knows: restart, proof, SSM's and ECS's own delays."""
+
+_MINUTE, _HOUR = 60, 3600
+_EXACT_UP_TO, _TENS_UP_TO = 120, 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experience:
+    """What earlier runs teach: the median `seconds` that an instance took, among `instances` of `runs` runs."""
+
+    seconds: float
+    instances: int
+    runs: int
+
+
+def learn(states: Iterable[RunState]) -> Experience | None:
+    """Learn from runs how long an instance takes from its admission to its end; None where none was changed."""
+    taken: list[float] = []
+    runs = 0
+    for state in states:
+        found = times(state)
+        taken += found
+        runs += bool(found)
+    return Experience(seconds=median(taken), instances=len(taken), runs=runs) if taken else None
+
+
+def times(state: RunState) -> list[float]:
+    """List the seconds that each instance took which ended as it was meant to."""
+    found = []
+    for progress in state.instances.values():
+        if progress.outcome is None or not progress.outcome.as_wanted or not progress.attempts:
+            continue
+        at_work = [span for span in progress.spans if span.phase is not Phase.QUEUED]
+        ended = [span.ended_at for span in at_work if span.ended_at is not None]
+        if ended:
+            found.append(max(ended) - min(span.started_at for span in at_work))
+    return found
+
+
+def whole_run(sizes: Sequence[int], window: int, each: float, bake: float) -> float:
+    """Give the seconds of a rollout in waves of these sizes: the window's turns in each, and the bake time between."""
+    turns = sum(math.ceil(size / window) for size in sizes)
+    return turns * each + bake * max(len(sizes) - 1, 0)
+
+
+def duration(seconds: float) -> str:
+    """Word a time as exactly as somebody who waits wants it: `45 s`, `3 min 20 s`, `25 min`, `2 h 5 min`."""
+    if seconds < _EXACT_UP_TO:
+        return f"{max(round(seconds), 0)} s"
+    if seconds < _TENS_UP_TO:
+        tens = round(seconds / 10) * 10
+        return f"{tens // _MINUTE} min" + (f" {tens % _MINUTE} s" if tens % _MINUTE else "")
+    minutes = round(seconds / _MINUTE)
+    if minutes < _HOUR // _MINUTE * 2:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
