@@ -21,11 +21,18 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         rollout               `ecs-rollout plan` and `run`
         showing               What a plan is shown with
         signals               Ctrl-C and SIGTERM
+        speech                What commands say on stderr
         store                 Where the journal is, and its life around a command. Needs no boto3
+        telling               Around a run: tell those who want to know, measure, and log
+        unattended            The flags of runs that nobody watches: notices, metrics, the log's form
     report/                   What a person or a pipeline reads afterwards and meanwhile
         estimates             How long a rollout takes
         findings              What the lint of a credential found, for a person and as JSON
+        following             Follow a run's events once for all who want to know the state behind them
         formats               A report as JSON, CSV and Markdown
+        log_lines             A run for machines: JSON lines
+        notices               The words of notices
+        notifier              Send notices
         plan_tables           The table of a plan, wave by wave
         plans                 A plan, for a person and as JSON: what would happen to each instance, and why
         progress              Progress in plain lines on stderr
@@ -34,6 +41,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         text                  A report for a person
     clock                     The one place that reads the time and waits
     config                    The configuration file: TOML with the flags' names. A flag beats the file
+    connections               Connection pools that honour the proxy variables as other tools do, and a CA bundle
     dispatch                  Send a batch
     documents_folder          Reads the documents' shell sources and shipped YAML
     engine                    The one loop: journal the intent, do, observe, fold
@@ -41,11 +49,14 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
     gates                     Gates on this machine: time windows, and a command of the user's own
     inspection                Look at instances before anything is decided
     ports                     The narrow protocols that the engine needs, in the words of the domain
+    webhook                   Send notices to a webhook that takes Slack's JSON
     aws/                      Adapters to AWS: one call each, paged fully, translated into values
         documents             Our three SSM documents
         ecs                   ECS container instances behind the port `Fleet`
         gates                 Gates that ask AWS: CloudWatch alarms and SSM Change Calendar
         lock                  The cluster's lock
+        metrics               Put a run's metrics into CloudWatch
+        notices               Send notices to an SNS topic or an EventBridge bus
         secrets               Keep the delivered payload where instances can fetch it
         session               Make boto3 clients
         sources               Read the credential's text from where it is kept
@@ -74,9 +85,12 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         go_values             Read JSON
         iam                   Least-privilege IAM policies, made from what the code calls
         iam_document          IAM policy documents as values: statements that allow, and the JSON form of them
+        iam_unattended        What runs that nobody watches may do beside the rollout itself
         judging               Say what an observation means for a run: pure functions from what was seen to events
         lifecycle             The lifecycle of one instance, as one table
+        metrics               What a run measures for CloudWatch, as values and in the embedded metric format
         model                 The words of the project as values: instance, facts, decision, outcome, plan
+        notices               What somebody is told about a run, and whom `--notify` names
         orders                What is sent to an instance: the parameters of each document
         payload               The text that is delivered and fetched
         planning              Decide what is to be done with each instance, and why

@@ -21,10 +21,14 @@ from botocore.exceptions import (
 from orchestrator.errors import EnvironmentFault, UsageError
 
 if TYPE_CHECKING:
+    from mypy_boto3_autoscaling import AutoScalingClient
     from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sns import SNSClient
     from mypy_boto3_ssm import SSMClient
 
 _CONNECT_SECONDS = 5
@@ -40,7 +44,12 @@ _RETRIED = Config(
 # SendCommand has no idempotency token: one attempt, whatever happens (F70).
 _ONCE = _RETRIED.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
 
-_DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
+# Notices and metrics: nobody waits long for them.
+_BRIEF = _RETRIED.merge(
+    Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=2, read_timeout=3)
+)
+
+_DENIED = frozenset({"AccessDeniedException", "AccessDenied", "AuthorizationError", "UnauthorizedOperation"})
 _NAMED = re.compile(r"not authorized to perform: ([a-z0-9-]+:[A-Za-z]+)")
 # Secrets Manager does not name the action that its KMS key's policy, or ours, denies.
 _KEY_DENIED = "Access to KMS is not allowed"
@@ -108,6 +117,26 @@ class Session:
     def cloudwatch(self) -> "CloudWatchClient":
         """Amazon CloudWatch."""
         return self._boto.client("cloudwatch", config=_RETRIED)
+
+    def cloudwatch_brief(self) -> "CloudWatchClient":
+        """Amazon CloudWatch, given up after seconds."""
+        return self._boto.client("cloudwatch", config=_BRIEF)
+
+    def sns_brief(self, region: str) -> "SNSClient":
+        """Amazon SNS in a topic's Region, given up after seconds."""
+        return self._boto.client("sns", config=_BRIEF, region_name=region)
+
+    def events_brief(self, region: str | None) -> "EventBridgeClient":
+        """Amazon EventBridge in a bus's Region, given up after seconds."""
+        return self._boto.client("events", config=_BRIEF, region_name=region)
+
+    def autoscaling(self) -> "AutoScalingClient":
+        """Amazon EC2 Auto Scaling."""
+        return self._boto.client("autoscaling", config=_RETRIED)
+
+    def ec2(self) -> "EC2Client":
+        """Amazon EC2."""
+        return self._boto.client("ec2", config=_RETRIED)
 
     def s3(self) -> "S3Client":
         """Amazon S3."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli import flags
+from orchestrator.cli import flags, unattended
 from orchestrator.core.approved import VERSION, ApprovedPlan, as_approved, changes_since, fingerprint_of
 from orchestrator.core.model import Plan
 from orchestrator.core.settings import Policy
@@ -23,7 +23,9 @@ from orchestrator.report.text import WIDTH
 if TYPE_CHECKING:
     from orchestrator.cli.compose import Parts
 
-NOT_PART = frozenset({"output", "journal", "yes", "take_over", "plan_file", "out", "full", "detailed_exitcode"})
+NOT_PART = unattended.TELLING | frozenset(
+    {"output", "journal", "yes", "take_over", "plan_file", "out", "full", "detailed_exitcode"}
+)
 """Flags that say nothing about what happens to an instance."""
 
 _SHOWN = 30

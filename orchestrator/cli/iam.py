@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from orchestrator.cli import options
+from orchestrator.cli import options, unattended
 from orchestrator.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -49,17 +49,22 @@ def iam() -> None:
 @click.option("--instance-tag", metavar="KEY=VALUE", help="Send commands only to instances with this tag.")
 @click.option("--ecs-anywhere", is_flag=True, help="The cluster has ECS Anywhere instances, too.")
 @click.option("--gates", is_flag=True, help="Runs say --alarm or --change-calendar.")
-def controller(
+@unattended.extra_options
+def controller(  # noqa: PLR0913 - the flags, each by name
     *,
     credential: str | None,
     credential_kms_key: str | None,
     instance_tag: str | None,
     ecs_anywhere: bool,
     gates: bool,
+    notify: tuple[Any, ...],
+    metrics: tuple[Any, ...],
     **where: Any,  # noqa: ANN401 - click's keyword arguments go on by name
 ) -> None:
     """Print the policy of the role that runs `plan` and `run`."""
     from orchestrator.core.iam import controller_policy
+    from orchestrator.core.iam_document import IamPolicy
+    from orchestrator.core.iam_unattended import Extras, extra_statements
     from orchestrator.core.source import parse_source
 
     place = _place(**where)
@@ -71,7 +76,8 @@ def controller(
         anywhere=ecs_anywhere,
         gates=gates,
     )
-    _print(policy)
+    extras = extra_statements(place, Extras(notify=notify, metrics=metrics))
+    _print(IamPolicy(statements=(*policy.statements, *extras)))
 
 
 @iam.command()

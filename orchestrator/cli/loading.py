@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, assert_never
 from orchestrator.aws import secrets
 from orchestrator.aws.session import Session
 from orchestrator.aws.sources import read_source
+from orchestrator.connections import Network
 from orchestrator.core.credential import Credential, EnvLines, canonical, normalise
 from orchestrator.core.credential_formats import recognise
 from orchestrator.core.credential_lint import Report, check, lint
@@ -18,7 +19,7 @@ from orchestrator.core.orders import PayloadReference
 from orchestrator.core.payload import Store, encode_payload, generation
 from orchestrator.core.source import parse_source
 from orchestrator.errors import RefusedError
-from orchestrator.registry.client import Network, ProbeOutcome
+from orchestrator.registry.client import ProbeOutcome
 from orchestrator.registry.probe import probe
 
 if TYPE_CHECKING:

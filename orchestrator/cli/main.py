@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from orchestrator.cli import speech
 from orchestrator.errors import ExitCode, RolloutError
 
 COMMANDS: Final = {
@@ -64,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def invoke(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code. Everything that goes wrong is one error line and one hint line."""
+    speech.reset()
     try:
         answer = root.main(args=arguments, prog_name="ecs-rollout", standalone_mode=False)
     except RolloutError as error:
@@ -89,8 +91,7 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(message: str, hint: str, code: ExitCode) -> int:
-    click.echo(f"error: {message}", err=True)
-    click.echo(f"hint: {hint}", err=True)
+    speech.say_error(message, hint)
     return code
 
 

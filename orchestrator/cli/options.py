@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from orchestrator import config
+from orchestrator.cli import unattended
 from orchestrator.cli.parameter_types import AmountType, DurationType, MomentType, WavesType, WindowType
 from orchestrator.core.gates import Word
 from orchestrator.core.settings import Budget, Deadlines, Policy, ZoneOrder
@@ -53,13 +54,21 @@ SETTINGS = (
     "restore-seconds",
     "watchdog-seconds",
     "step-seconds",
+    *unattended.SETTINGS,
 )
 """The flags that a configuration file may hold."""
 
 
 def _configure(ctx: click.Context, _param: click.Parameter, value: Path | None) -> None:
     if value is not None:
-        ctx.default_map = {**(ctx.default_map or {}), **config.load(value, SETTINGS)}
+        repeated = {param.name for param in ctx.command.params if param.multiple}
+        given = config.load(value, SETTINGS)
+        for name, each in given.items():
+            if isinstance(each, list) and name not in repeated:
+                raise UsageError(f"{value}: {name.replace('_', '-')} takes one value.", hint="Mend its value.")
+            if not isinstance(each, list) and name in repeated:
+                given[name] = [str(each)]
+        ctx.default_map = {**(ctx.default_map or {}), **given}
 
 
 def aws_options(function: F) -> F:

@@ -9,18 +9,14 @@ from typing import Any
 import click
 
 from orchestrator.cli import approvals, flags, options, showing, store
+from orchestrator.cli.speech import say
+from orchestrator.cli.unattended import TELLING, Told, telling_options
 from orchestrator.core.approved import ApprovedPlan
 from orchestrator.core.gates import Word
 from orchestrator.core.model import Plan
 from orchestrator.core.settings import Deadlines, Policy, VerifyLogin, ZoneOrder
 from orchestrator.errors import ExitCode, RefusedError, UsageError
 from orchestrator.report.plans import plan_json, plan_text
-
-
-def say(line: str) -> None:
-    """Write a line of progress."""
-    click.echo(line, err=True)
-
 
 _POLICY = (
     "waves",
@@ -147,6 +143,7 @@ def _next_command(out: Path | None) -> tuple[str, ...]:
 @options.credential_options
 @options.rollout_options
 @options.roll_options
+@telling_options
 @click.option(
     "--plan",
     "plan_file",
@@ -171,16 +168,19 @@ def run(
       ecs-rollout run --plan web.plan
     """
     approved = approvals.approved_in(click.get_current_context())
-    _somebody_to_ask(yes=yes or plan_file is not None)
+    nobody = yes or plan_file is not None
+    _somebody_to_ask(yes=nobody)
+    told = _told(given, nobody=nobody)
     rolls = Rolls(output=output, yes=yes, take_over=take_over, approved=approved)
-    with store.opened(journal) as found:
-        return _roll(_request(**given), found, rolls)
+    with store.opened(journal) as found, _watched(told, request := _request(**given), journal) as tell:
+        return _roll(request, found, rolls, tell)
 
 
 @click.command()
 @click.argument("run")
 @options.rollout_options
 @options.roll_options
+@telling_options
 def restore(*, run: str, output: str, journal: Path | None, yes: bool, take_over: bool, **flags: Any) -> int:  # noqa: ANN401 - see _rules
     """Take the run RUN back: every instance that still runs its credential gets its old one again.
 
@@ -193,16 +193,42 @@ def restore(*, run: str, output: str, journal: Path | None, yes: bool, take_over
     from orchestrator.core.state import replay
 
     _somebody_to_ask(yes=yes)
+    told = _told(flags, nobody=yes)
     with store.opened(journal) as found:
         started = replay(found.entries(run)).run
         flags["region"] = flags["region"] or started.region
         request = Request(cluster=started.cluster, **_rules(verify_login=VerifyLogin.NEVER, **flags))
-        return _roll(request, found, Rolls(output=output, yes=yes, take_over=take_over, restores=run))
+        rolls = Rolls(output=output, yes=yes, take_over=take_over, restores=run)
+        with _watched(told, request, journal) as tell:
+            return _roll(request, found, rolls, tell)
 
 
 def _somebody_to_ask(*, yes: bool) -> None:
     if not yes and not sys.stdin.isatty():
         raise UsageError("There is nobody to confirm the plan.", hint="Look at `ecs-rollout plan`, then say --yes.")
+
+
+def _told(flags: dict[str, Any], *, nobody: bool) -> Told:
+    """Take the flags out that say who is told. `nobody` is asked before the run."""
+    return Told(**{name: flags.pop(name) for name in TELLING}, attended=not nobody)
+
+
+def _watched(told: Told, request: Any, journal: Path | None) -> Any:  # noqa: ANN401 - see _request
+    """Watch the command: whatever ends it, those who want to know are told."""
+    from orchestrator.aws.session import Session
+    from orchestrator.cli.telling import telling
+    from orchestrator.clock import SystemClock
+    from orchestrator.report.notices import Origin
+
+    session = Session(region=request.region, profile=request.profile)
+    plan = ("ecs-rollout", "plan", "--cluster", request.cluster, "--credential", request.credential)
+    origin = Origin(
+        cluster=request.cluster,
+        region=session.region,
+        store=("--journal", str(journal)) if journal else (),
+        again=plan if request.credential else (),
+    )
+    return telling(told, session, origin, SystemClock())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,11 +242,10 @@ class Rolls:
     approved: ApprovedPlan | None = None
 
 
-def _roll(request: Any, journal: Any, rolls: Rolls) -> int:  # noqa: ANN401 - see _request
+def _roll(request: Any, journal: Any, rolls: Rolls, tell: Any) -> int:  # noqa: ANN401 - see _request
     from orchestrator.cli import compose, rolling
     from orchestrator.cli.signals import BrokenOffError, LeftError, StoppedError, stopping
     from orchestrator.clock import SystemClock
-    from orchestrator.report.progress import PlainProgress
     from orchestrator.report.render import exit_code_of, render_report
 
     clock = SystemClock()
@@ -229,8 +254,9 @@ def _roll(request: Any, journal: Any, rolls: Rolls) -> int:  # noqa: ANN401 - se
     def confirm(planned: Plan) -> Plan:
         if rolls.approved is not None:
             planned = approvals.fitted(rolls.approved, parts, planned, say)
-        experience = showing.earlier(journal, parts.cluster)
-        say(plan_text(planned, showing.wish_of(parts, planned, experience, restores=rolls.restores)))
+        if tell.shows_plans:
+            experience = showing.earlier(journal, parts.cluster)
+            say(plan_text(planned, showing.wish_of(parts, planned, experience, restores=rolls.restores)))
         asks = planned.changes and not rolls.yes and rolls.approved is None
         if asks and not click.confirm("\nRoll?", err=True):
             raise RefusedError("Not confirmed.", hint="Nothing was touched.")
@@ -238,7 +264,7 @@ def _roll(request: Any, journal: Any, rolls: Rolls) -> int:  # noqa: ANN401 - se
         return planned
 
     with stopping(clock, say) as stop:
-        watch = rolling.Watch(say=say, observers=(PlainProgress(say),), stop_requested=lambda: bool(stop))
+        watch = rolling.Watch(say=say, observers=tell.observers, stop_requested=lambda: bool(stop))
         try:
             state = rolling.conduct(
                 parts, journal, watch, take_over=rolls.take_over, restores=rolls.restores, confirm=confirm
@@ -249,5 +275,5 @@ def _roll(request: Any, journal: Any, rolls: Rolls) -> int:  # noqa: ANN401 - se
             raise StoppedError(stop.exit_code) from error
     say("")
     code = exit_code_of(state, stop.exit_code)
-    click.echo(render_report(state, rolls.output, code))
+    click.echo(render_report(state, rolls.output, code, tell.ended(state, code)))
     return code

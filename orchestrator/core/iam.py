@@ -108,7 +108,7 @@ def controller_policy(
             *_cluster(place),
             *_state(place),
             *_delivers(place),
-            *(_reads_source(place, source, source_key) if source else ()),
+            *(reads_source(place, source, source_key) if source else ()),
             *(_asks_gates(place) if gates else ()),
         )
     )
@@ -248,7 +248,8 @@ def _uses_key(place: Place, sid: str, actions: tuple[str, ...]) -> Statement:
     return Statement(sid=sid, actions=actions, resources=(place.kms_key,), conditions=conditions)
 
 
-def _reads_source(place: Place, source: Source, key: str) -> Iterator[Statement]:
+def reads_source(place: Place, source: Source, key: str, what: str = "Credential") -> Iterator[Statement]:
+    """Allow reading a source; `key`: the ARN of the customer key it is encrypted with, empty for none."""
     match source:
         case SecretsManagerSource(name=name):
             action, service = "secretsmanager:GetSecretValue", Store.SECRETSMANAGER
@@ -265,9 +266,9 @@ def _reads_source(place: Place, source: Source, key: str) -> Iterator[Statement]
             return
         case _:
             assert_never(source)
-    yield Statement(sid="ReadCredential", actions=(action,), resources=resources)
+    yield Statement(sid=f"Read{what}", actions=(action,), resources=resources)
     if key:
         via = place.only_through(service)["StringEquals"]
         yield Statement(
-            sid="DecryptCredential", actions=("kms:Decrypt",), resources=(key,), conditions={"StringEquals": via}
+            sid=f"Decrypt{what}", actions=("kms:Decrypt",), resources=(key,), conditions={"StringEquals": via}
         )

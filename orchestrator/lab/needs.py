@@ -20,6 +20,8 @@ _ADVANCED = "Advanced"
 _SELECTOR = re.compile(r"(?<=[A-Za-z0-9_.-]):[A-Za-z0-9_.-]+$")
 # The end that Secrets Manager puts behind a name; in the lab, where names are ARNs enough, always this one.
 _SUFFIX = "-Lab001"
+# Where a service signs under another name than IAM's.
+_PREFIXES = {"monitoring": "cloudwatch"}
 _FREE = frozenset({("sts", "GetCallerIdentity")})
 _S3_ACTIONS = {"GET": "GetObject", "HEAD": "GetObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
 _S3_KEY = "x-amz-server-side-encryption-aws-kms-key-id"
@@ -60,8 +62,9 @@ class Needs:
     def _of(self, call: Call) -> tuple[Need, ...]:
         if (call.service, call.operation) in _FREE:
             return ()
-        action = f"{call.service}:{call.operation}"
-        match call.service:
+        service = _PREFIXES.get(call.service, call.service)
+        action = f"{service}:{call.operation}"
+        match service:
             case "ssm":
                 return self._ssm(call, action)
             case "ecs":
@@ -72,6 +75,13 @@ class Needs:
                 return self._object(call)
             case "dynamodb":
                 return (Need(action=action, resource=self._arn(call, f"table/{call.params.get('TableName', '')}")),)
+            case "sns":
+                fields = urllib.parse.parse_qs(call.request.body.decode())
+                return (Need(action=action, resource=fields.get("TopicArn", ["*"])[0]),)
+            case "events":
+                return self._events(call, action)
+            case "cloudwatch" if call.operation == "PutMetricData":
+                return (Need(action=action, context={"cloudwatch:namespace": call.params["Namespace"]}),)
             case _:
                 return (Need(action=action),)
 
@@ -87,6 +97,14 @@ class Needs:
             case _:
                 return
         self._keys[stored] = "" if key.startswith("alias/aws/") else self._key(call, key)
+
+    def _events(self, call: Call, action: str) -> tuple[Need, ...]:
+        """Tell what an event needs: its bus, which is named or given by its ARN."""
+        buses = [each.get("EventBusName", "default") for each in call.params.get("Entries", ())]
+        return tuple(
+            Need(action=action, resource=bus if bus.startswith("arn:") else self._arn(call, f"event-bus/{bus}"))
+            for bus in buses or ["*"]
+        )
 
     def _ssm(self, call: Call, action: str) -> tuple[Need, ...]:
         params = call.params

@@ -3,15 +3,12 @@
 No error of urllib3 is passed on: its messages hold URLs and addresses of proxies, which may hold logins.
 """
 
-import ssl
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Self
 from urllib.parse import urljoin, urlsplit
 
-import urllib3
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
@@ -21,8 +18,8 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from orchestrator.core.registry_api import Challenge, challenge_of, is_loopback
-from orchestrator.errors import UsageError
+from orchestrator.connections import Network, Pools
+from orchestrator.core.registry_api import Challenge, challenge_of
 
 _MANIFEST_TYPES = (
     "application/vnd.oci.image.index.v1+json",
@@ -33,7 +30,6 @@ _MANIFEST_TYPES = (
 _LONGEST_ANSWER = 256 * 1024
 _REDIRECTS = 3
 _MOVED = frozenset({301, 302, 303, 307, 308})
-_HTTPS_PORT = 443
 
 
 class ProbeOutcome(StrEnum):
@@ -43,16 +39,6 @@ class ProbeOutcome(StrEnum):
     REFUSED = "refused"
     UNREACHABLE = "unreachable"
     UNSUPPORTED = "unsupported"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Network:
-    """How to reach registries. `environment` is read for HTTPS_PROXY, ALL_PROXY and NO_PROXY; seconds are each."""
-
-    ca_bundle: str | None = None
-    environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
-    connect_seconds: float = 5.0
-    read_seconds: float = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,22 +67,7 @@ class Client:
     """
 
     def __init__(self, network: Network) -> None:
-        try:
-            context = ssl.create_default_context(cafile=network.ca_bundle)
-        except (OSError, ssl.SSLError) as error:
-            raise UsageError(
-                "the CA bundle cannot be read, or holds no certificate", hint="give --ca-bundle a PEM file"
-            ) from error
-        timeout = urllib3.Timeout(connect=network.connect_seconds, read=network.read_seconds)
-        self._direct = urllib3.PoolManager(ssl_context=context, timeout=timeout, retries=False)
-        self._proxied = self._direct
-        self._no_proxy = _setting(network.environment, "no_proxy")
-        proxy = _setting(network.environment, "https_proxy") or _setting(network.environment, "all_proxy")
-        if proxy:
-            address, headers = _proxy(proxy)
-            self._proxied = urllib3.ProxyManager(
-                address, proxy_headers=headers, ssl_context=context, timeout=timeout, retries=False
-            )
+        self._pools = Pools(network)
 
     def __enter__(self) -> Self:
         return self
@@ -104,8 +75,7 @@ class Client:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._direct.clear()
-        self._proxied.clear()
+        self._pools.clear()
 
     def get(self, url: str, *, method: str = "GET", authorization: str | None = None) -> Answer | Failure:
         """Ask once. A login goes to the host that it was meant for and to no other."""
@@ -131,9 +101,7 @@ class Client:
         if authorization:
             headers["Authorization"] = authorization
         try:
-            near = is_loopback(urlsplit(url).netloc) and not url.startswith("https:")
-            pool = self._direct if near or bypassed(url, self._no_proxy) else self._proxied
-            answer = pool.request(method, url, headers=headers, redirect=False, preload_content=False)
+            answer = self._pools.of(url).request(method, url, headers=headers, redirect=False, preload_content=False)
             try:
                 body = answer.read(_LONGEST_ANSWER)
             finally:
@@ -144,42 +112,6 @@ class Client:
         if answer.status in _MOVED and location:
             return location
         return Answer(answer.status, challenge_of(answer.headers.getlist("WWW-Authenticate")), body)
-
-
-def _setting(environment: Mapping[str, str], name: str) -> str:
-    """Read a proxy variable as other tools do: the name in small letters wins."""
-    return environment.get(name) or environment.get(name.upper(), "")
-
-
-def _proxy(text: str) -> tuple[str, Mapping[str, str] | None]:
-    """Take the login out of a proxy's address. Raises UsageError, which does not repeat it."""
-    try:
-        parts = urlsplit(text if "://" in text else f"http://{text}")
-        port = parts.port
-    except ValueError:
-        parts, port = urlsplit(""), None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError("HTTPS_PROXY is no address of an HTTP proxy", hint="write http://HOST:PORT")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    login = f"{parts.username}:{parts.password or ''}" if parts.username else None
-    headers = urllib3.make_headers(proxy_basic_auth=login) if login else None
-    return f"{parts.scheme}://{host}" + (f":{port}" if port else ""), headers
-
-
-def bypassed(url: str, no_proxy: str) -> bool:
-    """Say whether NO_PROXY excepts a URL: `*`, or a name with or without its port that is the host's end."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    for item in no_proxy.lower().replace(",", " ").split():
-        name, colon, port = item.rpartition(":")
-        if not colon or not port.isdecimal():
-            name, port = item, ""
-        name = name.removeprefix("*").removeprefix(".").strip("[]")
-        if port and int(port) != (parts.port or _HTTPS_PORT):
-            continue
-        if item == "*" or (name and (host == name or host.endswith(f".{name}"))):
-            return True
-    return False
 
 
 def _no_answer(error: Exception) -> Failure:

@@ -9,6 +9,7 @@ from urllib.parse import urlencode, urlsplit
 
 import urllib3
 
+from orchestrator.connections import Network
 from orchestrator.core.agent_auth import Login, keys_for
 from orchestrator.core.credential import Credential
 from orchestrator.core.registry_api import (
@@ -20,7 +21,7 @@ from orchestrator.core.registry_api import (
     image_address,
     is_loopback,
 )
-from orchestrator.registry.client import Answer, Client, Failure, Network, ProbeOutcome
+from orchestrator.registry.client import Answer, Client, Failure, ProbeOutcome
 
 _AT_ONCE = 8
 _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 200, 401, 403, 404, 429, 500

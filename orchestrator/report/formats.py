@@ -52,6 +52,7 @@ def as_json(report: RunReport) -> str:
                 "exit_code": report.exit_code,
                 "generation": report.generation,
                 "options": report.options,
+                "undelivered": list(report.undelivered),
             },
             "summary": report.summary,
             "converged": {"instances": done, "of": total},
@@ -111,4 +112,5 @@ def as_markdown(report: RunReport) -> str:
     head = (
         f"**{report.cluster}**, run `{report.run}`: {report.result}. {done} of {total} run the credential ({counts})."
     )
-    return f"{head}\n\n{table}"
+    troubles = "".join(f"\n- {each}" for each in report.undelivered)
+    return f"{head}\n\n{table}" + (f"\n\nNot everybody was told:\n{troubles}" if troubles else "")

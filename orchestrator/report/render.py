@@ -1,5 +1,7 @@
 """A run's report in the form that was asked for."""
 
+from dataclasses import replace
+
 from orchestrator.core.state import RunState
 from orchestrator.errors import ExitCode
 from orchestrator.report import formats, rows, text
@@ -14,9 +16,9 @@ def exit_code_of(state: RunState, interrupted_as: ExitCode = ExitCode.INTERRUPTE
     return ExitCode.NOT_ALL_UPDATED
 
 
-def render_report(state: RunState, output: str, code: ExitCode) -> str:
-    """Render as table, json, csv or markdown."""
-    report = rows.build(state, exit_code=code)
+def render_report(state: RunState, output: str, code: ExitCode, undelivered: tuple[str, ...] = ()) -> str:
+    """Render as table, json, csv or markdown. `undelivered`: the notices and metrics that did not arrive, and why."""
+    report = replace(rows.build(state, exit_code=code), undelivered=undelivered)
     match output:
         case "json":
             return formats.as_json(report)

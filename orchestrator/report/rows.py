@@ -64,7 +64,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """A whole run. `result`: ok, incomplete, halted, interrupted, or `running` while it has not ended."""
+    """A whole run. `result`: ok, incomplete, halted, interrupted, or `running` while it has not ended.
+
+    `undelivered`: the notices and metrics that did not arrive, and why.
+    """
 
     run: str
     cluster: str
@@ -78,6 +81,7 @@ class RunReport:
     exit_code: int
     options: dict[str, str | int]
     rows: tuple[Row, ...]
+    undelivered: tuple[str, ...] = ()
 
     @property
     def summary(self) -> dict[str, int]:

@@ -55,6 +55,7 @@ def _closing(report: RunReport) -> str:
         lines = [wrap(f"{done} of {total} instances run the credential: {counts}.")]
     if report.halted:
         lines.append(wrap(f"The run stopped admitting instances: {report.halted}."))
+    lines += [wrap(f"Not everybody was told: {each}") for each in report.undelivered]
     lines.append(f"Run {report.run} on cluster {report.cluster}: {report.result} (exit code {report.exit_code}).")
     return "\n".join(lines)
 

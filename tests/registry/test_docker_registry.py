@@ -18,10 +18,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 
+from orchestrator.connections import Network
 from orchestrator.core.agent_auth import Login
 from orchestrator.core.credential import Credential, Entry, normalise
 from orchestrator.core.credential_formats import recognise
-from orchestrator.registry.client import Network, ProbeOutcome
+from orchestrator.registry.client import ProbeOutcome
 from orchestrator.registry.probe import Probe, probe
 from tests.registry.certificates import Authority
 from tests.registry.servers import Asked, Reply, served

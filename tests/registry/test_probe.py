@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.connections import Network, bypassed
 from orchestrator.core.agent_auth import Login
 from orchestrator.core.credential import Credential, Entry
 from orchestrator.errors import UsageError
-from orchestrator.registry.client import Network, ProbeOutcome, bypassed
+from orchestrator.registry.client import ProbeOutcome
 from orchestrator.registry.probe import Probe, probe
 from tests.canary import PASSWORD, USER, leaked, shown_of
 from tests.registry.certificates import Authority

@@ -12,6 +12,7 @@ from tests.scenario.iam_steps import (
     CROWDED,
     KEY,
     PREFIX,
+    TOLD,
     cut_creation,
     delivered_with_versions,
     delivered_without_versions,
@@ -30,6 +31,8 @@ from tests.scenario.iam_steps import (
     restore,
     rolled,
     rollout,
+    somebody_to_tell,
+    tell,
     unpublished,
 )
 
@@ -135,6 +138,17 @@ CASES: dict[str, Case] = {
     ),
     # What it needs is in `run` and `plan`, all but the right to send the third document.
     "restore": Case(act=restore, prepare=rolled, told=()),
+    "run that tells and measures": Case(
+        act=tell,
+        prepare=somebody_to_tell,
+        told=("--credential", "secretsmanager:registry", *TOLD),
+        warnings=(
+            ("PublishNotices", "sns:Publish"),
+            ("PutNotices", "events:PutEvents"),
+            ("ReadWebhook2", "ssm:GetParameter"),
+            ("PutMetrics", "cloudwatch:PutMetricData"),
+        ),
+    ),
     "take-over": Case(
         act=rollout("run", "--take-over"),
         prepare=held_by_another,

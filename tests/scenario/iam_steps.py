@@ -2,12 +2,14 @@
 
 import json
 import secrets
+import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 import boto3
 
 from orchestrator.lab.wire import AwsError
+from tests.receiver import receiver
 from tests.scenario.conftest import QUICK, Answer, Workplace
 
 if TYPE_CHECKING:
@@ -127,6 +129,28 @@ def rollout(command: str, *flags: str, source: str = "secretsmanager:registry") 
         return place.rollout(command, f"--instance={HEALTHY}", *flags, *form, source=source)
 
     return act
+
+
+TOPIC = "arn:aws:sns:us-east-1:123456789012:night"
+TOLD = (
+    *("--notify", f"sns:{TOPIC}", "--notify", "eventbridge:default", "--notify", "webhook:ssm:/team/hook"),
+    *("--metrics", "cloudwatch:team/registry"),
+)
+
+
+def somebody_to_tell(place: Workplace) -> None:
+    renew(place)
+    boto3.client("sns").create_topic(Name="night")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/hook"
+    boto3.client("ssm").put_parameter(Name="/team/hook", Value=url, Type="SecureString", Overwrite=True)
+    (place.directory / "hook").write_text(url)
+
+
+def tell(place: Workplace) -> Answer:
+    """Roll, with somebody behind the webhook."""
+    with receiver(port=int((place.directory / "hook").read_text().split(":")[2].partition("/")[0])):
+        return rollout("run", *TOLD)(place)
 
 
 def rolled(place: Workplace) -> None:

@@ -12,6 +12,9 @@ import orchestrator.aws
 from orchestrator.cli.main import invoke
 from orchestrator.core.iam import Place, controller_policy, instance_policy, key_policy, publisher_policy
 from orchestrator.core.iam_document import IamPolicy
+from orchestrator.core.iam_unattended import Extras, extra_statements
+from orchestrator.core.metrics import parse_meter
+from orchestrator.core.notices import parse_target
 from orchestrator.core.payload import Store
 from orchestrator.core.source import S3Source, Source, parse_source
 from orchestrator.lab.permissions import Need, Permissions
@@ -25,12 +28,17 @@ def place(**changes: str | Store) -> Place:
     return Place(**{"account": ACCOUNT, "region": "us-east-1", "cluster": "web", **changes})  # type: ignore[arg-type]
 
 
+TARGETS = ("sns:arn:aws:sns:us-east-1:123456789012:night", "eventbridge:default", "webhook:ssm:/team/hook")
+EXTRAS = Extras(notify=[parse_target(each) for each in TARGETS], metrics=[parse_meter("cloudwatch:team/registry")])
+
+
 def every_policy() -> list[IamPolicy]:
     places = [place(delivery=store, bucket="b", kms_key=key) for store in Store for key in ("", KEY)]
     sources: list[Source] = [parse_source(text) for text in SOURCES]
     found = [
         controller_policy(each, source=source, source_key=KEY, gates=True) for each in places for source in sources
     ]
+    found += [IamPolicy(statements=extra_statements(each, EXTRAS)) for each in places]
     return [*found, *(publisher_policy(each) for each in places), *(instance_policy(each) for each in places)]
 
 
@@ -40,7 +48,9 @@ def test_the_policies_name_what_the_code_calls() -> None:
     called = {
         action
         for text in texts
-        for action in re.findall(r'"((?:cloudwatch|ssm|ecs|secretsmanager|s3):[A-Z]\w+)"', text)
+        for action in re.findall(
+            r'"((?:autoscaling|cloudwatch|ec2|events|ssm|ecs|secretsmanager|s3|sns):[A-Z]\w+)"', text
+        )
     }
     allowed = {action for policy in every_policy() for action in policy.actions}
     # A pinned version of an object is an action of its own, and KMS is called by the stores.
@@ -49,12 +59,12 @@ def test_the_policies_name_what_the_code_calls() -> None:
 
 
 def test_everything_that_can_be_narrowed_is() -> None:
-    """Only Run Command's lists stand for any resource; nothing has a wildcard for an action, a Region or an account."""
+    """Any resource is only what AWS cannot narrow; nothing has a wildcard for an action, a Region or an account."""
     for policy in every_policy():
         for each in policy.statements:
             assert not any("*" in action for action in each.actions)
             if each.resources == ("*",):
-                assert each.sid == "FollowCommands"
+                assert each.sid == "FollowCommands" or (each.sid == "PutMetrics" and each.conditions)
                 continue
             for resource in each.resources:
                 _, partition, service, region, account, name = resource.split(":", 5)

@@ -1,0 +1,174 @@
+"""A run for machines: JSON lines; and for a log that people read: one line per wave and per problem."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+
+from orchestrator.core.events import (
+    Admitted,
+    Concluded,
+    Entry,
+    Event,
+    GateAnswered,
+    Halted,
+    Lost,
+    NotSent,
+    Reported,
+    RunEnded,
+    RunStarted,
+    Sent,
+    WaveOpened,
+)
+from orchestrator.core.gates import Word
+from orchestrator.core.model import Outcome, Plan
+from orchestrator.core.reasons import EXPLANATIONS, Reason
+from orchestrator.core.state import RunState
+from orchestrator.report.formats import moment
+
+
+class Level(StrEnum):
+    """How much a line matters."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def json_line(at: float, level: Level, event: str, message: str, **more: str | int) -> str:
+    """Write one line. `time`, `level`, `event` and `message` stand in every line; the rest where it applies."""
+    return json.dumps({"time": moment(at), "level": level, "event": event, "message": message, **more})
+
+
+class LogLines:
+    """A listener that writes JSON lines: one per event, or per instance of it. `write` takes a whole line."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+
+    def told(self, entry: Entry, state: RunState) -> None:
+        """Write the lines of one entry."""
+        name = _snake(type(entry.event).__name__)
+        level, message, more = _worded(entry.event, state)
+        where: dict[str, str | int] = {"run": state.run.run, "cluster": state.run.cluster, **more}
+        keys = _keys(entry.event)
+        if not keys:
+            self._write(json_line(entry.at, level, name, message, **where))
+        for key in keys:
+            progress = state.instances[key]
+            instance = progress.planned.instance.instance_id
+            phase = progress.phase.value if progress.phase else "done"
+            self._write(json_line(entry.at, level, name, message, **where, instance=instance, phase=phase))
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{char.lower()}" if char.isupper() else char for char in name).removeprefix("_")
+
+
+def _keys(event: Event) -> Sequence[str]:
+    """List the instances that an event is about."""
+    key = getattr(event, "key", None)
+    found: Sequence[str] = (key,) if key else getattr(event, "keys", ())
+    return found
+
+
+Worded = tuple[Level, str, dict[str, str | int]]
+"""A level, a sentence, and what belongs into fields of its own."""
+
+
+def _worded(event: Event, state: RunState) -> Worded:
+    match event:
+        case RunStarted(planned=planned):
+            return Level.INFO, f"{_changes(event)} of {len(planned)} instances to change", {}
+        case WaveOpened(wave=wave):
+            return Level.INFO, f"wave {wave} opened", {"wave": wave}
+        case GateAnswered(answer=answer):
+            level = Level.INFO if answer.word is Word.GO else Level.WARNING
+            return level, f"gate {answer.gate}: {answer.word}: {answer.reason}", {"gate": answer.gate}
+        case Halted(why=why):
+            return Level.ERROR, f"halted: {why}", {}
+        case RunEnded(result=result):
+            return (Level.INFO if result == "ok" else Level.ERROR), f"ended: {result}", {"result": result}
+        case _:
+            return _worded_of_instances(event, state)
+
+
+def _worded_of_instances(event: Event, state: RunState) -> Worded:
+    match event:
+        case Admitted(batch=batch):
+            return Level.INFO, f"{state.op} is to be sent", {"batch": batch}
+        case Sent(batch=batch, command_id=command):
+            return Level.INFO, "SSM accepted the command", {"batch": batch, "command_id": command}
+        case NotSent(detail=detail):
+            return Level.WARNING, f"SSM did not accept the command: {detail}", {}
+        case Reported(report=report):
+            return Level.INFO, f"the instance reported {report.reason}", {}
+        case Lost(detail=detail):
+            return Level.WARNING, f"no result: {detail}", {}
+        case Concluded(outcome=outcome):
+            level = Level.INFO if outcome.as_wanted else Level.ERROR
+            return level, _sentence(outcome), {"outcome": outcome.kind.value, "reason": outcome.reason.value}
+        case other:
+            return Level.INFO, _snake(type(other).__name__).replace("_", " "), {}
+
+
+def _changes(started: RunStarted) -> int:
+    return Plan(cluster=started.cluster, generation=started.generation, planned=started.planned).changes
+
+
+def _sentence(outcome: Outcome) -> str:
+    seen = f" Seen: {outcome.message}" if outcome.message else ""
+    return f"{EXPLANATIONS[outcome.reason].meaning}{seen}"
+
+
+class QuietLines:
+    """A listener for where nobody watches: a line when the run starts, per wave, per problem, and at the end.
+
+    Those about whom the plan has decided already are told in one line for each reason.
+    """
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._decided: Counter[Outcome] = Counter()
+
+    def told(self, entry: Entry, state: RunState) -> None:
+        """Write the lines of one entry, if it is worth any."""
+        match entry.event:
+            case Concluded(key=key, outcome=outcome) if not state.instances[key].attempts:
+                kept = Outcome(outcome.kind, outcome.reason)
+                self._decided[kept] += not outcome.as_wanted and outcome.reason is not Reason.HALTED
+                return
+            case event:
+                lines = [
+                    f"{count} {outcome.kind} ({outcome.reason}): {EXPLANATIONS[outcome.reason].meaning}"
+                    for outcome, count in self._decided.items()
+                    if count
+                ]
+                self._decided.clear()
+                line = _quiet(event, state)
+        for each in (*lines, *([line] if line else ())):
+            self._write(f"{moment(entry.at)} {each}")
+
+
+def _quiet(event: Event, state: RunState) -> str:
+    match event:
+        case RunStarted(run=run, planned=planned):
+            return f"run {run}: {_changes(event)} of {len(planned)} instances to change"
+        case WaveOpened(wave=wave):
+            return f"wave {wave}: {len(state.waiting.get(wave, ()))} to change; so far {_counts(state)}"
+        case GateAnswered(answer=answer):
+            return f"gate {answer.gate}: {answer.word}: {answer.reason}"
+        case Lost(keys=keys, detail=detail):
+            return f"no result: {', '.join(keys)}: {detail}"
+        case Concluded(key=key, outcome=outcome) if not outcome.as_wanted:
+            return f"{outcome.kind} ({outcome.reason}): {key}: {_sentence(outcome)}"
+        case Halted(why=why):
+            return f"HALTED: {why}"
+        case RunEnded(result=result):
+            return f"ended: {result}: {_counts(state)}"
+        case _:
+            return ""
+
+
+def _counts(state: RunState) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in state.counts.items() if count) or "nothing done"
