@@ -71,6 +71,8 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         agent_auth            What the ECS agent makes of ECS_ENGINE_AUTH_TYPE and ECS_ENGINE_AUTH_DATA
         amount                A number of instances, absolute or as a share of the fleet: `3` or `10%`
         approved              A plan that was approved: what it holds, and what has changed since
+        asks                  What another shell asks of a run that is under way: to go on with a wave, or to stop
+        capacity              Would draining an instance leave its tasks without a place? Values, and the pure check
         credential            The set of registry logins to install
         credential_entries    Read a map of registries, in either ECS form or docker login's, entry by entry
         credential_formats    Recognise what a secret holds and read the credential out of it

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from orchestrator.core.asks import Ask
+from orchestrator.core.capacity import Capacity
 from orchestrator.core.events import Entry
 from orchestrator.core.gates import GateAnswer
 from orchestrator.core.model import Instance, Ping, Status
@@ -58,12 +60,25 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
-    """What ECS says of one container instance. `status` None: ECS does not know it (any more)."""
+    """What ECS says of one container instance. `status` None: ECS does not know it (any more).
+
+    `mark`: the run whose ownership mark it carries; empty for none.
+    """
 
     arn: str
     status: Status | None
     agent_connected: bool
     running_tasks: int
+    pending_tasks: int = 0
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSeen:
+    """One task on an instance that is to be drained. `service`: its service's name; empty for a standalone task."""
+
+    arn: str
+    service: str
 
 
 class Commands(Protocol):
@@ -106,11 +121,66 @@ class Fleet(Protocol):
         ...
 
 
+class Drains(Protocol):
+    """What draining asks of ECS. No ECS call is fenced: each is checked just before and healed after.
+
+    Calls that change several instances give back which of them failed and why; the others are done. All are
+    idempotent, since a run that died right after one does it again.
+    """
+
+    def own(self, arns: Sequence[str], run: str) -> Mapping[str, str]:
+        """Mark these as drained by `run`, by a custom attribute or, where all ten are taken (F80), by a tag."""
+        ...
+
+    def disown(self, arns: Sequence[str]) -> Mapping[str, str]:
+        """Take our mark off."""
+        ...
+
+    def drain(self, arns: Sequence[str]) -> Mapping[str, str]:
+        """Set these DRAINING, ten in a call (F80)."""
+        ...
+
+    def activate(self, arns: Sequence[str]) -> Mapping[str, str]:
+        """Set these ACTIVE, ten in a call (F80)."""
+        ...
+
+    def tasks(self, arns: Sequence[str]) -> Mapping[str, Sequence[TaskSeen]]:
+        """List the tasks that are on these and not stopped."""
+        ...
+
+    def stop(self, tasks: Sequence[str], reason: str) -> None:
+        """Stop tasks by ARN; one that is gone already is no error."""
+        ...
+
+    def registrations(self, instance_ids: Sequence[str]) -> Mapping[str, Sequence[Sighting]]:
+        """Find every registration, in every status but INACTIVE, of these EC2 instances (F33)."""
+        ...
+
+    def carry_over(self, old: str, new: str) -> None:
+        """Give the new registration the custom attributes and tags of the old one, our mark excepted (F33)."""
+        ...
+
+    def deregister(self, arn: str) -> None:
+        """Deregister a ghost whose agent is not connected; one that is gone already is no error."""
+        ...
+
+    def capacity(self, arns: Sequence[str]) -> Capacity:
+        """Read what the tasks on these would need elsewhere, and what the cluster has left."""
+        ...
+
+
 class Journal(Protocol):
     """The durable record of one run: append-only."""
 
     def append(self, entries: Sequence[Entry]) -> None:
-        """Make these durable, in one transaction, before returning."""
+        """Make these durable, in one transaction, before returning.
+
+        Raises LockedError when an owner with a larger fence has claimed the run.
+        """
+        ...
+
+    def asked(self) -> Sequence[Ask]:
+        """Read what other shells asked of this run (`approve`, `abort`), oldest first."""
         ...
 
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from orchestrator.core.asks import Ask
 from orchestrator.core.events import Entry, RunStarted
 from orchestrator.core.model import Instance, Ping, Planned, Platform, Status
 from orchestrator.core.orders import Context, HostPaths, PayloadReference
@@ -277,6 +278,9 @@ class MemoryJournal:
             raise EnvironmentFault("disk full", hint="make room")
         self.transactions += 1
         self.entries.extend(entries)
+
+    def asked(self) -> Sequence[Ask]:
+        return ()
 
 
 @dataclass

@@ -73,7 +73,10 @@ class Armed(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:
-    """One ECS container instance and the EC2 instance under it, as ECS and SSM describe them."""
+    """One ECS container instance and the EC2 instance under it, as ECS and SSM describe them.
+
+    `mark`: the run that owns its draining, from our ownership attribute or tag; empty for none. `ami`: its image's id.
+    """
 
     instance_id: str
     arn: str
@@ -85,6 +88,8 @@ class Instance:
     agent_version: str
     running_tasks: int
     pending_tasks: int
+    mark: str = ""
+    ami: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

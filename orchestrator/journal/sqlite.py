@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.core.asks import Ask
 from orchestrator.core.events import Entry, RunStarted
 from orchestrator.errors import EnvironmentFault, UsageError
 from orchestrator.journal.codec import VERSION, decode, encode
@@ -110,3 +111,7 @@ class RunJournal:
     def append(self, entries: Sequence[Entry]) -> None:
         """Make these durable, in one transaction, before returning."""
         self.store.append(self.run, entries)
+
+    def asked(self) -> Sequence[Ask]:
+        """Read what other shells asked of this run."""
+        return ()
