@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_ecs.type_defs import ContainerInstanceTypeDef
 
+MARK = "ecs-rollout.run"
+"""The custom attribute or tag that says which run drained an instance."""
+
 _PAGE = 100
 
 
@@ -27,6 +30,42 @@ def cluster_name(client: "ECSClient", cluster: str) -> str:
             hint="`aws ecs list-clusters` shows those there are; check --cluster and --region.",
         )
     return clusters[0]["clusterName"]
+
+
+def describe(client: "ECSClient", cluster: str, arns: Sequence[str]) -> "Iterator[ContainerInstanceTypeDef]":
+    """Describe container instances with their tags, 100 in a call (F80); those that ECS does not know are left out."""
+    for start in range(0, len(arns), _PAGE):
+        with translated("ecs:DescribeContainerInstances"):
+            answer = client.describe_container_instances(
+                cluster=cluster, containerInstances=list(arns[start : start + _PAGE]), include=["TAGS"]
+            )
+        yield from answer["containerInstances"]
+
+
+def attributes_of(raw: "ContainerInstanceTypeDef") -> dict[str, str]:
+    """Read the attributes, the agent's own and the custom ones; one without a value has an empty one."""
+    return {each["name"]: each.get("value", "") for each in raw.get("attributes", [])}
+
+
+def tags_of(raw: "ContainerInstanceTypeDef") -> dict[str, str]:
+    """Read the tags of the container instance; those of its EC2 instance are others."""
+    return {each.get("key", ""): each.get("value", "") for each in raw.get("tags", [])}
+
+
+def sighting(raw: "ContainerInstanceTypeDef") -> Sighting:
+    """Say what ECS says of one container instance."""
+    return Sighting(
+        arn=raw["containerInstanceArn"],
+        status=Status(raw["status"]),
+        agent_connected=raw.get("agentConnected", False),
+        running_tasks=raw.get("runningTasksCount", 0),
+        pending_tasks=raw.get("pendingTasksCount", 0),
+        mark=_mark(raw),
+    )
+
+
+def _mark(raw: "ContainerInstanceTypeDef") -> str:
+    return attributes_of(raw).get(MARK) or tags_of(raw).get(MARK, "")
 
 
 class EcsFleet:
@@ -60,7 +99,7 @@ class EcsFleet:
                 cluster=self._cluster, PaginationConfig={"PageSize": _PAGE}
             )
             arns = [arn for page in pages for arn in page["containerInstanceArns"]]
-        described = list(self._describe(arns))
+        described = list(describe(self._client, self._cluster, arns))
         if not described:
             raise self._empty()
         managed = self._managed_providers(described)
@@ -69,17 +108,9 @@ class EcsFleet:
 
     def describe(self, arns: Sequence[str]) -> Mapping[str, Sighting]:
         """Read these again; one that ECS does not know has no status."""
-        seen = {each["containerInstanceArn"]: each for each in self._describe(arns)}
+        seen = {each["containerInstanceArn"]: each for each in describe(self._client, self._cluster, arns)}
         gone = Sighting(arn="", status=None, agent_connected=False, running_tasks=0)
-        return {arn: _sighting(seen[arn]) if arn in seen else gone for arn in arns}
-
-    def _describe(self, arns: Sequence[str]) -> "Iterator[ContainerInstanceTypeDef]":
-        for start in range(0, len(arns), _PAGE):
-            with translated("ecs:DescribeContainerInstances"):
-                answer = self._client.describe_container_instances(
-                    cluster=self._cluster, containerInstances=list(arns[start : start + _PAGE])
-                )
-            yield from answer["containerInstances"]
+        return {arn: sighting(seen[arn]) if arn in seen else gone for arn in arns}
 
     def _managed_providers(self, described: "Sequence[ContainerInstanceTypeDef]") -> frozenset[str]:
         """Find the capacity providers under which AWS runs the hosts itself (ECS Managed Instances)."""
@@ -97,12 +128,8 @@ class EcsFleet:
         return frozenset(found)
 
 
-def _attributes(raw: "ContainerInstanceTypeDef") -> dict[str, str]:
-    return {each["name"]: each.get("value", "") for each in raw.get("attributes", [])}
-
-
 def _platform(raw: "ContainerInstanceTypeDef", managed: frozenset[str]) -> Platform:
-    attributes = _attributes(raw)
+    attributes = attributes_of(raw)
     if raw.get("capacityProviderName", "") in managed:
         return Platform.MANAGED
     if attributes.get("ecs.os-type", "linux") == "windows":
@@ -115,10 +142,11 @@ def _platform(raw: "ContainerInstanceTypeDef", managed: frozenset[str]) -> Platf
 
 def _instance(raw: "ContainerInstanceTypeDef", managed: frozenset[str], pings: Mapping[str, Ping]) -> Instance:
     instance_id = raw.get("ec2InstanceId", "")
+    attributes = attributes_of(raw)
     return Instance(
         instance_id=instance_id,
         arn=raw["containerInstanceArn"],
-        zone=_attributes(raw).get("ecs.availability-zone", ""),
+        zone=attributes.get("ecs.availability-zone", ""),
         status=Status(raw["status"]),
         platform=_platform(raw, managed),
         ping=pings.get(instance_id, Ping.UNREGISTERED),
@@ -126,13 +154,6 @@ def _instance(raw: "ContainerInstanceTypeDef", managed: frozenset[str], pings: M
         agent_version=raw.get("versionInfo", {}).get("agentVersion", ""),
         running_tasks=raw.get("runningTasksCount", 0),
         pending_tasks=raw.get("pendingTasksCount", 0),
-    )
-
-
-def _sighting(raw: "ContainerInstanceTypeDef") -> Sighting:
-    return Sighting(
-        arn=raw["containerInstanceArn"],
-        status=Status(raw["status"]),
-        agent_connected=raw.get("agentConnected", False),
-        running_tasks=raw.get("runningTasksCount", 0),
+        mark=_mark(raw),
+        ami=attributes.get("ecs.ami-id", ""),
     )
