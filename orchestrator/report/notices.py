@@ -10,7 +10,7 @@ from orchestrator.core.notices import Moment, Notice, Problem
 from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.core.state import RunState
 from orchestrator.errors import RolloutError
-from orchestrator.report.rows import WORST_FIRST, Row, RunReport, build
+from orchestrator.report.rows import WORST_FIRST, RunReport, build, troubles
 
 SUBJECT = 100
 """Characters that SNS takes as a subject."""
@@ -196,18 +196,15 @@ class _Told:
 
 def problems_of(report: RunReport) -> tuple[Problem, ...]:
     """Group the instances that did not end as wanted, worst first; what is still under way is no problem yet."""
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in report.rows:
-        if not row.as_wanted and row.reason not in {Reason.NOT_YET, Reason.UNDER_WAY}:
-            groups.setdefault((row.outcome, row.reason), []).append(row)
     return tuple(
         Problem(
-            outcome=rows[0].outcome,
-            reason=rows[0].reason,
-            instances=tuple(row.instance_id for row in rows),
-            seen=tuple(sorted({_line(row.message) for row in rows if row.message}))[:_SEEN],
+            outcome=each.outcome,
+            reason=each.reason,
+            instances=each.instances,
+            seen=tuple(_line(message) for message in each.seen[:_SEEN]),
         )
-        for rows in groups.values()
+        for each in troubles(report)
+        if each.reason not in {Reason.NOT_YET, Reason.UNDER_WAY}
     )
 
 

@@ -4,10 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from orchestrator.core.model import Persistence, Planned
-from orchestrator.report.text import columns, short_zone
-
-MANY = 50
-"""Instances above which a plan shows kinds instead: more rows are scrolled past, not read."""
+from orchestrator.report.text import MANY, columns, short_zone
 
 _STATE = {Persistence.PERSISTENT: "kept", Persistence.EPHEMERAL: "lost", Persistence.UNKNOWN: "?"}
 """What a restart does to the agent's state."""

@@ -12,8 +12,8 @@ from orchestrator.core.model import Plan, Planned
 from orchestrator.core.planning import outcome_of
 from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.report.estimates import GUESS, Experience, duration, whole_run
-from orchestrator.report.plan_tables import MANY, table, waves_of
-from orchestrator.report.text import WIDTH, wrap
+from orchestrator.report.plan_tables import table, waves_of
+from orchestrator.report.text import MANY, WIDTH, wrap
 
 _FEW = 3
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import Outcome, OutcomeKind
-from orchestrator.core.reasons import EXPLANATIONS, Reason
+from orchestrator.core.reasons import EXPLANATIONS, Explanation, Reason
 from orchestrator.core.state import Progress, RunState, Span
 
 WORST_FIRST = (
@@ -131,6 +131,38 @@ def build(state: RunState, *, exit_code: int) -> RunReport:
             "step_seconds": policy.deadlines.step,
         },
         rows=tuple(rows),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """The instances that ended with one outcome for one reason, and not as wanted. `seen`: what was seen on them."""
+
+    outcome: OutcomeKind
+    reason: Reason
+    instances: tuple[str, ...]
+    seen: tuple[str, ...]
+
+    @property
+    def explained(self) -> Explanation:
+        """What it means, and what to do about it."""
+        return EXPLANATIONS[self.reason]
+
+
+def troubles(report: RunReport) -> tuple[Trouble, ...]:
+    """Group the instances that did not end as wanted, worst first."""
+    groups: dict[tuple[OutcomeKind, Reason], list[Row]] = {}
+    for row in report.rows:
+        if not row.as_wanted:
+            groups.setdefault((row.outcome, row.reason), []).append(row)
+    return tuple(
+        Trouble(
+            outcome=outcome,
+            reason=reason,
+            instances=tuple(row.instance_id for row in rows),
+            seen=tuple(sorted({row.message for row in rows if row.message})),
+        )
+        for (outcome, reason), rows in groups.items()
     )
 
 

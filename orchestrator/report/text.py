@@ -1,48 +1,61 @@
-"""A report for a person: a table of at most 80 columns, then the problems, each with what to do."""
+"""A report for a person, in at most 80 columns: the problems, each with what to do, then the table."""
 
 import re
 import textwrap
 from collections.abc import Sequence
+from statistics import median
 
 from tabulate import tabulate
 
-from orchestrator.report.rows import Row, RunReport
+from orchestrator.report.rows import Row, RunReport, Trouble, troubles
 
 WIDTH = 80
+MANY = 50
+"""Instances above which a table shows kinds instead: more rows are scrolled past, not read."""
+
 _GROUPED = 8
+_SEEN = 3
 _ZONE = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d+(?=[a-z]$)")
 
 
 def report_text(report: RunReport) -> str:
-    """Give the table, the problems with their remedies, and the closing lines."""
-    table = columns(
+    """Give the problems with their remedies, so that they stand on the first screen; the table; the closing lines."""
+    parts = ["\n".join(_problem(each) for each in troubles(report)), _table(report), _closing(report)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _table(report: RunReport) -> str:
+    if len(report.rows) > MANY:
+        return _by_kind(report)
+    return columns(
         ("INSTANCE", "ZONE", "OUTCOME", "REASON", "TASKS", "SEC"),
         [
             (row.instance_id, short_zone(row.zone), row.outcome.value, row.reason.value, _tasks(row), _seconds(row))
             for row in report.rows
         ],
     )
-    parts = [table, _problems(report), _closing(report)]
-    return "\n\n".join(part for part in parts if part)
 
 
-def _problems(report: RunReport) -> str:
-    groups: dict[tuple[str, str], list[Row]] = {}
+def _by_kind(report: RunReport) -> str:
+    """Count a large fleet by outcome and reason, with the median of what its instances took."""
+    kinds: dict[tuple[str, str], list[Row]] = {}
     for row in report.rows:
-        if not row.as_wanted:
-            groups.setdefault((row.outcome, row.reason), []).append(row)
-    return "\n".join(_problem(rows) for rows in groups.values())
+        kinds.setdefault((row.outcome, row.reason), []).append(row)
+    rows = []
+    for (outcome, reason), members in kinds.items():
+        tasks = sum(max(row.tasks_before, 0) for row in members)
+        taken = [row.duration_s for row in members if row.duration_s]
+        seconds = f"{median(taken):.0f}" if taken else "-"
+        rows.append((str(len(members)), outcome, reason, str(tasks), seconds))
+    return columns(("COUNT", "OUTCOME", "REASON", "TASKS", "SEC"), rows)
 
 
-def _problem(rows: list[Row]) -> str:
-    first = rows[0]
-    names = ", ".join(row.instance_id for row in rows[:_GROUPED])
-    more = f" and {len(rows) - _GROUPED} more" if len(rows) > _GROUPED else ""
-    lines = [wrap(f"{first.outcome}({first.reason}): {names}{more}")]
-    lines.append(wrap(first.meaning, "    "))
-    seen = sorted({row.message for row in rows if row.message})
-    lines += [wrap(f"seen: {message}", "    ") for message in seen[:3]]
-    lines.append(wrap(f"do: {first.remedy}", "    "))
+def _problem(trouble: Trouble) -> str:
+    names = ", ".join(trouble.instances[:_GROUPED])
+    more = f" and {len(trouble.instances) - _GROUPED} more" if len(trouble.instances) > _GROUPED else ""
+    lines = [wrap(f"{trouble.outcome}({trouble.reason}): {names}{more}"), wrap(trouble.explained.meaning, "    ")]
+    lines += [wrap(f"seen: {message}", "    ") for message in trouble.seen[:_SEEN]]
+    lines.append(wrap(f"do: {trouble.explained.remedy}", "    "))
     return "\n".join(lines)
 
 
@@ -55,12 +68,16 @@ def _closing(report: RunReport) -> str:
         lines = [wrap(f"{done} of {total} instances run the credential: {counts}.")]
     if report.halted:
         lines.append(wrap(f"The run stopped admitting instances: {report.halted}."))
+    if len(report.rows) > MANY:
+        lines.append(wrap(f"Every instance by name: `ecs-rollout report {report.run} --output csv`."))
     lines += [wrap(f"Not everybody was told: {each}") for each in report.undelivered]
     lines.append(f"Run {report.run} on cluster {report.cluster}: {report.result} (exit code {report.exit_code}).")
     return "\n".join(lines)
 
 
 def _tasks(row: Row) -> str:
+    if row.tasks_before < 0:
+        return "-"
     if row.tasks_before == row.tasks_after or row.tasks_after < 0:
         return str(row.tasks_before)
     return f"{row.tasks_before}->{row.tasks_after}"
