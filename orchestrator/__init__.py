@@ -38,7 +38,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         progress              Progress in plain lines on stderr
         render                A run's report in the form that was asked for
         rows                  What a report tells, as rows
-        text                  A report for a person
+        text                  A report for a person, in at most 80 columns
     clock                     The one place that reads the time and waits
     config                    The configuration file: TOML with the flags' names. A flag beats the file
     connections               Connection pools that honour the proxy variables as other tools do, and a CA bundle
