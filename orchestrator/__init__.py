@@ -62,8 +62,11 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         sources               Read the credential's text from where it is kept
         ssm                   SSM Run Command behind the port `Commands`: one call, page it fully, translate
     journal/                  The durable record of a run
-        codec                 Events as JSON and back, strictly
+        codec                 Records as bytes and back, strictly
+        head                  What stands at the head of a run's record
         sqlite                The journal in one SQLite file under the XDG state directory
+        sqlite_file           The journal's SQLite file: made, recognised, upgraded and opened
+        store                 What every store of the journal can do, and one run's part of it as the engine sees it
     registry/                 Registries themselves
         client                Ask a registry or its token service over https, on loopback also without
         probe                 Try the logins of a credential at their registries, and ask for images with them

@@ -49,6 +49,10 @@ class EnvironmentFault(RolloutError):  # noqa: N818 - EnvironmentError is a buil
     exit_code = ExitCode.ENVIRONMENT
 
 
+class JournalFault(EnvironmentFault):
+    """The journal cannot be read, or takes no events; AWS and the instances may be well."""
+
+
 class LockedError(RolloutError):
     """Another run holds the cluster's lock."""
 

@@ -14,13 +14,12 @@ def runs(journal: Path | None) -> None:
     """List the runs that the journal knows, newest first."""
     from orchestrator.report.text import columns
 
-    with store.opened(journal) as found:
+    with store.opened(journal, read_only=True) as found:
         rows = []
-        for line in found.runs():
-            state = replay(found.entries(line.run))
-            counts = ", ".join(f"{count} {kind}" for kind, count in state.counts.items())
-            result = state.ended.result if state.ended else "not ended"
-            rows.append((line.run, line.cluster, result, counts))
+        for head in found.runs():
+            summary = head.summary
+            counts = ", ".join(f"{count} {kind}" for kind, count in summary.counts.items())
+            rows.append((head.run, summary.cluster, summary.result or "not ended", counts))
     click.echo(columns(("RUN", "CLUSTER", "RESULT", "INSTANCES"), rows))
 
 
@@ -32,6 +31,6 @@ def report(run: str, output: str, journal: Path | None) -> None:
     """Report the run RUN, as it was or as it stands."""
     from orchestrator.report.render import exit_code_of, render_report
 
-    with store.opened(journal) as found:
+    with store.opened(journal, read_only=True) as found:
         state = replay(found.entries(run))
     click.echo(render_report(state, output, exit_code_of(state)))

@@ -16,7 +16,7 @@ from orchestrator.core.state import RunState
 from orchestrator.engine import Engine
 from orchestrator.errors import EnvironmentFault, UsageError
 from orchestrator.inspection import EVERY, Inspection
-from orchestrator.journal.sqlite import RunJournal, SqliteJournal
+from orchestrator.journal.store import RunJournal, Store
 from orchestrator.ports import Observer
 
 PREDECESSOR_EVERY = 5.0
@@ -143,7 +143,7 @@ class Watch:
     stop_requested: Callable[[], bool] = lambda: False
 
 
-def roll(parts: Parts, hold: Hold, planned: Plan, journal: SqliteJournal, watch: Watch, *, restores: str) -> RunState:
+def roll(parts: Parts, hold: Hold, planned: Plan, journal: Store, watch: Watch, *, restores: str) -> RunState:
     """Carry a plan out. `restores`: the run that is taken back, empty where the credential is applied."""
 
     def deliver() -> PayloadReference:
@@ -153,7 +153,7 @@ def roll(parts: Parts, hold: Hold, planned: Plan, journal: SqliteJournal, watch:
     engine = Engine(
         commands=parts.commands,
         fleet=parts.fleet,
-        journal=RunJournal(journal, parts.run_id),
+        journal=RunJournal(journal, parts.run_id, parts.lock.fence),
         lock=parts.lock,
         clock=parts.clock,
         context=parts.context(parts.lock.fence),
@@ -191,7 +191,7 @@ def apply_goal(parts: Parts, key: bytes | None) -> Goal:
 
 def conduct(
     parts: Parts,
-    journal: SqliteJournal,
+    journal: Store,
     watch: Watch,
     *,
     take_over: bool,

@@ -12,7 +12,7 @@ from orchestrator.report.plans import Wish
 
 if TYPE_CHECKING:
     from orchestrator.cli.compose import Parts
-    from orchestrator.journal.sqlite import SqliteJournal
+    from orchestrator.journal.store import Store
 
 _RUNS = 5
 """How many of a cluster's runs are looked at: the last ones tell most."""
@@ -31,21 +31,19 @@ def wish_of(parts: "Parts", planned: Plan, experience: Experience | None, *, res
     )
 
 
-def earlier(journal: "SqliteJournal", cluster: str) -> Experience | None:
+def earlier(journal: "Store", cluster: str) -> Experience | None:
     """Learn from the cluster's last runs how long an instance takes. What cannot be read teaches nothing."""
     try:
-        runs = [line.run for line in journal.runs() if line.cluster == cluster][:_RUNS]
+        runs = [head.run for head in journal.runs() if head.summary.cluster == cluster][:_RUNS]
         return learn(replay(journal.entries(run)) for run in runs)
     except RolloutError:
         return None
 
 
 def earlier_in(path: Path | None, cluster: str) -> Experience | None:
-    """Learn the same from a journal's file, which is not made where there is none: a plan writes nothing."""
-    if not (path or store.default_path()).exists():
-        return None
+    """Learn the same from a journal's file; a plan writes nothing, so it is not made where there is none."""
     try:
-        with store.opened(path) as journal:
+        with store.opened(path, read_only=True) as journal:
             return earlier(journal, cluster)
     except RolloutError:
         return None

@@ -15,9 +15,9 @@ def default_path() -> Path:
 
 
 @contextmanager
-def opened(path: Path | None) -> Iterator[SqliteJournal]:
-    """Open the journal, and close it after the command."""
-    journal = SqliteJournal(path or default_path())
+def opened(path: Path | None, *, read_only: bool = False) -> Iterator[SqliteJournal]:
+    """Open the journal, and close it after the command. Raises as SqliteJournal does."""
+    journal = SqliteJournal(path or default_path(), read_only=read_only)
     try:
         yield journal
     finally:

@@ -1,117 +1,105 @@
 """The journal in one SQLite file under the XDG state directory: append-only, readable by its owner alone."""
 
-import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.core.asks import Ask
-from orchestrator.core.events import Entry, RunStarted
-from orchestrator.errors import EnvironmentFault, UsageError
-from orchestrator.journal.codec import VERSION, decode, encode
+from orchestrator.core.events import Entry
+from orchestrator.errors import JournalFault
+from orchestrator.journal.codec import dump, load, pack
+from orchestrator.journal.head import Head, Record, Summary, claimed, entries_of, extended, unknown_run
+from orchestrator.journal.sqlite_file import open_to_read, open_to_write, transaction, write_head
 
-_SCHEMA = """
-create table if not exists events (
-  run text not null, seq integer not null, at real not null, kind text not null, body blob not null,
-  primary key (run, seq)
-) without rowid;
-create table if not exists runs (run text primary key, cluster text not null, started_at real not null);
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class RunLine:
-    """One run in the list of runs; `started_at` in epoch seconds."""
-
-    run: str
-    cluster: str
-    started_at: float
+_ELSEWHERE = "or name another file with --journal."
+_HINTS = (
+    (("SQLITE_CORRUPT", "SQLITE_NOTADB"), f"Put a good copy in its place, with its -wal if it has one, {_ELSEWHERE}"),
+    (("SQLITE_FULL",), f"Free space on its disk, {_ELSEWHERE}"),
+    (("SQLITE_BUSY",), f"Find out which program holds the file, {_ELSEWHERE}"),
+)
+_HINT = f"Mend its permissions or its disk, {_ELSEWHERE}"
+_HEADS = "select run, fence, seq, summary from heads"
 
 
 class SqliteJournal:
-    """Every run of this machine. Raises EnvironmentFault where the file cannot be used."""
+    """Every run of this machine (journal.store.Store). Raises JournalFault where the file cannot be used.
 
-    def __init__(self, path: Path) -> None:
+    With `read_only` it writes nothing and holds no writer up, and a file that is not there is a journal without runs.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._path = path
         with self._translated():
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Made before SQLite would make it, so that it is never readable by others, not even for a moment.
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            self._db = sqlite3.connect(path, isolation_level=None)
-            self._db.execute("pragma journal_mode = wal")
-            self._db.execute("pragma synchronous = full")
-            (version,) = self._db.execute("pragma user_version").fetchone()
-            if version > VERSION:
-                raise EnvironmentFault(
-                    f"The journal {path} was written by a newer version of ecs-rollout.",
-                    hint="Upgrade ecs-rollout, or name another file with --journal.",
-                )
-            self._db.executescript(_SCHEMA)
-            self._db.execute(f"pragma user_version = {VERSION}")
+            self._db = open_to_read(path) if read_only else open_to_write(path)
 
-    def append(self, run: str, entries: Sequence[Entry]) -> None:
-        """Make entries durable in one transaction."""
-        with self._translated(), self._transaction() as cursor:
-            (seq,) = cursor.execute("select coalesce(max(seq), 0) from events where run = ?", (run,)).fetchone()
-            for number, entry in enumerate(entries, start=seq + 1):
-                kind, body = encode(entry.event)
-                cursor.execute("insert into events values (?, ?, ?, ?, ?)", (run, number, entry.at, kind, body))
-                if isinstance(entry.event, RunStarted):
-                    cursor.execute("insert into runs values (?, ?, ?)", (run, entry.event.cluster, entry.at))
+    def append(self, run: str, fence: int, entries: Sequence[Entry]) -> None:
+        """Make entries durable in one transaction, and claim the run. Raises as `Store.append` does."""
+        if not entries:
+            return
+        with self._translated(), transaction(self._db, "immediate"):
+            before = self._head(run) or Head(run=run)
+            after = extended(before, fence, entries)
+            self._db.execute("insert into records values (?, ?, ?)", (run, before.seq + 1, pack(entries)))
+            write_head(self._db, after)
+
+    def claim(self, run: str, fence: int) -> None:
+        """Keep writers with a smaller fence out from now on. Raises as `Store.claim` does."""
+        with self._translated(), transaction(self._db, "immediate"):
+            write_head(self._db, claimed(self._known(run), fence))
 
     def entries(self, run: str) -> list[Entry]:
-        """Read a whole run. Raises UsageError when there is none of that name."""
-        with self._translated(), closing(self._db.cursor()) as cursor:
-            cursor.execute("select at, kind, body from events where run = ? order by seq", (run,))
-            found = [Entry(at, decode(kind, body)) for at, kind, body in cursor]
-        if not found:
-            raise UsageError(f"The journal knows no run {run!r}.", hint="`ecs-rollout runs` lists those it knows.")
-        return found
+        """Read a whole run, as it is at one moment. Raises UsageError when there is none of that name."""
+        with self._translated(), transaction(self._db, "deferred"):
+            head = self._known(run)
+            rows = self._db.execute("select seq, body from records where run = ? order by seq", (run,))
+            return entries_of(head, (Record(*row) for row in rows))
 
-    def runs(self) -> list[RunLine]:
+    def head(self, run: str) -> Head:
+        """Read how a run stands, without its entries. Raises UsageError when there is none of that name."""
+        with self._translated():
+            return self._known(run)
+
+    def runs(self) -> list[Head]:
         """List the runs, newest first."""
-        with self._translated(), closing(self._db.cursor()) as cursor:
-            return [RunLine(*row) for row in cursor.execute("select * from runs order by started_at desc, run")]
+        with self._translated():
+            return [_head_of(*row) for row in self._db.execute(f"{_HEADS} order by started_at desc, run desc")]
+
+    def ask(self, run: str, ask: Ask) -> None:
+        """Ask something of a run. Raises UsageError when there is no such run."""
+        with self._translated(), transaction(self._db, "immediate"):
+            self._known(run)
+            self._db.execute("insert or ignore into asks values (?, ?, ?)", (run, ask.at, dump(ask)))
+
+    def asked(self, run: str) -> Sequence[Ask]:
+        """Read what was asked of a run, oldest first."""
+        with self._translated():
+            rows = self._db.execute("select body from asks where run = ? order by at, body", (run,))
+            return tuple(load(body, Ask) for (body,) in rows)
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Cursor]:
-        with closing(self._db.cursor()) as cursor:
-            cursor.execute("begin immediate")
-            try:
-                yield cursor
-            except BaseException:
-                self._db.rollback()
-                raise
-            self._db.commit()
+    def _head(self, run: str) -> Head | None:
+        row = self._db.execute(f"{_HEADS} where run = ?", (run,)).fetchone()
+        return _head_of(*row) if row else None
+
+    def _known(self, run: str) -> Head:
+        head = self._head(run)
+        if head is None:
+            raise unknown_run(run)
+        return head
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise EnvironmentFault(
-                f"The journal {self._path} cannot be used: {error}.",
-                hint="Free space or mend its permissions, or name another file with --journal.",
-            ) from error
+            name = getattr(error, "sqlite_errorname", "")
+            hint = next((hint for names, hint in _HINTS if name.startswith(names)), _HINT)
+            raise JournalFault(f"The journal {self._path} cannot be used: {error}.", hint=hint) from error
 
 
-@dataclass(frozen=True, slots=True)
-class RunJournal:
-    """One run's part of the journal, as the engine needs it (ports.Journal)."""
-
-    store: SqliteJournal
-    run: str
-
-    def append(self, entries: Sequence[Entry]) -> None:
-        """Make these durable, in one transaction, before returning."""
-        self.store.append(self.run, entries)
-
-    def asked(self) -> Sequence[Ask]:
-        """Read what other shells asked of this run."""
-        return ()
+def _head_of(run: str, fence: int, seq: int, summary: bytes) -> Head:
+    return Head(run=run, fence=fence, seq=seq, summary=load(summary, Summary))

@@ -1,18 +1,21 @@
 """No secret leaves its store: everything that a rollout sent, wrote, printed or ran is searched for a canary."""
 
 import base64
-import json
 import logging
+import sqlite3
 import subprocess
 import sys
 import threading
+import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import boto3
 import pytest
 
+from orchestrator.core.events import Entry, Halted
+from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.lab.scenario import AfterRestart
 from tests.leaks import Leak, Scanner
 from tests.scenario.conftest import Workplace, fleet
@@ -63,6 +66,13 @@ class Processes:
                     self.seen[f"{kind} of {process.name}: {content[:40]!r}"] = content
 
 
+def records(place: Workplace) -> dict[str, bytes]:
+    """Every record of the journal, unpacked: compressed it would hide what it holds."""
+    with closing(sqlite3.connect(place.directory / "state/ecs-rollout/journal.db")) as db:
+        found = db.execute("select run, seq, body from records").fetchall()
+    return {f"journal {run} {seq}": zlib.decompress(body) for run, seq, body in found}
+
+
 def search(place: Workplace, processes: Processes, scanner: Scanner) -> list[Leak]:
     """Search everything: the wire, the instances' files, journal, output, processes, temporary files."""
     leaks = []
@@ -80,6 +90,7 @@ def search(place: Workplace, processes: Processes, scanner: Scanner) -> list[Lea
         ]
         leaks += scanner.scan_files(host.root, exempt=allowed)
     leaks += scanner.scan_files(place.directory / "state")
+    leaks += scanner.scan_all(records(place))
     leaks += scanner.scan_files(place.directory / "tmp")
     leaks += scanner.scan_all({f"output {number}": text.encode() for number, text in enumerate(place.said)})
     leaks += scanner.scan_all(processes.seen)
@@ -151,8 +162,10 @@ def plant_in_the_instances_log(place: Workplace, secret: str) -> None:
 
 
 def plant_in_the_journal(place: Workplace, secret: str) -> None:
-    with (place.directory / "state/ecs-rollout/note").open("w") as note:
-        note.write(json.dumps({"detail": secret}))
+    journal = SqliteJournal(place.directory / "state/ecs-rollout/journal.db")
+    newest = journal.runs()[0]
+    journal.append(newest.run, newest.fence, [Entry(1.0, Halted(why=f"seen: {secret}"))])
+    journal.close()
 
 
 def plant_in_a_report(place: Workplace, secret: str) -> None:

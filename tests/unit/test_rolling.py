@@ -94,7 +94,7 @@ def plan_of(parts: Any) -> Plan:
 class Nowhere:
     """A journal that keeps nothing."""
 
-    def append(self, _run: str, _entries: object) -> None:
+    def append(self, _run: str, _fence: int, _entries: object) -> None:
         return
 
 
