@@ -145,7 +145,10 @@ class Drains(Protocol):
         ...
 
     def tasks(self, arns: Sequence[str]) -> Mapping[str, Sequence[TaskSeen]]:
-        """List the tasks that are on these and not stopped."""
+        """List the tasks that are on these and not stopped.
+
+        Those that are being stopped, too: they still serve, though `running_tasks` no longer counts them (F81).
+        """
         ...
 
     def stop(self, tasks: Sequence[str], reason: str) -> None:
@@ -161,7 +164,7 @@ class Drains(Protocol):
         ...
 
     def deregister(self, arn: str) -> None:
-        """Deregister a ghost whose agent is not connected; one that is gone already is no error."""
+        """Deregister a ghost; one that is gone already is no error. Raises RefusedError while its agent is connected."""
         ...
 
     def capacity(self, arns: Sequence[str]) -> Capacity:

@@ -12,7 +12,7 @@ from orchestrator.ports import Commands, Sighting
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
-    from mypy_boto3_ecs.type_defs import ContainerInstanceTypeDef
+    from mypy_boto3_ecs.type_defs import ContainerInstanceTypeDef, ListContainerInstancesRequestPaginateTypeDef
 
 MARK = "ecs-rollout.run"
 """The custom attribute or tag that says which run drained an instance."""
@@ -30,6 +30,16 @@ def cluster_name(client: "ECSClient", cluster: str) -> str:
             hint="`aws ecs list-clusters` shows those there are; check --cluster and --region.",
         )
     return clusters[0]["clusterName"]
+
+
+def list_arns(client: "ECSClient", cluster: str, query: str = "") -> list[str]:
+    """List the registrations in every status but INACTIVE (F80), or those of them that a cluster query finds."""
+    wanted: ListContainerInstancesRequestPaginateTypeDef = {"cluster": cluster, "PaginationConfig": {"PageSize": _PAGE}}
+    if query:
+        wanted["filter"] = query
+    with translated("ecs:ListContainerInstances"):
+        pages = client.get_paginator("list_container_instances").paginate(**wanted)
+        return [arn for page in pages for arn in page["containerInstanceArns"]]
 
 
 def describe(client: "ECSClient", cluster: str, arns: Sequence[str]) -> "Iterator[ContainerInstanceTypeDef]":
@@ -94,12 +104,7 @@ class EcsFleet:
 
         Raises RefusedError for a cluster without container instances.
         """
-        with translated("ecs:ListContainerInstances"):
-            pages = self._client.get_paginator("list_container_instances").paginate(
-                cluster=self._cluster, PaginationConfig={"PageSize": _PAGE}
-            )
-            arns = [arn for page in pages for arn in page["containerInstanceArns"]]
-        described = list(describe(self._client, self._cluster, arns))
+        described = list(describe(self._client, self._cluster, list_arns(self._client, self._cluster)))
         if not described:
             raise self._empty()
         managed = self._managed_providers(described)

@@ -49,6 +49,7 @@ def iam() -> None:
 @click.option("--instance-tag", metavar="KEY=VALUE", help="Send commands only to instances with this tag.")
 @click.option("--ecs-anywhere", is_flag=True, help="The cluster has ECS Anywhere instances, too.")
 @click.option("--gates", is_flag=True, help="Runs say --alarm or --change-calendar.")
+@click.option("--drain", is_flag=True, help="Runs say --on-ephemeral drain.")
 @unattended.extra_options
 def controller(  # noqa: PLR0913 - the flags, each by name
     *,
@@ -57,6 +58,7 @@ def controller(  # noqa: PLR0913 - the flags, each by name
     instance_tag: str | None,
     ecs_anywhere: bool,
     gates: bool,
+    drain: bool,
     notify: tuple[Any, ...],
     metrics: tuple[Any, ...],
     **where: Any,  # noqa: ANN401 - click's keyword arguments go on by name
@@ -64,6 +66,7 @@ def controller(  # noqa: PLR0913 - the flags, each by name
     """Print the policy of the role that runs `plan` and `run`."""
     from orchestrator.core.iam import controller_policy
     from orchestrator.core.iam_document import IamPolicy
+    from orchestrator.core.iam_draining import drain_statements
     from orchestrator.core.iam_unattended import Extras, extra_statements
     from orchestrator.core.source import parse_source
 
@@ -77,7 +80,8 @@ def controller(  # noqa: PLR0913 - the flags, each by name
         gates=gates,
     )
     extras = extra_statements(place, Extras(notify=notify, metrics=metrics))
-    _print(IamPolicy(statements=(*policy.statements, *extras)))
+    draining = drain_statements(place) if drain else ()
+    _print(IamPolicy(statements=(*policy.statements, *draining, *extras)))
 
 
 @iam.command()

@@ -46,7 +46,7 @@ class Task:
 
 @dataclass(slots=True)
 class TaskDefinition:
-    """One revision of a family."""
+    """One revision of a family. `cpu` and `memory` are what its tasks take, `size` what it says itself, 0 if unsaid."""
 
     arn: str
     family: str
@@ -56,6 +56,7 @@ class TaskDefinition:
     cpu: int
     memory: int
     requires: list[str]
+    size: tuple[int, int] = (0, 0)
     status: str = "ACTIVE"
     tags: Tags = field(default_factory=dict)
 
@@ -71,10 +72,13 @@ class TaskDefinition:
             "placementConstraints": [],
             "compatibilities": ["EC2"],
             "requiresCompatibilities": self.requires,
-            "cpu": str(self.cpu),
-            "memory": str(self.memory),
             "registeredAt": self.registered,
-        }
+        } | self.own_size
+
+    @property
+    def own_size(self) -> dict[str, str]:
+        """The size of a task as a whole, which is optional on container instances."""
+        return {name: str(each) for name, each in zip(("cpu", "memory"), self.size, strict=True) if each}
 
 
 @dataclass(slots=True)
@@ -314,6 +318,7 @@ def show_task(task: Task, instance: Instance | None, *, with_tags: bool) -> dict
             "name": each.get("name", "app"),
             "image": each.get("image", ""),
             "lastStatus": task.last_status,
+            **{name: str(each[name]) for name in ("cpu", "memory", "memoryReservation") if name in each},
         }
         for each in task.definition.containers
     ]
@@ -328,8 +333,6 @@ def show_task(task: Task, instance: Instance | None, *, with_tags: bool) -> dict
         "lastStatus": task.last_status,
         "desiredStatus": task.desired_status,
         "connectivity": "CONNECTED" if connected else "DISCONNECTED",
-        "cpu": str(task.definition.cpu),
-        "memory": str(task.definition.memory),
         "createdAt": task.created,
         "containers": containers,
         "attachments": [],
@@ -345,4 +348,4 @@ def show_task(task: Task, instance: Instance | None, *, with_tags: bool) -> dict
         "stoppedReason": task.stopped_reason,
         "stopCode": task.stop_code,
     }
-    return found | {name: value for name, value in extra.items() if value}
+    return found | task.definition.own_size | {name: value for name, value in extra.items() if value}

@@ -53,7 +53,8 @@ class ServiceOperations:
     def register_definition(
         self, family: str, containers: list[dict[str, Any]], *, cpu: int = 0, memory: int = 0
     ) -> TaskDefinition:
-        """Add a revision to a family."""
+        """Add a revision to a family; a container that says no size takes 64 CPU units and 64 MiB."""
+        containers = [{"cpu": 64} | ({} if _memory(each) else {"memory": 64}) | each for each in containers]
         revisions = self._state.definitions.setdefault(family, [])
         revision = len(revisions) + 1
         definition = TaskDefinition(
@@ -62,9 +63,10 @@ class ServiceOperations:
             revision=revision,
             registered=self._clock.now(),
             containers=containers,
-            cpu=cpu or sum(int(each.get("cpu", 64)) for each in containers),
-            memory=memory or sum(int(each.get("memory", each.get("memoryReservation", 64))) for each in containers),
+            cpu=cpu or sum(int(each["cpu"]) for each in containers),
+            memory=memory or sum(_memory(each) for each in containers),
             requires=["EC2"],
+            size=(cpu, memory),
         )
         revisions.append(definition)
         return definition
@@ -162,3 +164,8 @@ class ServiceOperations:
     @staticmethod
     def _show(cluster: Cluster, service: Service) -> dict[str, Any]:
         return service.show(cluster.tasks_of(service)) | {"tags": show_tags(service.tags)}
+
+
+def _memory(container: dict[str, Any]) -> int:
+    """MiB that are reserved for a container: its soft limit, else its hard one."""
+    return int(container.get("memoryReservation") or container.get("memory") or 0)

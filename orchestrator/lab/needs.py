@@ -184,6 +184,13 @@ class Needs:
                 return tuple(
                     Need(action=action, resource=self._ecs_arn(call, "task", each), context=context) for each in wanted
                 )
+            case "DescribeServices":
+                where = cluster.rpartition("/")[2]
+                named = [
+                    each if each.startswith("arn:") else self._ecs_arn(call, "service", f"{where}/{each}")
+                    for each in params["services"]
+                ]
+                return tuple(Need(action=action, resource=each, context=context) for each in named)
             case "TagResource" | "UntagResource" | "ListTagsForResource":
                 return (Need(action=action, resource=params["resourceArn"]),)
             case _ if many:

@@ -1,6 +1,7 @@
 """The adapters' ECS: a lab of the test's own, and a plain boto3 client beside the adapter to see what it did."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -54,6 +55,12 @@ class Place:
     def calls(self, operation: str) -> list[dict[str, Any]]:
         """The parameters of every call of an operation so far."""
         return [json.loads(each.body) for each in self.lab.recorder.of(operation)]
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Wait for what the lab does by itself; the test's own timeout is the limit."""
+    while not condition():
+        threading.Event().wait(0.01)
 
 
 @pytest.fixture

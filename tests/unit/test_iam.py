@@ -12,6 +12,7 @@ import orchestrator.aws
 from orchestrator.cli.main import invoke
 from orchestrator.core.iam import Place, controller_policy, instance_policy, key_policy, publisher_policy
 from orchestrator.core.iam_document import IamPolicy
+from orchestrator.core.iam_draining import drain_statements
 from orchestrator.core.iam_unattended import Extras, extra_statements
 from orchestrator.core.metrics import parse_meter
 from orchestrator.core.notices import parse_target
@@ -39,6 +40,7 @@ def every_policy() -> list[IamPolicy]:
         controller_policy(each, source=source, source_key=KEY, gates=True) for each in places for source in sources
     ]
     found += [IamPolicy(statements=extra_statements(each, EXTRAS)) for each in places]
+    found += [IamPolicy(statements=drain_statements(each)) for each in places]
     return [*found, *(publisher_policy(each) for each in places), *(instance_policy(each) for each in places)]
 
 
