@@ -52,6 +52,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
     webhook                   Send notices to a webhook that takes Slack's JSON
     aws/                      Adapters to AWS: one call each, paged fully, translated into values
         documents             Our three SSM documents
+        draining              Draining behind the port `Drains`
         ecs                   ECS container instances behind the port `Fleet`
         gates                 Gates that ask AWS: CloudWatch alarms and SSM Change Calendar
         lock                  The cluster's lock
@@ -61,6 +62,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         session               Make boto3 clients
         sources               Read the credential's text from where it is kept
         ssm                   SSM Run Command behind the port `Commands`: one call, page it fully, translate
+        tasks                 Tasks on container instances: what they are, what they need, and where there is room
     journal/                  The durable record of a run
         codec                 Records as bytes and back, strictly
         head                  What stands at the head of a run's record
@@ -90,6 +92,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         go_values             Read JSON
         iam                   Least-privilege IAM policies, made from what the code calls
         iam_document          IAM policy documents as values: statements that allow, and the JSON form of them
+        iam_draining          What runs that drain instances may do beside the rollout itself
         iam_unattended        What runs that nobody watches may do beside the rollout itself
         judging               Say what an observation means for a run: pure functions from what was seen to events
         lifecycle             The lifecycle of one instance, as one table

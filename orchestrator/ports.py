@@ -164,7 +164,7 @@ class Drains(Protocol):
         ...
 
     def deregister(self, arn: str) -> None:
-        """Deregister a ghost; one that is gone already is no error. Raises RefusedError while its agent is connected."""
+        """Deregister a ghost; one that is gone is no error. Raises RefusedError while its agent is connected."""
         ...
 
     def capacity(self, arns: Sequence[str]) -> Capacity:
