@@ -1,9 +1,7 @@
 """`plan --out FILE` and `run --plan FILE`: what was approved is what runs, or nothing does."""
 
-import contextlib
 import os
 import secrets as randomness
-import tempfile
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
@@ -13,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli import flags, unattended
+from orchestrator.cli import files, flags, unattended
 from orchestrator.core.approved import VERSION, ApprovedPlan, as_approved, changes_since, fingerprint_of
 from orchestrator.core.model import Plan
 from orchestrator.core.settings import Policy
-from orchestrator.errors import EnvironmentFault, RefusedError, UsageError
+from orchestrator.errors import RefusedError, UsageError
 from orchestrator.report.text import WIDTH
 
 if TYPE_CHECKING:
@@ -32,12 +30,6 @@ _SHOWN = 30
 _NAMED = 8
 _WRITABLE_BY_OTHERS = 0o022
 _PLAN = "ecs_rollout.plan"
-
-
-def check_place(path: Path) -> None:
-    """Raise UsageError where no plan can be saved: said before the fleet is looked at, not after."""
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise UsageError(f"No plan can be saved as {path}.", hint="Name a file in a directory that you can write to.")
 
 
 def save(path: Path, parts: "Parts", planned: Plan, options: dict[str, flags.Written]) -> None:
@@ -57,19 +49,7 @@ def save(path: Path, parts: "Parts", planned: Plan, options: dict[str, flags.Wri
         policy=parts.request.policy,
         planned=planned.planned,
     )
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:  # mode 0600
-            try:
-                file.write(msgspec.json.format(msgspec.json.encode(approved), indent=1))
-                file.flush()
-                os.fsync(file.fileno())
-                Path(file.name).replace(path)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    Path(file.name).unlink()
-                raise
-    except OSError as error:
-        raise EnvironmentFault(f"The plan cannot be saved as {path}: {error.strerror}.", hint="Check --out.") from error
+    files.save(path, msgspec.json.format(msgspec.json.encode(approved), indent=1), "plan")
 
 
 def load(path: Path) -> ApprovedPlan:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli import options, store
+from orchestrator.cli import options, reporting, store
 from orchestrator.core.state import replay
 
 
@@ -26,11 +26,18 @@ def runs(journal: Path | None) -> None:
 @click.command()
 @click.argument("run")
 @options.output
+@options.report_out
 @options.journal
-def report(run: str, output: str, journal: Path | None) -> None:
-    """Report the run RUN, as it was or as it stands."""
-    from orchestrator.report.render import exit_code_of, render_report
+def report(run: str, output: str, out: Path | None, journal: Path | None) -> None:
+    """Report the run RUN, as it was or as it stands.
 
+    \b
+      ecs-rollout report 20261124-013006-d617fabc
+      ecs-rollout report 20261124-013006-d617fabc --out report.json
+    """
+    from orchestrator.report.render import exit_code_of
+
+    wish = reporting.wanted(output, out)
     with store.opened(journal, read_only=True) as found:
         state = replay(found.entries(run))
-    click.echo(render_report(state, output, exit_code_of(state)))
+    reporting.show(wish, state, exit_code_of(state))

@@ -107,10 +107,15 @@ journal = click.option(
 )
 output = click.option(
     "--output",
-    type=click.Choice(["table", "json", "csv", "markdown"]),
+    type=click.Choice(["table", "json", "csv", "markdown", "junit"]),
     default="table",
     show_default=True,
-    help="Form of the result on stdout.",
+    help="Form of the report.",
+)
+report_out = click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the report to this file, and the table to stdout; without --output its suffix tells the form.",
 )
 plan_output = click.option(
     "--output",
@@ -297,6 +302,7 @@ def roll_options(function: F) -> F:
     """Say what `run` and `restore` share besides: the journal, the report, and whether anybody is asked."""
     choices: tuple[Callable[[F], F], ...] = (
         output,
+        report_out,
         journal,
         click.option("--yes", is_flag=True, help="Do not ask; needed where nobody watches."),
         click.option("--take-over", is_flag=True, help="Take the cluster from a dead run that holds its lock."),

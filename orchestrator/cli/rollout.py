@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from orchestrator.cli import approvals, flags, options, showing, store
+from orchestrator.cli import approvals, files, flags, options, reporting, showing, store
 from orchestrator.cli.speech import say
 from orchestrator.cli.unattended import TELLING, Told, telling_options
 from orchestrator.core.approved import ApprovedPlan
@@ -116,7 +116,7 @@ def plan(
     from orchestrator.clock import SystemClock
 
     if out is not None:
-        approvals.check_place(out)
+        files.check_place(out, "plan")
     parts = compose.build(_request(**given), clock=SystemClock(), say=say)
     goal = rolling.apply_goal(parts, loading.existing_key(parts))
     planned = rolling.plan(parts, goal, fence=0, say=say)
@@ -155,6 +155,7 @@ def _next_command(out: Path | None) -> tuple[str, ...]:
 def run(
     *,
     output: str,
+    out: Path | None,
     journal: Path | None,
     yes: bool,
     take_over: bool,
@@ -171,7 +172,8 @@ def run(
     nobody = yes or plan_file is not None
     _somebody_to_ask(yes=nobody)
     told = _told(given, nobody=nobody)
-    rolls = Rolls(output=output, yes=yes, take_over=take_over, approved=approved)
+    report = reporting.wanted(output, out)
+    rolls = Rolls(report=report, yes=yes, take_over=take_over, approved=approved)
     with store.opened(journal) as found, _watched(told, request := _request(**given), journal) as tell:
         return _roll(request, found, rolls, tell)
 
@@ -181,7 +183,16 @@ def run(
 @options.rollout_options
 @options.roll_options
 @telling_options
-def restore(*, run: str, output: str, journal: Path | None, yes: bool, take_over: bool, **flags: Any) -> int:  # noqa: ANN401 - see _rules
+def restore(
+    *,
+    run: str,
+    output: str,
+    out: Path | None,
+    journal: Path | None,
+    yes: bool,
+    take_over: bool,
+    **flags: Any,  # noqa: ANN401 - see _rules
+) -> int:
     """Take the run RUN back: every instance that still runs its credential gets its old one again.
 
     It uses the backups on the instances, in waves and within budgets as `run` does.
@@ -194,11 +205,12 @@ def restore(*, run: str, output: str, journal: Path | None, yes: bool, take_over
 
     _somebody_to_ask(yes=yes)
     told = _told(flags, nobody=yes)
+    report = reporting.wanted(output, out)
     with store.opened(journal) as found:
         started = replay(found.entries(run)).run
         flags["region"] = flags["region"] or started.region
         request = Request(cluster=started.cluster, **_rules(verify_login=VerifyLogin.NEVER, **flags))
-        rolls = Rolls(output=output, yes=yes, take_over=take_over, restores=run)
+        rolls = Rolls(report=report, yes=yes, take_over=take_over, restores=run)
         with _watched(told, request, journal) as tell:
             return _roll(request, found, rolls, tell)
 
@@ -235,7 +247,7 @@ def _watched(told: Told, request: Any, journal: Path | None) -> Any:  # noqa: AN
 class Rolls:
     """How a fleet is rolled beside its policy. `restores`: the run that is taken back; `approved`: the saved plan."""
 
-    output: str
+    report: reporting.Wanted
     yes: bool
     take_over: bool
     restores: str = ""
@@ -246,7 +258,7 @@ def _roll(request: Any, journal: Any, rolls: Rolls, tell: Any) -> int:  # noqa: 
     from orchestrator.cli import compose, rolling
     from orchestrator.cli.signals import BrokenOffError, LeftError, StoppedError, stopping
     from orchestrator.clock import SystemClock
-    from orchestrator.report.render import exit_code_of, render_report
+    from orchestrator.report.render import exit_code_of
 
     clock = SystemClock()
     parts = compose.build(request, clock=clock, say=say)
@@ -275,5 +287,5 @@ def _roll(request: Any, journal: Any, rolls: Rolls, tell: Any) -> int:  # noqa: 
             raise StoppedError(stop.exit_code) from error
     say("")
     code = exit_code_of(state, stop.exit_code)
-    click.echo(render_report(state, rolls.output, code, tell.ended(state, code)))
+    reporting.conclude(rolls.report, state, code, tell.ended(state, code))
     return code

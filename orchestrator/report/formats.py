@@ -1,15 +1,14 @@
-"""A report as JSON, CSV and Markdown. The JSON's keys are added to, never renamed (schema 1)."""
+"""A report as CSV and Markdown, and the form of a moment in every report."""
 
 import csv
 import io
-import json
+import re
 from datetime import UTC, datetime
 
 from tabulate import tabulate
 
-from orchestrator.report.rows import Row, RunReport
+from orchestrator.report.rows import RunReport
 
-SCHEMA = 1
 _COLUMNS = (
     "instance_id",
     "zone",
@@ -26,77 +25,26 @@ _COLUMNS = (
     "duration_s",
     "container_instance_arn",
 )
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What makes a spreadsheet take a text for a formula that it runs."""
 
 
-def moment(seconds: float | None) -> str | None:
+def moment(seconds: float) -> str:
     """ISO 8601 in UTC, to the millisecond."""
-    if seconds is None:
-        return None
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def as_json(report: RunReport) -> str:
-    """Give the whole report as one JSON object (README, 'The JSON report')."""
-    done, total = report.converged
-    return json.dumps(
-        {
-            "schema": SCHEMA,
-            "run": {
-                "id": report.run,
-                "cluster": report.cluster,
-                "region": report.region,
-                "started_at": moment(report.started_at),
-                "ended_at": moment(report.ended_at),
-                "result": report.result,
-                "halted": report.halted,
-                "exit_code": report.exit_code,
-                "generation": report.generation,
-                "options": report.options,
-                "undelivered": list(report.undelivered),
-            },
-            "summary": report.summary,
-            "converged": {"instances": done, "of": total},
-            "instances": [_instance(row) for row in report.rows],
-        },
-        indent=2,
-    )
-
-
-def _instance(row: Row) -> dict[str, object]:
-    return {
-        "instance_id": row.instance_id,
-        "container_instance_arn": row.container_instance_arn,
-        "zone": row.zone,
-        "wave": row.wave,
-        "decision": row.decision,
-        "outcome": row.outcome,
-        "reason": row.reason,
-        "message": row.message,
-        "agent_version": row.agent_version,
-        "persistence": row.persistence,
-        "restart_method": row.restart_method,
-        "tasks_before": row.tasks_before,
-        "tasks_after": row.tasks_after,
-        "drained": row.drained,
-        "duration_s": row.duration_s,
-        "restart_ms": row.restart_ms,
-        "agent_log": row.log,
-        "warnings": list(row.warnings),
-        "phases": [
-            {"phase": span.phase, "started_at": moment(span.started_at), "ended_at": moment(span.ended_at)}
-            for span in row.phases
-        ],
-        "command_ids": list(row.command_ids),
-    }
-
-
 def as_csv(report: RunReport) -> str:
-    """One line per instance, with a header."""
+    """One line per instance, with a header. A text that a spreadsheet would run is quoted with an apostrophe."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_COLUMNS)
-    writer.writerows([getattr(row, column) for column in _COLUMNS] for row in report.rows)
+    writer.writerows([_cell(getattr(row, column)) for column in _COLUMNS] for row in report.rows)
     return out.getvalue().rstrip("\n")
+
+
+def _cell(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def as_markdown(report: RunReport) -> str:
@@ -104,13 +52,20 @@ def as_markdown(report: RunReport) -> str:
     done, total = report.converged
     counts = ", ".join(f"{count} {kind}" for kind, count in report.summary.items())
     table = tabulate(
-        [(row.instance_id, row.zone, row.outcome.value, row.reason.value, row.message) for row in report.rows],
+        [
+            (_plain(row.instance_id), _plain(row.zone), row.outcome.value, row.reason.value, _plain(row.message))
+            for row in report.rows
+        ],
         headers=("instance", "zone", "outcome", "reason", "seen"),
         tablefmt="github",
         disable_numparse=True,
     )
-    head = (
-        f"**{report.cluster}**, run `{report.run}`: {report.result}. {done} of {total} run the credential ({counts})."
-    )
-    troubles = "".join(f"\n- {each}" for each in report.undelivered)
+    cluster, result = _plain(report.cluster), report.result
+    head = f"**{cluster}**, run `{report.run}`: {result}. {done} of {total} run the credential ({counts})."
+    troubles = "".join(f"\n- {_plain(each)}" for each in report.undelivered)
     return f"{head}\n\n{table}" + (f"\n\nNot everybody was told:\n{troubles}" if troubles else "")
+
+
+def _plain(text: str) -> str:
+    """Take every meaning in Markdown and HTML from others' words."""
+    return re.sub(r"([\\`*<>\[\]|&])", r"\\\1", text)

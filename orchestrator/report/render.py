@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from orchestrator.core.state import RunState
 from orchestrator.errors import ExitCode
-from orchestrator.report import formats, rows, text
+from orchestrator.report import formats, json_report, junit, rows, text
+from orchestrator.report.visible import visible
 
 
 def exit_code_of(state: RunState, interrupted_as: ExitCode = ExitCode.INTERRUPTED) -> ExitCode:
@@ -17,14 +18,16 @@ def exit_code_of(state: RunState, interrupted_as: ExitCode = ExitCode.INTERRUPTE
 
 
 def render_report(state: RunState, output: str, code: ExitCode, undelivered: tuple[str, ...] = ()) -> str:
-    """Render as table, json, csv or markdown. `undelivered`: the notices and metrics that did not arrive, and why."""
-    report = replace(rows.build(state, exit_code=code), undelivered=undelivered)
+    """Render in one of the forms of --output. `undelivered`: the notices and metrics that did not arrive, and why."""
+    report = replace(rows.build(state, exit_code=code), undelivered=tuple(map(visible, undelivered)))
     match output:
         case "json":
-            return formats.as_json(report)
+            return json_report.as_json(report)
         case "csv":
             return formats.as_csv(report)
         case "markdown":
             return formats.as_markdown(report)
+        case "junit":
+            return junit.as_junit(report)
         case _:
             return text.report_text(report)

@@ -4,9 +4,11 @@ from collections import Counter
 from dataclasses import dataclass
 
 from orchestrator.core.lifecycle import Phase
-from orchestrator.core.model import Outcome, OutcomeKind
+from orchestrator.core.model import Outcome, OutcomeKind, Persistence, RestartMethod
 from orchestrator.core.reasons import EXPLANATIONS, Explanation, Reason
 from orchestrator.core.state import Progress, RunState, Span
+from orchestrator.report.chosen import Chosen, options_of
+from orchestrator.report.visible import visible
 
 WORST_FIRST = (
     OutcomeKind.FAILED,
@@ -23,7 +25,10 @@ WORST_FIRST = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One instance's line. Times in epoch seconds, durations in seconds; -1 where a number is not known."""
+    """One instance's line. Times in epoch seconds, durations in seconds; -1 where a number is not known.
+
+    Every text from elsewhere has gone through `visible`.
+    """
 
     instance_id: str
     container_instance_arn: str
@@ -34,8 +39,8 @@ class Row:
     reason: Reason
     message: str
     agent_version: str
-    persistence: str
-    restart_method: str
+    persistence: Persistence
+    restart_method: RestartMethod
     tasks_before: int
     tasks_after: int
     drained: bool
@@ -79,7 +84,7 @@ class RunReport:
     halted: str
     restores: str
     exit_code: int
-    options: dict[str, str | int]
+    options: dict[str, Chosen]
     rows: tuple[Row, ...]
     undelivered: tuple[str, ...] = ()
 
@@ -102,34 +107,18 @@ def build(state: RunState, *, exit_code: int) -> RunReport:
     run = state.run
     rows = [_row(progress) for progress in state.instances.values()]
     rows.sort(key=lambda row: WORST_FIRST.index(row.outcome))
-    policy = run.policy
     return RunReport(
         run=run.run,
-        cluster=run.cluster,
-        region=run.region,
+        cluster=visible(run.cluster),
+        region=visible(run.region),
         generation=run.generation,
         started_at=state.started_at,
         ended_at=state.ended_at,
         result=state.ended.result if state.ended else "running",
-        halted=state.halted.why if state.halted else "",
+        halted=visible(state.halted.why) if state.halted else "",
         restores=run.restores,
         exit_code=exit_code,
-        options={
-            "waves": ",".join(str(wave) for wave in policy.waves),
-            "bake_seconds": policy.bake,
-            "zones": policy.zones,
-            "max_unavailable": str(policy.max_unavailable),
-            "max_unavailable_per_zone": str(policy.max_unavailable_per_zone or ""),
-            "max_failures": ",".join(str(amount) for amount in policy.max_failures),
-            "max_unreachable": ",".join(str(amount) for amount in policy.max_unreachable),
-            "max_refused": ",".join(str(amount) for amount in policy.max_refused),
-            "verify_login": policy.verify_login,
-            "delivery_seconds": policy.deadlines.delivery,
-            "verify_seconds": policy.deadlines.verify,
-            "restore_seconds": policy.deadlines.restore,
-            "watchdog_seconds": policy.deadlines.watchdog,
-            "step_seconds": policy.deadlines.step,
-        },
+        options=options_of(run.policy),
         rows=tuple(rows),
     )
 
@@ -181,24 +170,26 @@ def _row(progress: Progress) -> Row:
     begun = [span.started_at for span in spans]
     ended = [span.ended_at for span in spans if span.ended_at is not None]
     return Row(
-        instance_id=instance.instance_id,
-        container_instance_arn=report.arn if report and report.arn else instance.arn,
-        zone=instance.zone,
+        instance_id=visible(instance.instance_id),
+        container_instance_arn=visible(report.arn if report and report.arn else instance.arn),
+        zone=visible(instance.zone),
         wave=planned.wave,
         decision=f"{planned.decision.kind}({planned.decision.reason})",
         outcome=outcome.kind,
         reason=outcome.reason,
-        message=outcome.message,
-        agent_version=instance.agent_version,
-        persistence=facts.persistence if facts else "unknown",
-        restart_method=facts.method if facts else "none",
+        message=visible(outcome.message),
+        agent_version=visible(instance.agent_version),
+        persistence=facts.persistence if facts else Persistence.UNKNOWN,
+        restart_method=facts.method if facts else RestartMethod.NONE,
         tasks_before=report.tasks_before if report else instance.running_tasks,
         tasks_after=report.tasks_after if report else instance.running_tasks,
-        drained=False,
+        drained=any(span.phase == "draining" for span in progress.spans),
         duration_s=round(max(ended) - min(begun), 3) if begun and ended else 0.0,
         restart_ms=report.restart_ms if report else -1,
-        log=report.log if report else "",
-        warnings=tuple(sorted({*(report.warnings if report else ()), *(facts.warnings if facts else ())})),
+        log=visible(report.log) if report else "",
+        warnings=tuple(
+            map(visible, sorted({*(report.warnings if report else ()), *(facts.warnings if facts else ())}))
+        ),
         phases=tuple(progress.spans),
-        command_ids=tuple(progress.command_ids),
+        command_ids=tuple(map(visible, progress.command_ids)),
     )

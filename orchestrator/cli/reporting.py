@@ -1,0 +1,51 @@
+"""`--output` and `--out` of `report`, `run` and `restore`: in which form a run is reported, and where to."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from click.core import ParameterSource
+
+from orchestrator.cli import files
+from orchestrator.cli.speech import say
+from orchestrator.core.state import RunState
+from orchestrator.errors import EnvironmentFault, ExitCode
+
+_SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown", ".xml": "junit"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """The form of a report; `out`: the file that it is written to, stdout then shows the table."""
+
+    form: str
+    out: Path | None = None
+
+
+def wanted(output: str, out: Path | None) -> Wanted:
+    """Read the flags of the present command. Where nobody said --output, the file's name tells the form.
+
+    Raises UsageError where no file can be.
+    """
+    if out is None:
+        return Wanted(form=output)
+    files.check_place(out, "report")
+    said = click.get_current_context().get_parameter_source("output") is not ParameterSource.DEFAULT
+    return Wanted(form=output if said else _SUFFIXES.get(out.suffix.lower(), output), out=out)
+
+
+def show(wish: Wanted, state: RunState, code: ExitCode, undelivered: tuple[str, ...] = ()) -> None:
+    """Print the report, and write its file. Raises EnvironmentFault where that cannot be written."""
+    from orchestrator.report.render import render_report
+
+    click.echo(render_report(state, wish.form if wish.out is None else "table", code, undelivered))
+    if wish.out is not None:
+        files.save(wish.out, f"{render_report(state, wish.form, code, undelivered)}\n".encode(), "report")
+
+
+def conclude(wish: Wanted, state: RunState, code: ExitCode, undelivered: tuple[str, ...]) -> None:
+    """Show the report of a run that has just ended: what became of the fleet decides its exit code, not the file."""
+    try:
+        show(wish, state, code, undelivered)
+    except EnvironmentFault as error:
+        say(f"warning: {error.message} `ecs-rollout report {state.run.run} --out FILE` writes it from the journal.")

@@ -1,0 +1,72 @@
+"""A report as JUnit XML, for pipelines: a test case for the run and one for each instance."""
+
+from datetime import UTC, datetime
+from xml.etree import ElementTree as ET
+
+from orchestrator.core.model import OutcomeKind
+from orchestrator.report.rows import Row, RunReport
+
+_NOT_KNOWN = frozenset({OutcomeKind.UNVERIFIED, OutcomeKind.UNREACHABLE})
+"""Nobody could see what became of these: an error of the test, not a failure of what is tested."""
+
+
+def as_junit(report: RunReport) -> str:
+    """Give one test suite. It passes only where the run's result is ok.
+
+    `failure`: an instance does not run the credential; `error`: that is not known; `skipped`: the run never came to
+    it, or was not about it. A run that halted or has not ended is a failing case of its own.
+    """
+    cases = [_of_run(report), *(_of_instance(report, row) for row in report.rows)]
+    suite = ET.Element(
+        "testsuite",
+        name=f"ecs-rollout {report.cluster}",
+        timestamp=datetime.fromtimestamp(report.started_at, UTC).strftime("%Y-%m-%dT%H:%M:%S"),
+        time=f"{max((report.ended_at or report.started_at) - report.started_at, 0):.3f}",
+        tests=str(len(cases)),
+        **{
+            plural: str(sum(case.find(kind) is not None for case in cases))
+            for plural, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped"))
+        },
+    )
+    properties = ET.SubElement(suite, "properties")
+    told = {"run": report.run, "region": report.region, "result": report.result, "generation": report.generation}
+    for name, value in {**told, **report.options}.items():
+        ET.SubElement(properties, "property", name=name, value=str(value))
+    suite.extend(cases)
+    root = ET.Element("testsuites")
+    root.append(suite)
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True)
+
+
+def _of_run(report: RunReport) -> ET.Element:
+    case = ET.Element("testcase", classname=report.cluster, name=f"run {report.run}", time="0.000")
+    if report.result == "running":
+        ET.SubElement(case, "error", type="running", message="The run has not ended, or broke off.")
+    elif report.halted:
+        ET.SubElement(case, "failure", type=report.result, message=report.halted)
+    return case
+
+
+def _of_instance(report: RunReport, row: Row) -> ET.Element:
+    case = ET.Element(
+        "testcase",
+        classname=f"{report.cluster}.wave-{row.wave}" if row.wave else report.cluster,
+        name=row.instance_id,
+        time=f"{row.duration_s:.3f}",
+    )
+    verdict = _verdict(row)
+    if verdict:
+        told = ET.SubElement(case, verdict, type=f"{row.outcome}.{row.reason}", message=row.meaning)
+        seen = (f"Seen: {row.message}",) if row.message else ()
+        commands = (f"Commands: {', '.join(row.command_ids)}",) if row.command_ids else ()
+        told.text = "\n".join((*seen, f"Do: {row.remedy}", *commands))
+    return case
+
+
+def _verdict(row: Row) -> str:
+    if row.outcome is OutcomeKind.NOT_ATTEMPTED or (row.outcome is OutcomeKind.SKIPPED and row.as_wanted):
+        return "skipped"
+    if row.as_wanted:
+        return ""
+    return "error" if row.outcome in _NOT_KNOWN else "failure"
