@@ -9,6 +9,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         credential            `ecs-rollout credential lint`
         demonstration         What `ecs-rollout demo` does in its lab
         documents             `ecs-rollout documents`: publish, render, check
+        files                 Files that commands write: whole or not at all, and readable by their owner alone
         flags                 The flags as they were written
         history               `ecs-rollout runs` and `report`: from the journal alone, no AWS
         iam                   `ecs-rollout iam`: print the policies that the code needs, as JSON
@@ -17,8 +18,10 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         main                  The entry point
         options               The flags that several commands share, and how they become values
         parameter_types       How the flags' texts become values
+        reporting             `--output` and `--out` of `report`, `run` and `restore`
         rolling               The procedures behind `plan` and `run`
         rollout               `ecs-rollout plan` and `run`
+        schema                `ecs-rollout schema`: print the JSON Schema of what this tool writes or reads
         showing               What a plan is shown with
         signals               Ctrl-C and SIGTERM
         speech                What commands say on stderr
@@ -26,10 +29,13 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         telling               Around a run: tell those who want to know, measure, and log
         unattended            The flags of runs that nobody watches: notices, metrics, the log's form
     report/                   What a person or a pipeline reads afterwards and meanwhile
+        chosen                What was chosen for a run, by the flags' names
         estimates             How long a rollout takes
         findings              What the lint of a credential found, for a person and as JSON
         following             Follow a run's events once for all who want to know the state behind them
-        formats               A report as JSON, CSV and Markdown
+        formats               A report as CSV and Markdown, and the form of a moment in every report
+        json_report           The JSON report and its JSON Schema
+        junit                 A report as JUnit XML, for pipelines: a test case for the run and one for each instance
         log_lines             A run for machines: JSON lines
         notices               The words of notices
         notifier              Send notices
@@ -39,6 +45,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         render                A run's report in the form that was asked for
         rows                  What a report tells, as rows
         text                  A report for a person, in at most 80 columns
+        visible               Others' words, made safe to show
     clock                     The one place that reads the time and waits
     config                    The configuration file: TOML with the flags' names. A flag beats the file
     connections               Connection pools that honour the proxy variables as other tools do, and a CA bundle

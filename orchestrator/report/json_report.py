@@ -5,7 +5,7 @@ Keys are added, never renamed or taken away; then SCHEMA stays. A reader passes 
 
 import json
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -17,7 +17,7 @@ from orchestrator.report.chosen import Chosen
 from orchestrator.report.formats import moment
 from orchestrator.report.rows import Row, RunReport
 
-SCHEMA = 1
+SCHEMA: Final = 1
 
 Moment = Annotated[
     str, Meta(description="UTC, to the millisecond.", extra_json_schema={"format": "date-time", "pattern": "Z$"})

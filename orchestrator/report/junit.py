@@ -17,17 +17,15 @@ def as_junit(report: RunReport) -> str:
     it, or was not about it. A run that halted or has not ended is a failing case of its own.
     """
     cases = [_of_run(report), *(_of_instance(report, row) for row in report.rows)]
-    suite = ET.Element(
-        "testsuite",
-        name=f"ecs-rollout {report.cluster}",
-        timestamp=datetime.fromtimestamp(report.started_at, UTC).strftime("%Y-%m-%dT%H:%M:%S"),
-        time=f"{max((report.ended_at or report.started_at) - report.started_at, 0):.3f}",
-        tests=str(len(cases)),
-        **{
-            plural: str(sum(case.find(kind) is not None for case in cases))
-            for plural, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped"))
-        },
-    )
+    attributes = {
+        "name": f"ecs-rollout {report.cluster}",
+        "timestamp": datetime.fromtimestamp(report.started_at, UTC).strftime("%Y-%m-%dT%H:%M:%S"),
+        "time": f"{max((report.ended_at or report.started_at) - report.started_at, 0):.3f}",
+        "tests": str(len(cases)),
+    }
+    for plural, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        attributes[plural] = str(sum(case.find(kind) is not None for case in cases))
+    suite = ET.Element("testsuite", attributes)
     properties = ET.SubElement(suite, "properties")
     told = {"run": report.run, "region": report.region, "result": report.result, "generation": report.generation}
     for name, value in {**told, **report.options}.items():
