@@ -20,7 +20,7 @@ def journal(tmp_path: Path) -> Path:
     _, _, made = roll([*fleet_of(2), *trouble()], LENIENT)
     path = tmp_path / "state" / "journal.db"
     with store.opened(path) as opened:
-        opened.append("run-1", made.entries)
+        opened.append("run-1", 1, made.entries)
     return path
 
 
