@@ -6,6 +6,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
     cli/                      The command line
         approvals             `plan --out FILE` and `run --plan FILE`: what was approved is what runs, or nothing does
         compose               The only place that builds everything
+        configuration         `ecs-rollout config show`: what each setting is, and where it comes from
         credential            `ecs-rollout credential lint`
         demonstration         What `ecs-rollout demo` does in its lab
         documents             `ecs-rollout documents`: publish, render, check
@@ -17,11 +18,12 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         loading               The credential's road in the controller
         main                  The entry point
         options               The flags that several commands share, and how they become values
-        parameter_types       How the flags' texts become values
+        parameter_types       How the flags' texts become values. `pattern`: what such a text looks like, for editors
         reporting             `--output` and `--out` of `report`, `run` and `restore`
         rolling               The procedures behind `plan` and `run`
         rollout               `ecs-rollout plan` and `run`
         schema                `ecs-rollout schema`: print the JSON Schema of what this tool writes or reads
+        settings              Which flags a configuration file may hold
         showing               What a plan is shown with
         signals               Ctrl-C and SIGTERM
         speech                What commands say on stderr
@@ -47,7 +49,8 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         text                  A report for a person, in at most 80 columns
         visible               Others' words, made safe to show
     clock                     The one place that reads the time and waits
-    config                    The configuration file: TOML with the flags' names. A flag beats the file
+    config                    The configuration file: TOML with the flags' names, and tables of them to choose from
+    config_model              The configuration file's settings as a pydantic model, made from the flags
     connections               Connection pools that honour the proxy variables as other tools do, and a CA bundle
     dispatch                  Send a batch
     documents_folder          Reads the documents' shell sources and shipped YAML
@@ -118,6 +121,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         shell_text            Make shell text take less room, and nothing else: a Command document ends at 64 KB (F63)
         source                Where a credential comes from: the sources that can be named, as one closed union
         state                 The state of a run: the fold of its events and nothing else
+        toml_lines            Find the lines on which the keys of a TOML file stand
         waves                 Who comes first, and in which wave: the order of admission. Pure and deterministic
     lab/                      The lab
         access                Who may ask for what

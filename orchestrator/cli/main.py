@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "credential": ("orchestrator.cli.credential", "Judge a credential by the ECS agent's own rules."),
     "documents": ("orchestrator.cli.documents", "Publish, render or check the SSM documents."),
     "iam": ("orchestrator.cli.iam", "Print least-privilege policies for controller, publisher, instances and key."),
+    "config": ("orchestrator.cli.configuration", "Show what the configuration file and the flags say together."),
     "schema": ("orchestrator.cli.schema", "Print the JSON Schema of what this tool writes or reads."),
     "lab": ("orchestrator.cli.lab", "Serve an embedded AWS with a fleet, until Ctrl-C."),
     "demo": ("orchestrator.cli.lab", "Roll a fleet with realistic trouble in the lab, and report."),

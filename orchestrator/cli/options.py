@@ -6,8 +6,6 @@ from typing import Any, TypeVar
 
 import click
 
-from orchestrator import config
-from orchestrator.cli import unattended
 from orchestrator.cli.parameter_types import AmountType, DurationType, MomentType, WavesType, WindowType
 from orchestrator.core.gates import Word
 from orchestrator.core.settings import Budget, Deadlines, Policy, ZoneOrder
@@ -15,60 +13,47 @@ from orchestrator.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-SETTINGS = (
-    "cluster",
-    "credential",
-    "registry",
-    "allow-readable-file",
-    "region",
-    "profile",
-    "output",
-    "journal",
-    "document-prefix",
-    "parameter-prefix",
-    "delivery",
-    "delivery-bucket",
-    "kms-key",
-    "waves",
-    "bake",
-    "zones",
-    "max-unavailable",
-    "max-unavailable-per-zone",
-    "max-failures",
-    "max-unreachable",
-    "max-refused",
-    "allow-removal",
-    "no-probe",
-    "ca-bundle",
-    "verify-login",
-    "window",
-    "deadline",
-    "alarm",
-    "alarm-missing-data",
-    "change-calendar",
-    "gate-command",
-    "gate-timeout",
-    "poll-seconds",
-    "delivery-seconds",
-    "verify-seconds",
-    "restore-seconds",
-    "watchdog-seconds",
-    "step-seconds",
-    *unattended.SETTINGS,
-)
-"""The flags that a configuration file may hold."""
+_ASKED = "ecs_rollout.asked_configuration"
+CONFIGURATION = "ecs_rollout.configuration"
+"""Where a context's meta keeps the configuration that was read."""
 
 
-def _configure(ctx: click.Context, _param: click.Parameter, value: Path | None) -> None:
-    if value is not None:
-        repeated = {param.name for param in ctx.command.params if param.multiple}
-        given = config.load(value, SETTINGS)
-        for name, each in given.items():
-            if isinstance(each, list) and name not in repeated:
-                raise UsageError(f"{value}: {name.replace('_', '-')} takes one value.", hint="Mend its value.")
-            if not isinstance(each, list) and name in repeated:
-                given[name] = [str(each)]
-        ctx.default_map = {**(ctx.default_map or {}), **given}
+def _configure(ctx: click.Context, param: click.Parameter, value: Any) -> None:  # noqa: ANN401 - a path, or a name
+    """Take --config and --use, in whatever order they come; with the second of them, give the file's defaults."""
+    asked = ctx.meta.setdefault(_ASKED, {})
+    asked[param.name] = value
+    if len(asked) == len(("config", "use")):
+        del ctx.meta[_ASKED]
+        _read_configuration(ctx, asked["config"], asked["use"])
+
+
+def _read_configuration(ctx: click.Context, path: Path | None, use: str | None) -> None:
+    if path is None:
+        if use is not None:
+            raise UsageError("--use names a table of a configuration file.", hint="Say --config, too.")
+        return
+    from orchestrator import config
+    from orchestrator.cli import settings
+
+    found = config.read(path, settings.settings(), use or "", only_said=settings.ONLY_SAID)
+    for param in ctx.command.params:
+        given = found.given.get(settings.flag_of(param))
+        if given is not None and param.name:
+            _accept(param, given.value, f"{path}:{given.line}: {settings.flag_of(param)}")
+            value = [str(given.value)] if param.multiple and not isinstance(given.value, list) else given.value
+            ctx.default_map = {**(ctx.default_map or {}), param.name: value}
+    ctx.meta[CONFIGURATION] = found
+
+
+def _accept(param: click.Parameter, value: Any, where: str) -> None:  # noqa: ANN401 - any flag's value
+    """Raise UsageError for a choice that other commands know, and this one does not."""
+    from orchestrator.cli import settings
+
+    try:
+        if isinstance(param.type, click.Choice):
+            settings.accept(param, str(value))
+    except ValueError as error:
+        raise UsageError(f"{where}: {error}", hint="Another command takes it; say the flag here.") from error
 
 
 def aws_options(function: F) -> F:
@@ -83,6 +68,14 @@ def aws_options(function: F) -> F:
             expose_value=False,
             callback=_configure,
             help="TOML file with the flags' names; a flag beats the file.",
+        ),
+        click.option(
+            "--use",
+            metavar="NAME",
+            is_eager=True,
+            expose_value=False,
+            callback=_configure,
+            help="Take the file's table [use.NAME], which beats its other settings.",
         ),
     ):
         function = option(function)

@@ -1,4 +1,4 @@
-"""How the flags' texts become values."""
+"""How the flags' texts become values. `pattern`: what such a text looks like, for editors."""
 
 import re
 from datetime import datetime
@@ -9,11 +9,14 @@ import click
 from orchestrator.core.amount import Amount
 from orchestrator.core.gates import TimeWindow
 
+_AMOUNT = "([0-9]+|([0-9]{1,2}|100)%)"
+
 
 class AmountType(click.ParamType[Amount]):
     """`3` or `10%`."""
 
     name = "N|P%"
+    pattern = f"^{_AMOUNT}$"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Amount:  # noqa: ANN401 - click's signature
         """Read it, or fail as click does."""
@@ -27,6 +30,7 @@ class WavesType(click.ParamType[tuple[Amount, ...]]):
     """`1,10%,50%,100%`."""
 
     name = "N|P%,.."
+    pattern = f"^{_AMOUNT}(,{_AMOUNT})*$"
 
     def convert(
         self,
@@ -45,6 +49,7 @@ class DurationType(click.ParamType[int]):
     """`90s`, `5m`, `1h`; whole seconds."""
 
     name = "TIME"
+    pattern = "^[0-9]+[smh]$"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401 - click's signature
         """Read it, or fail as click does."""

@@ -20,3 +20,18 @@ def report() -> None:
     from orchestrator.report.json_report import report_schema
 
     click.echo(json.dumps(report_schema(), indent=2))
+
+
+@schema.command()
+def config() -> None:
+    """Print the schema of the configuration file.
+
+    \b
+      ecs-rollout schema config > ecs-rollout.schema.json
+    and as the file's first line, for editors that know Taplo:
+      #:schema ./ecs-rollout.schema.json
+    """
+    from orchestrator.cli.settings import settings
+    from orchestrator.config_model import schema_of
+
+    click.echo(json.dumps(schema_of(settings()), indent=2))

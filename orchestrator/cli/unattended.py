@@ -14,9 +14,6 @@ from orchestrator.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-SETTINGS = ("notify", "metrics", "log-format")
-"""Those of the flags that a configuration file may hold."""
-
 TELLING = frozenset({"notify", "metrics", "log_format"})
 """The parameters of `telling_options`: they say nothing about what happens to an instance."""
 
@@ -45,6 +42,7 @@ class NotifyType(click.ParamType[Target]):
     """`sns:ARN`, `eventbridge:BUS`, `webhook:SOURCE`."""
 
     name = "TARGET"
+    pattern = "^(sns|eventbridge|webhook):."
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Target:  # noqa: ANN401, ARG002 - click's signature
         """Read it. Raises UsageError, which does not repeat it: it may hold a secret by mistake."""
@@ -58,6 +56,7 @@ class MetricsType(click.ParamType[MeterTarget]):
     """`cloudwatch:NAMESPACE` or `emf:NAMESPACE`."""
 
     name = "TARGET"
+    pattern = "^(cloudwatch|emf):."
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> MeterTarget:  # noqa: ANN401, ARG002 - click's signature
         """Read it. Raises UsageError."""

@@ -84,14 +84,6 @@ def test_a_bad_configuration_is_named(
     assert expected in two_lines(capsys.readouterr().err)[0]
 
 
-def test_a_flag_beats_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The file gives defaults; what stands on the command line wins."""
-    path = tmp_path / "rollout.toml"
-    path.write_text('cluster = "c"\ncredential = "ssm:/x"\nmax-unavailable = "lots"\n')
-    assert invoke(["plan", "--config", str(path), "--max-unavailable", "1"]) == 2
-    assert "Region" in two_lines(capsys.readouterr().err)[0]
-
-
 @pytest.mark.parametrize("arguments", [("--help",), ("plan", "--help"), ("run", "--help"), ("--version",), ("runs",)])
 def test_help_and_history_need_no_boto3(arguments: tuple[str, ...]) -> None:
     """--help, --version and what reads the journal alone import neither boto3 nor the lab."""

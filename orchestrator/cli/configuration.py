@@ -1,0 +1,136 @@
+"""`ecs-rollout config show`: what each setting is, and where it comes from."""
+
+import copy
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import click
+from click.core import ParameterSource
+
+from orchestrator.cli import flags, options, settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """One setting. `source`: flag, file or default; `line` and `use`: where in the file, and in which table of it."""
+
+    name: str
+    value: flags.Written | None
+    source: str
+    line: int = 0
+    use: str = ""
+
+
+class SettingsCommand(flags.RememberingCommand):
+    """A command with every flag that a file may hold; none of them is needed."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Take the other commands' flags when this one is used."""
+        if not any(settings.flag_of(each) == "output" for each in self.params):
+            self.params += [_optional(each) for each in settings.flags().values() if each.name not in _OWN]
+        return super().get_params(ctx)
+
+
+_OWN = frozenset({"region", "profile"})
+"""Those of `options.aws_options`, which brings --config and --use."""
+
+
+def _optional(flag: settings.Flag) -> click.Option:
+    option = copy.copy(flag.option)
+    option.required = False
+    option.callback = None  # nothing is done here with what is said
+    if flag.choices:
+        option.type = click.Choice(flag.choices)
+    return option
+
+
+@click.group(name="config")
+def config() -> None:
+    """Show what the configuration file and the flags say together."""
+
+
+@config.command(cls=SettingsCommand)
+@options.aws_options
+@click.pass_context
+def show(ctx: click.Context, /, **_: object) -> None:
+    """Show each setting's value and where it comes from: a flag, a line of the file, or the default.
+
+    It takes the flags of the other commands, checks the whole file, and asks nothing of AWS.
+
+    \b
+      ecs-rollout config show --config rollout.toml --use web
+      ecs-rollout config show --config rollout.toml --use web --max-unavailable 25%
+    """
+    shown = list(_shown(ctx))
+    click.echo(_json(ctx, shown) if ctx.params["output"] == "json" else _table(ctx, shown))
+
+
+def _shown(ctx: click.Context) -> Iterator[Shown]:
+    written = flags.given(ctx)
+    found = ctx.meta.get(options.CONFIGURATION)
+    for param in ctx.command.params:
+        name = settings.flag_of(param)
+        if not param.name or not param.expose_value:
+            continue
+        if ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE:
+            yield Shown(name=name, value=written[param.name], source="flag")
+        elif found is not None and name in found.given:
+            given = found.given[name]
+            yield Shown(name=name, value=given.value, source="file", line=given.line, use=given.table)
+        else:
+            yield Shown(name=name, value=_default(ctx, param), source="default")
+
+
+def _default(ctx: click.Context, param: click.Parameter) -> flags.Written | None:
+    value = param.get_default(ctx)
+    if isinstance(value, list | tuple):
+        return [str(each) for each in value]
+    return value if isinstance(value, str | int | float) else None
+
+
+def _table(ctx: click.Context, shown: list[Shown]) -> str:
+    from orchestrator.report.text import columns
+
+    found = ctx.meta.get(options.CONFIGURATION)
+    rows = [(each.name, _origin(each), _text(each.value)) for each in shown]
+    table = columns(("SETTING", "FROM", "VALUE"), rows)
+    return f"{found.path}\n\n{table}" if found else table
+
+
+def _origin(shown: Shown) -> str:
+    if shown.source != "file":
+        return shown.source
+    line = f"line {shown.line}"
+    return f"{line} [use.{shown.use}]" if shown.use else line
+
+
+def _text(value: flags.Written | None) -> str:
+    """Write a value; one of several on a line of its own, since a window has blanks and commas in it."""
+    if isinstance(value, list):
+        return "\n".join(value) or "-"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "-" if value is None else str(value)
+
+
+def _json(ctx: click.Context, shown: list[Shown]) -> str:
+    found = ctx.meta.get(options.CONFIGURATION)
+    return json.dumps(
+        {
+            "schema": 1,
+            "file": str(found.path) if found else None,
+            "use": (found.use or None) if found else None,
+            "settings": [
+                {
+                    "name": each.name,
+                    "value": each.value,
+                    "source": each.source,
+                    "line": each.line or None,
+                    "use": each.use or None,
+                }
+                for each in shown
+            ],
+        },
+        indent=2,
+    )
