@@ -89,7 +89,9 @@ BETWEEN = st.sampled_from(["", "\n", "# [t]\n", "  # x = 1\n\n"])
 @given(st.lists(st.tuples(BETWEEN, st.booleans(), VALUES, st.sampled_from(["", " # c", " # ']"])), max_size=12))
 def test_lines_are_those_that_the_file_was_made_with(parts: list[tuple[str, bool, str, str]]) -> None:
     """Whatever stands between, before and inside: a key's line is where it was written."""
-    text, expected, table = "", {}, ()
+    text = ""
+    expected: dict[tuple[str, ...], int] = {}
+    table: tuple[str, ...] = ()
     for number, (between, header, value, comment) in enumerate(parts):
         text += between
         line = text.count("\n") + 1
