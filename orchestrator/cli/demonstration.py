@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator.aws.session import Session
-from orchestrator.cli import compose, rolling, showing
+from orchestrator.cli import compose, rolling, showing, speech
 from orchestrator.cli.compose import Request
 from orchestrator.clock import SystemClock
 from orchestrator.core.amount import Amount
@@ -17,6 +17,7 @@ from orchestrator.errors import ExitCode
 from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.lab.lab import Lab
 from orchestrator.lab.scenario import InstanceSpec
+from orchestrator.ports import Observer
 from orchestrator.report.plans import plan_text
 from orchestrator.report.progress import PlainProgress
 from orchestrator.report.render import exit_code_of, render_report
@@ -35,16 +36,17 @@ POLICY = Policy(
 
 
 class Demonstration:
-    """One demo in a lab that runs. `say` writes the story, `show` the first rollout's report (table, JSON)."""
+    """One demo in a lab that runs. `show` writes the first rollout's report (table, JSON), `progress` follows it."""
 
     def __init__(
-        self, lab: Lab, directory: Path, *, say: Callable[[str], None], show: Callable[[str, str], None]
+        self, lab: Lab, directory: Path, *, show: Callable[[str, str], None], progress: Observer | None
     ) -> None:
         self._lab = lab
         self._journal = directory / "journal.db"
         self._clock = SystemClock()
-        self._say = say
+        self._say = speech.say
         self._show = show
+        self._progress = progress or PlainProgress(speech.say)
 
     def perform(self) -> ExitCode:
         """Do it all; 0 when every instance ended as its trouble implies and the second run changed nothing."""
@@ -99,7 +101,7 @@ class Demonstration:
 
         journal = SqliteJournal(self._journal)
         try:
-            watch = rolling.Watch(say=say, observers=(PlainProgress(say),))
+            watch = rolling.Watch(say=say, observers=() if quiet else (self._progress,))
             return rolling.conduct(parts, journal, watch, take_over=False, restores="", confirm=confirm)
         finally:
             journal.close()

@@ -13,16 +13,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator.cli import display, speech
+from orchestrator.cli.speech import say
 from orchestrator.errors import EnvironmentFault, UsageError
 
 if TYPE_CHECKING:
     from orchestrator.lab.lab import Lab
     from orchestrator.lab.scenario import Scenario
-
-
-def say(line: str = "") -> None:
-    """Write a line of the story."""
-    click.echo(line, err=True)
 
 
 def _scenario(path: Path | None, instances: int | None, *, packaged: str) -> "Scenario":
@@ -100,7 +97,7 @@ def lab(*, instances: int | None, scenario: Path | None, port: int, directory: P
                 for name, value in running.exports().items():
                     click.echo(f"export {name}={shlex.quote(value)}")
                 cluster = wanted.cluster
-                say()
+                say("")
                 say(f"{len(wanted.instances)} container instances in the cluster {cluster}. In another shell, with")
                 say("the exports above:")
                 say("  aws secretsmanager create-secret --name registry --secret-string \\")
@@ -128,12 +125,15 @@ def demo(*, instances: int | None, scenario: Path | None, isolation: str, output
     """
     wanted = _scenario(scenario, instances, packaged="demo")
     from orchestrator.cli.demonstration import Demonstration
+    from orchestrator.clock import SystemClock
 
     with tempfile.TemporaryDirectory(prefix="ecs-rollout-demo-") as fresh, _silenced():
         directory = Path(fresh)
         with _running(wanted, directory / "instances", isolation=isolation) as running:
             os.environ.update(running.exports())
-            return Demonstration(running, directory, say=say, show=_shown(output)).perform()
+            live = display.make(SystemClock()) if speech.at_terminal() and speech.terminal_is_able() else None
+            with display.shown(live):
+                return Demonstration(running, directory, show=_shown(output), progress=live).perform()
 
 
 def _shown(output: str) -> Callable[[str, str], None]:

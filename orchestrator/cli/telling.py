@@ -12,7 +12,7 @@ from orchestrator.aws.metrics import CloudWatchMeter
 from orchestrator.aws.notices import BusChannel, TopicChannel
 from orchestrator.aws.session import Session
 from orchestrator.aws.sources import read_source
-from orchestrator.cli import speech
+from orchestrator.cli import display, speech
 from orchestrator.cli.unattended import Told
 from orchestrator.core.metrics import MeterKind, MeterTarget, Metric, embedded, metrics_of
 from orchestrator.core.notices import BusTarget, Target, TopicTarget, WebhookTarget
@@ -67,17 +67,20 @@ class Telling:
         self._notifier = Notifier([_channel(each, session) for each in told.notify], origin)
         self._meters = [_meter(each, session) for each in told.metrics]
         lines: Listener = LogLines(speech.write_line) if told.json else QuietLines(speech.write_line)
-        self.follower = Follower((self._notifier, *(() if told.live else (lines,))))
+        self.follower = Follower((self._notifier, *(() if told.watched else (lines,))))
+        self.live = display.make(clock) if told.live else None
 
     @property
     def observers(self) -> tuple[Observer, ...]:
         """Everybody who watches the run."""
-        return (self.follower, *((PlainProgress(speech.say),) if self._told.live else ()))
+        if self.live is not None:
+            return (self.follower, self.live)
+        return (self.follower, *((PlainProgress(speech.say),) if self._told.watched else ()))
 
     @property
     def shows_plans(self) -> bool:
         """Whether somebody may want to read a plan before it is carried out."""
-        return self._told.live or (self._told.attended and not self._told.json)
+        return self._told.watched or (self._told.attended and not self._told.json)
 
     def ended(self, state: RunState | None, code: ExitCode, *, oldest_age: float | None = None) -> tuple[str, ...]:
         """Measure what was done, and wait for the notices; name what did not arrive. `state` None: nothing to do.
@@ -112,11 +115,12 @@ class Telling:
 def telling(told: Told, session: Session, origin: Origin, clock: Clock) -> Iterator[Telling]:
     """Watch a command, and tell of an error that ends it. Raises UsageError for a webhook without its variable."""
     watch = Telling(told, session, origin, clock)
-    try:
-        yield watch
-    except RolloutError as error:
-        watch.failed(error)
-        raise
+    with display.shown(watch.live):
+        try:
+            yield watch
+        except RolloutError as error:
+            watch.failed(error)
+            raise
 
 
 def _channel(target: Target, session: Session) -> Channel:

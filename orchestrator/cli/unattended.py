@@ -1,6 +1,5 @@
 """The flags of runs that nobody watches: notices, metrics, the log's form. `run` and `restore` take them, too."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -33,9 +32,14 @@ class Told:
         return self.log_format is speech.LogFormat.JSON
 
     @property
-    def live(self) -> bool:
+    def watched(self) -> bool:
         """Whether a person watches stderr."""
-        return not self.json and sys.stderr.isatty()
+        return not self.json and speech.at_terminal()
+
+    @property
+    def live(self) -> bool:
+        """Whether that person's terminal can show lines that change."""
+        return self.watched and speech.terminal_is_able()
 
 
 class NotifyType(click.ParamType[Target]):
