@@ -9,6 +9,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         configuration         `ecs-rollout config show`: what each setting is, and where it comes from
         credential            `ecs-rollout credential lint`
         demonstration         What `ecs-rollout demo` does in its lab
+        display               The live display of a run, where the terminal is able
         documents             `ecs-rollout documents`: publish, render, check
         files                 Files that commands write: whole or not at all, and readable by their owner alone
         flags                 The flags as they were written
@@ -38,14 +39,20 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         formats               A report as CSV and Markdown, and the form of a moment in every report
         json_report           The JSON report and its JSON Schema
         junit                 A report as JUnit XML, for pipelines: a test case for the run and one for each instance
+        live                  Live progress
+        live_frame            Where a run stands, drawn as the lines of a live display that fit a terminal. Pure
         log_lines             A run for machines: JSON lines
         notices               The words of notices
         notifier              Send notices
+        painter               Keeps the last lines of a terminal up to date
         plan_tables           The table of a plan, wave by wave
         plans                 A plan, for a person and as JSON: what would happen to each instance, and why
+        problem_lines         The problems of a run as they happen, each with what it means and what to do
         progress              Progress in plain lines on stderr
+        remaining             How long a run still takes, from what it has measured itself so far
         render                A run's report in the form that was asked for
         rows                  What a report tells, as rows
+        standing              Where a run stands at a moment, as one frozen value
         text                  A report for a person, in at most 80 columns
         visible               Others' words, made safe to show
     clock                     The one place that reads the time and waits

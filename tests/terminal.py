@@ -64,7 +64,7 @@ def terminal(
     program = ("tmux", "-S", str(socket), "-f", os.devnull)
     env = {name: value for name, value in os.environ.items() if name not in {"CI", "NO_COLOR", "TMUX"}}
     env |= {"TERM": "screen-256color", "LC_ALL": "C.UTF-8", **(environment or {})}
-    line = f'{shlex.join(command)}; echo "[ended with $?]"; exec cat'
+    line = f'trap : INT; {shlex.join(command)}; echo "[ended with $?]"; exec cat'
     options = ("set", "-g", "history-limit", "5000", ";", "new-session", "-d")
     size = ("-x", str(columns), "-y", str(lines))
     subprocess.run([*program, *options, *size, "sh", "-c", line], check=True, env=env)
