@@ -11,7 +11,7 @@ from orchestrator.lab.ecs_services import ServiceOperations
 from orchestrator.lab.ecs_tasks import TaskOperations
 from orchestrator.lab.scenario import Scenario
 from orchestrator.lab.scheduler import Scheduler
-from orchestrator.lab.wire import AwsError, Clock
+from orchestrator.lab.wire import AwsError, Clock, Notice, unnoticed
 
 Operation = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -25,12 +25,12 @@ class ContainerService:
     time, the tasks that the scenario gives it run there at once.
     """
 
-    def __init__(self, scenario: Scenario, clock: Clock) -> None:
+    def __init__(self, scenario: Scenario, clock: Clock, notice: Notice = unnoticed) -> None:
         self._scenario = scenario
         self._clock = clock
         self._seen: Counter[str] = Counter()
         self.state = EcsState(region=scenario.region, account=scenario.account, seed=scenario.seed)
-        self.scheduler = Scheduler(self.state, clock, scenario.service)
+        self.scheduler = Scheduler(self.state, clock, scenario.service, notice)
         self._providers = any(spec.managed_instances for spec in scenario.instances)
         services = ServiceOperations(self.state, clock, self.scheduler)
         self._instances = InstanceOperations(self.state, clock, self.scheduler, register=self._register)
@@ -71,6 +71,25 @@ class ContainerService:
         instance.version += 1
         if connected:
             self.scheduler.connected(cluster, instance)
+
+    def registrations(self, instance_id: str) -> list[Instance]:
+        """List an instance's registrations in the scenario's cluster that are not INACTIVE, oldest first."""
+        known = self.state.clusters[self._scenario.cluster].instances.values()
+        return [each for each in known if each.spec.instance_id == instance_id and each.status != "INACTIVE"]
+
+    async def set_status(self, instance_id: str, status: str) -> None:
+        """Set the status of an instance's newest registration, as somebody else's call does."""
+        newest = self.registrations(instance_id)[-1:]
+        if newest:
+            arns = [each.arn for each in newest]
+            params = {"cluster": self._scenario.cluster, "containerInstances": arns, "status": status}
+            await self.handle("UpdateContainerInstancesState", params)
+
+    async def terminated(self, instance_id: str) -> None:
+        """Deregister a terminated EC2 instance, as ECS does by itself where the agent was connected."""
+        for each in self.registrations(instance_id):
+            params = {"cluster": self._scenario.cluster, "containerInstance": each.arn, "force": True}
+            await self.handle("DeregisterContainerInstance", params)
 
     def _register(self, registration: Registration, runner: TaskRunner | None) -> Instance:
         cluster = self.state.cluster(registration.cluster)

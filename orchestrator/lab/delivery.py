@@ -12,7 +12,7 @@ from orchestrator.lab.instance import HostLostError
 from orchestrator.lab.managed import ManagedHost, is_registered, platform_type
 from orchestrator.lab.processes import ScriptJob, ScriptResult
 from orchestrator.lab.scenario import Ssm
-from orchestrator.lab.wire import Clock
+from orchestrator.lab.wire import Clock, Notice, unnoticed
 
 # One agent's document workers (F60).
 _WORKERS = 5
@@ -29,11 +29,18 @@ class Delivery:
     """Runs commands; `concurrency` bounds the scripts that run at once in the whole lab."""
 
     def __init__(
-        self, hosts: Mapping[str, ManagedHost], clock: Clock, faults: Faults, *, concurrency: int = 64
+        self,
+        hosts: Mapping[str, ManagedHost],
+        clock: Clock,
+        faults: Faults,
+        *,
+        concurrency: int = 64,
+        notice: Notice = unnoticed,
     ) -> None:
         self._hosts = hosts
         self._clock = clock
         self._faults = faults
+        self._notice = notice
         self._everywhere = asyncio.Semaphore(concurrency)
         self._workers: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(_WORKERS))
         self._tasks: set[asyncio.Task[None]] = set()
@@ -138,7 +145,10 @@ class Delivery:
             return []
         invocation.steps = [StepRun(name=steps[0].name, started=self._clock.now())]
         async with self._workers[invocation.instance_id], self._everywhere:
-            return await self._run_steps(command, invocation, host, steps)
+            self._notice(f"begun:{command.document_name}", invocation.instance_id)
+            runs = await self._run_steps(command, invocation, host, steps)
+            self._notice(f"ended:{command.document_name}", invocation.instance_id)
+            return runs
 
     async def _run_steps(
         self, command: Command, invocation: Invocation, host: ManagedHost, steps: tuple[Step, ...]

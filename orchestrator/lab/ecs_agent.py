@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -109,6 +109,10 @@ class EcsAgent:
             return await self._live(environment)
         finally:
             await self._leave()
+
+    def update_to(self, version: str) -> None:
+        """Be another version from the next start on."""
+        self._spec = replace(self._spec, agent_version=version)
 
     async def _live(self, environment: Mapping[str, str]) -> int:
         self._cluster = environment.get("ECS_CLUSTER", "") or "default"

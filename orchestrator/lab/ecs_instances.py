@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from orchestrator.lab.cluster_query import compile_query
 from orchestrator.lab.ecs_agent import Registration, TaskRunner
@@ -12,9 +12,12 @@ from orchestrator.lab.scenario import InstanceSpec
 from orchestrator.lab.scheduler import Scheduler
 from orchestrator.lab.wire import AwsError, Clock, page
 
+T = TypeVar("T")
+
 PAGE = 100
 _UPDATE_AT_ONCE = 10
 _ATTRIBUTES_PER_INSTANCE = 10
+_ATTRIBUTES_AT_ONCE = 10
 _LISTED = frozenset({"ACTIVE", "DRAINING", "REGISTERING", "DEREGISTERING", "REGISTRATION_FAILED"})
 
 
@@ -163,12 +166,12 @@ class InstanceOperations:
                 instance.status = status
                 instance.version += 1
                 done.append(instance.show(with_tags=False))
-        self._scheduler.reconcile(cluster)
+                self._scheduler.status_set(cluster, instance)
         return {"containerInstances": done, "failures": failures}
 
     def _put_attributes(self, params: dict[str, Any]) -> dict[str, Any]:
         cluster = self._state.cluster(params.get("cluster"))
-        wanted = [(self._target(cluster, each), each) for each in params["attributes"]]
+        wanted = self._attributed(cluster, params)
         for target, each in wanted:
             names = {*target.custom, *(other["name"] for owner, other in wanted if owner is target)}
             if each["name"] in target.system or each["name"].startswith(("ecs.", "com.amazonaws.ecs.")):
@@ -184,7 +187,7 @@ class InstanceOperations:
 
     def _delete_attributes(self, params: dict[str, Any]) -> dict[str, Any]:
         cluster = self._state.cluster(params.get("cluster"))
-        wanted = [(self._target(cluster, each), each) for each in params["attributes"]]
+        wanted = self._attributed(cluster, params)
         for target, each in wanted:
             value = target.custom.get(each["name"])
             if value is not None and each.get("value", value) == value:
@@ -236,6 +239,10 @@ class InstanceOperations:
             raise missing
         return owner.tags
 
+    def _attributed(self, cluster: Cluster, params: dict[str, Any]) -> list[tuple[Instance, dict[str, Any]]]:
+        attributes = _at_most(params["attributes"], _ATTRIBUTES_AT_ONCE, "attributes")
+        return [(self._target(cluster, each), each) for each in attributes]
+
     def _target(self, cluster: Cluster, attribute: dict[str, Any]) -> Instance:
         target = find_instance(cluster, attribute.get("targetId", ""))
         if target is None or target.status == "INACTIVE":
@@ -257,7 +264,7 @@ def paged(key: str, items: list[Any], params: dict[str, Any]) -> dict[str, Any]:
     return {key: chunk} | ({"nextToken": follow} if follow else {})
 
 
-def _at_most(references: list[str], limit: int, what: str) -> list[str]:
+def _at_most(references: list[T], limit: int, what: str) -> list[T]:
     if not references:
         raise AwsError("InvalidParameterException", f"{what.capitalize()} can not be empty.")
     if len(references) > limit:

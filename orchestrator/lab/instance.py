@@ -193,6 +193,11 @@ class Host:
         await self.unit.close()
         end_strays([self.place.mark])
 
+    async def update_agent(self, version: str) -> None:
+        """Let the ECS agent update itself: it ends, and ecs-init starts the new version in a new container (F18)."""
+        self.agent.update_to(version)
+        await self.unit.command("kill")
+
     def rebase(self, parameters: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, str]:
         """Return the values to render: given ones over defaults, paths and local URLs made this instance's own.
 

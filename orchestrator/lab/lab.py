@@ -1,17 +1,16 @@
 """The lab as one thing: an endpoint, its engines and its fleet; in an event loop, or in a thread of its own."""
 
-import asyncio
 import contextlib
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from orchestrator.lab.access import ACCESS_KEY, SECRET_KEY, Access
 from orchestrator.lab.container_service import ContainerService
 from orchestrator.lab.control import Control, control_url
 from orchestrator.lab.faults import Faults
-from orchestrator.lab.instance import Host, stop_hosts
+from orchestrator.lab.fleet import Fleet, Occasions
 from orchestrator.lab.isolation import Isolation
 from orchestrator.lab.loop_thread import LoopThread
 from orchestrator.lab.managed import tags_of
@@ -19,14 +18,15 @@ from orchestrator.lab.moto_front import MotoFront
 from orchestrator.lab.namespaces import ground_for
 from orchestrator.lab.recorder import Recorder
 from orchestrator.lab.registry import Registry
-from orchestrator.lab.scenario import InstanceSpec, Scenario
+from orchestrator.lab.scenario import Scenario
 from orchestrator.lab.server import Route, Server
 from orchestrator.lab.ssm import Ssm
 from orchestrator.lab.wire import Clock, SystemClock
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from orchestrator.lab.instance import Host
 
-_AT_ONCE = 16
+T = TypeVar("T")
 
 
 class Lab:
@@ -51,8 +51,16 @@ class Lab:
         self.clock: Clock = clock or SystemClock()
         self.hosts: dict[str, Host] = {}
         self.faults = Faults(scenario.api, self.clock)
-        self.ecs = ContainerService(scenario, self.clock)
-        self.ssm = Ssm(self.hosts, self.clock, self.faults, account=scenario.account, seed=scenario.seed)
+        occasions = Occasions()
+        self.ecs = ContainerService(scenario, self.clock, occasions.note)
+        self.ssm = Ssm(
+            self.hosts,
+            self.clock,
+            self.faults,
+            account=scenario.account,
+            seed=scenario.seed,
+            notice=occasions.note,
+        )
         self._moto = MotoFront(account=scenario.account)
         self._wanted_port = port
         self.access = Access(account=scenario.account, seed=scenario.seed, tags=self._tags)
@@ -69,6 +77,18 @@ class Lab:
             access=self.access,
             faults=self.faults,
             clock=self.clock,
+        )
+        self._fleet = Fleet(
+            scenario,
+            self.directory,
+            hosts=self.hosts,
+            ecs=self.ecs,
+            faults=self.faults,
+            access=self.access,
+            clock=self.clock,
+            occasions=occasions,
+            place=self._ground.place,
+            control_url=lambda instance_id: control_url(self.url, instance_id),
         )
 
     def _tags(self, instance_id: str) -> Mapping[str, str]:
@@ -114,7 +134,7 @@ class Lab:
         self._moto.start()
         try:
             await self.server.start(self._wanted_port)
-            await self._start_hosts()
+            await self._fleet.start()
         except BaseException:
             await self._stop()
             raise
@@ -125,33 +145,6 @@ class Lab:
     ) -> None:
         await self._stop()
 
-    async def _start_hosts(self) -> None:
-        slots = asyncio.Semaphore(_AT_ONCE)
-        places = {
-            each.instance_id: self._ground.place(self.directory / each.instance_id) for each in self.scenario.instances
-        }
-
-        async def start(spec: InstanceSpec) -> None:
-            host = Host(
-                spec,
-                self.directory,
-                backend=self.ecs,
-                clock=self.clock,
-                control_url=control_url(self.url, spec.instance_id),
-                cluster=self.scenario.cluster,
-                account=self.scenario.account,
-                seed=self.scenario.seed,
-                place=places[spec.instance_id],
-            )
-            self.hosts[spec.instance_id] = host
-            self.access.admit(spec.instance_id)
-            async with slots:
-                await host.start()
-
-        async with asyncio.TaskGroup() as group:
-            for spec in self.scenario.instances:
-                group.create_task(start(spec))
-
     async def _stop(self) -> None:
         async with contextlib.AsyncExitStack() as stack:
             # Last in, first out: scripts, hosts, tasks, endpoint, moto, places.
@@ -159,7 +152,7 @@ class Lab:
             stack.callback(self._moto.stop)
             stack.push_async_callback(self.server.stop)
             stack.push_async_callback(self.ecs.stop)
-            stack.push_async_callback(stop_hosts, self.hosts.values())
+            stack.push_async_callback(self._fleet.stop)
             stack.push_async_callback(self.ssm.stop)
 
 

@@ -19,7 +19,7 @@ from orchestrator.lab.managed import ManagedHost, platform_type
 from orchestrator.lab.paging import paged
 from orchestrator.lab.scenario import Ssm
 from orchestrator.lab.send_checks import check_parameters, is_targeted
-from orchestrator.lab.wire import AwsError, Clock
+from orchestrator.lab.wire import AwsError, Clock, Notice, unnoticed
 
 _DELIVERY_SECONDS = 3600
 _PAGE = 50
@@ -49,12 +49,14 @@ class RunCommand:
         faults: Faults,
         *,
         seed: int = 0,
+        notice: Notice = unnoticed,
     ) -> None:
         self._hosts = hosts
         self._clock = clock
         self._documents = documents
         self._faults = faults
-        self._delivery = Delivery(hosts, clock, faults)
+        self._notice = notice
+        self._delivery = Delivery(hosts, clock, faults, notice=notice)
         self._ids = random.Random(f"command-ids {seed}")
         self._commands: dict[str, Command] = {}
         self._ordinals: Counter[str] = Counter()
@@ -94,6 +96,8 @@ class RunCommand:
         self._commands[command.command_id] = command
         reply = {"Command": command_view(command)}
         self._delivery.start(command)
+        for instance_id in ids:
+            self._notice(f"sent:{command.document_name}", instance_id)
         return reply
 
     def _targets(self, params: Mapping[str, Any], version: Version) -> list[str]:

@@ -108,9 +108,46 @@ class ServiceSpec:
     stop_seconds: float = 0.2
 
 
+class Deed(StrEnum):
+    """What happens to an instance while somebody rolls the fleet.
+
+    `terminate`: the machine is gone and ECS deregisters it; `replace`: that, and another one joins, as Auto Scaling
+    does; `join`: one more joins; `drain` and `activate`: somebody else sets its status; `update_agent`: the ECS
+    agent updates itself; `restart_ssm`: the SSM agent is away for some seconds, its scripts go on (F61).
+    """
+
+    TERMINATE = "terminate"
+    REPLACE = "replace"
+    JOIN = "join"
+    DRAIN = "drain"
+    ACTIVATE = "activate"
+    UPDATE_AGENT = "update_agent"
+    RESTART_SSM = "restart_ssm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happens to `instance_id`, `after` seconds after the `nth` occasion `when` of the instance `of`.
+
+    Occasions: `sent:DOCUMENT`, `begun:DOCUMENT` (its script starts), `ended:DOCUMENT` (it has ended, nobody knows
+    yet), `draining`, `active`, `drained` (no task is left). Without one, from the start of the lab. `of` is the
+    instance itself where it is unsaid. `joins`: who comes, at `join` and `replace`; its credential may be an old one.
+    """
+
+    what: Deed
+    instance_id: str = ""
+    when: str = ""
+    of: str = ""
+    nth: int = 1
+    after: float = 0.0
+    joins: InstanceSpec | None = None
+    version: str = "1.106.0"
+    away: float = 5.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """A whole lab: where it is, who lives in it, what goes wrong, and whom its registry lets in."""
+    """A whole lab: where it is, who lives in it, what goes wrong and happens, and whom its registry lets in."""
 
     seed: int = 7
     region: str = "us-east-1"
@@ -119,10 +156,13 @@ class Scenario:
     api: ApiFaults = field(default_factory=ApiFaults)
     service: ServiceSpec = field(default_factory=ServiceSpec)
     instances: tuple[InstanceSpec, ...] = ()
+    events: tuple[Event, ...] = ()
     logins: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType(LOGINS))
 
     def with_instances(self, count: int) -> "Scenario":
         """Scale the fleet to `count`: trouble stays as long as it fits, healthy instances come and go.
+
+        Events about those that went are dropped.
 
         Raises ValueError for a count below 1.
         """
@@ -141,7 +181,9 @@ class Scenario:
             replace(model, instance_id=_numbered(number))
             for model, number in zip(itertools.cycle(pattern), numbers, strict=False)
         )
-        return replace(self, instances=(*kept, *itertools.islice(fresh, missing)))
+        here = {"", *(spec.instance_id for spec in kept)}
+        events = tuple(each for each in self.events if {each.instance_id, each.of} <= here)
+        return replace(self, instances=(*kept, *itertools.islice(fresh, missing)), events=events)
 
 
 def _numbered(number: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from orchestrator.lab.ecs_agent import TaskToRun
 from orchestrator.lab.ecs_model import Cluster, EcsState, Instance, Service, Task, TaskDefinition
 from orchestrator.lab.scenario import ServiceSpec
-from orchestrator.lab.wire import Clock
+from orchestrator.lab.wire import Clock, Notice, unnoticed
 
 _LOOK_AFTER = 0.02
 
@@ -18,10 +18,11 @@ class Scheduler:
     `spec` gives the seconds that starting and stopping take. `stop` ends every change that is under way.
     """
 
-    def __init__(self, state: EcsState, clock: Clock, spec: ServiceSpec) -> None:
+    def __init__(self, state: EcsState, clock: Clock, spec: ServiceSpec, notice: Notice = unnoticed) -> None:
         self._state = state
         self._clock = clock
         self._spec = spec
+        self._notice = notice
         self._changes: set[asyncio.Task[None]] = set()
         self._dirty: set[str] = set()
         self._parked: dict[str, list[Callable[[], None]]] = {}
@@ -77,6 +78,12 @@ class Scheduler:
         """Go on with what waited for the instance's agent."""
         for change in self._parked.pop(instance.arn, []):
             change()
+        self.reconcile(cluster)
+
+    def status_set(self, cluster: Cluster, instance: Instance) -> None:
+        """Act on the status that was given to an instance."""
+        self._notice(instance.status.lower(), instance.spec.instance_id)
+        self._look_whether_drained(instance)
         self.reconcile(cluster)
 
     def reconcile(self, cluster: Cluster) -> None:
@@ -136,13 +143,14 @@ class Scheduler:
             )
 
     def _reconcile_daemon(self, cluster: Cluster, service: Service) -> None:
+        """Run one task on each ACTIVE instance; on a draining one it is the last to stop."""
         tasks = {task.instance_arn: task for task in cluster.tasks_of(service) if task.wanted}
         for instance in list(cluster.instances.values()):
             own = tasks.get(instance.arn)
             stays = instance.status == "ACTIVE" and service.status == "ACTIVE"
             if own is None and stays and instance.connected:
                 self.start_task(cluster, instance, service.definition, group=f"service:{service.name}")
-            elif own is not None and not stays:
+            elif own is not None and not stays and not _serves(cluster, instance):
                 self.stop_task(cluster, own, reason="Instance is draining", code="ServiceSchedulerInitiated")
 
     def _running(self, cluster: Cluster, task: Task) -> None:
@@ -172,7 +180,12 @@ class Scheduler:
         if instance.runner is not None:
             instance.runner.stop_task(task.arn)
         task.last_status, task.stopped = "STOPPED", self._clock.now()
+        self._look_whether_drained(instance)
         self.reconcile(cluster)
+
+    def _look_whether_drained(self, instance: Instance) -> None:
+        if instance.status == "DRAINING" and all(task.last_status == "STOPPED" for task in instance.tasks.values()):
+            self._notice("drained", instance.spec.instance_id)
 
     def _park(self, instance: Instance, change: Callable[[], None]) -> None:
         self._parked.setdefault(instance.arn, []).append(change)
@@ -191,3 +204,11 @@ def fits(instance: Instance, definition: TaskDefinition) -> bool:
     """Say whether the instance has room for one more task of this kind."""
     cpu, memory = instance.free
     return definition.cpu <= cpu and definition.memory <= memory
+
+
+def _serves(cluster: Cluster, instance: Instance) -> bool:
+    """Say whether a draining instance still has tasks of services that are no daemons."""
+    replicas = {service.name for service in cluster.services.values() if not service.daemon}
+    return instance.status == "DRAINING" and any(
+        task.service in replicas and task.last_status != "STOPPED" for task in instance.tasks.values()
+    )

@@ -7,7 +7,7 @@ from orchestrator.lab.documents_store import DocumentStore
 from orchestrator.lab.faults import Faults
 from orchestrator.lab.managed import Inventory, ManagedHost
 from orchestrator.lab.run_command import RunCommand
-from orchestrator.lab.wire import Clock
+from orchestrator.lab.wire import Clock, Notice, unnoticed
 
 
 class Ssm:
@@ -16,11 +16,18 @@ class Ssm:
     OPERATIONS = RunCommand.OPERATIONS | Inventory.OPERATIONS | DocumentStore.OPERATIONS
 
     def __init__(
-        self, hosts: Mapping[str, ManagedHost], clock: Clock, faults: Faults, *, account: str, seed: int = 0
+        self,
+        hosts: Mapping[str, ManagedHost],
+        clock: Clock,
+        faults: Faults,
+        *,
+        account: str,
+        seed: int = 0,
+        notice: Notice = unnoticed,
     ) -> None:
         self.documents = DocumentStore(clock, account=account)
         self.inventory = Inventory(hosts, clock)
-        self.commands = RunCommand(hosts, clock, self.documents, faults, seed=seed)
+        self.commands = RunCommand(hosts, clock, self.documents, faults, seed=seed, notice=notice)
 
     def owns(self, operation: str, params: Mapping[str, Any]) -> bool:
         """Say whether the lab answers this itself."""

@@ -3,10 +3,16 @@
 import asyncio
 import base64
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
+Notice = Callable[[str, str], None]
+"""Hears of an occasion: its name and the instance. What a scenario lets happen waits for occasions."""
+
+
+def unnoticed(_occasion: str, _instance_id: str) -> None:
+    """Let an occasion pass."""
 
 
 class AwsError(Exception):

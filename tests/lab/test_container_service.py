@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.core.capacity import Capacity, Load, Room, ServiceLoad, obstacle
 from orchestrator.lab.container_service import ContainerService
 from orchestrator.lab.ecs_agent import Registration, TaskToRun
 from orchestrator.lab.scenario import InstanceSpec, Platform, Scenario, ServiceSpec
@@ -234,6 +235,8 @@ async def test_custom_attributes_are_ten_at_most(ecs: Ecs) -> None:
     assert not (await ecs("ListAttributes", targetType="container-instance", attributeName="a0"))["attributes"]
     reserved = [{"name": "ecs.ami-id", "value": "x", "targetId": arn}]
     assert await code_of(ecs("PutAttributes", attributes=reserved)) == "InvalidParameterException"
+    many = [{"name": "x", "targetId": arn}] * 11
+    assert await code_of(ecs("PutAttributes", attributes=many)) == "InvalidParameterException"
     nobody = [{"name": "x", "targetId": "nobody"}]
     assert await code_of(ecs("PutAttributes", attributes=nobody)) == "TargetNotFoundException"
 
@@ -410,6 +413,73 @@ async def test_a_daemon_runs_everywhere_but_on_draining_instances(ecs: Ecs) -> N
     await eventually(one_left)
     await ecs.drain(first, status="ACTIVE")
     await eventually(one_each)
+
+
+async def test_a_daemon_is_the_last_to_leave() -> None:
+    """On a draining instance a daemon's task stays as long as tasks of other services do."""
+    ecs = Ecs(service=ServiceSpec(maximum_percent=100, start_seconds=0, stop_seconds=0))
+    first, _ = await ecs.fleet(2, service_tasks=1)
+    await ecs("CreateService", serviceName="d", taskDefinition="web", schedulingStrategy="DAEMON")
+
+    async def everywhere() -> bool:
+        return all(len(runner.tasks) == 2 for runner in ecs.runners.values())
+
+    async def left() -> bool:
+        return not ecs.runners[first].tasks
+
+    await eventually(everywhere)
+    await ecs.drain(first)
+    await asyncio.sleep(0.2)
+    assert len(ecs.runners[first].tasks) == 2, "the service cannot move, so the daemon stays"
+    await ecs("UpdateService", service="web", deploymentConfiguration={"minimumHealthyPercent": 50})
+    await eventually(left)
+    await ecs.engine.stop()
+
+
+async def test_a_size_is_shown_where_it_was_said(ecs: Ecs) -> None:
+    """A task has a size of its own only where its definition says one; its containers always have theirs."""
+    arn = (await ecs.fleet(1, service_tasks=0))[0]
+    for family, more in (("parts", {}), ("whole", {"cpu": "256", "memory": "512"})):
+        containers = [{"name": "app", "image": "x", "cpu": 10, "memory": 200, "memoryReservation": 100}]
+        await ecs("RegisterTaskDefinition", family=family, containerDefinitions=containers, **more)
+        started = (await ecs("StartTask", taskDefinition=family, containerInstances=[arn]))["tasks"][0]
+        assert {name: started[name] for name in ("cpu", "memory") if name in started} == more
+        container = started["containers"][0]
+        assert (container["cpu"], container["memory"], container["memoryReservation"]) == ("10", "200", "100")
+    free = {each["name"]: each["integerValue"] for each in (await ecs.shown(arn))["remainingResources"]}
+    assert free == {"CPU": 2048 - 10 - 256, "MEMORY": 7680 - 100 - 512}
+
+
+@pytest.mark.parametrize("desired", [1, 2, 3])
+@pytest.mark.parametrize(("minimum", "maximum"), [(0, 100), (50, 100), (67, 100), (100, 100), (100, 150), (100, 200)])
+async def test_a_drain_ends_where_the_check_says_so(ecs: Ecs, desired: int, minimum: int, maximum: int) -> None:
+    """The lab's scheduler and the controller's capacity check agree on which services can move."""
+    first = (await ecs.fleet(1, service_tasks=0))[0]
+    limits = {"minimumHealthyPercent": minimum, "maximumPercent": maximum}
+    await ecs(
+        "CreateService", serviceName="s", taskDefinition="web", desiredCount=desired, deploymentConfiguration=limits
+    )
+
+    async def all_there() -> bool:
+        service = (await ecs("DescribeServices", services=["s"]))["services"][0]
+        return bool(service["runningCount"] == desired)
+
+    async def all_left() -> bool:
+        return [len(ecs.runners[arn].tasks) for arn in (first, second)] == [0, desired]
+
+    await eventually(all_there)
+    second = await ecs.join(InstanceSpec(instance_id="i-0000000f", service_tasks=0))
+    capacity = Capacity(
+        rooms={second: Room(cpu=2048, memory=7680)},
+        loads={first: [Load(service="s", cpu=64, memory=64)] * desired},
+        services={"s": ServiceLoad(desired=desired, running=desired, minimum_percent=minimum, maximum_percent=maximum)},
+    )
+    await ecs.drain(first)
+    if obstacle(capacity, first, unavailable=frozenset()):
+        await asyncio.sleep(0.2)
+        assert len(ecs.runners[first].tasks) == desired
+    else:
+        await eventually(all_left)
 
 
 async def test_services_are_made_scaled_and_deleted(ecs: Ecs) -> None:

@@ -1,11 +1,12 @@
 """Scenario files become fleets; what is wrong in one is said with its line and key."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from orchestrator.lab.faults import Rate
-from orchestrator.lab.scenario import AfterRestart, InstanceSpec, Scenario, Ssm
+from orchestrator.lab.scenario import AfterRestart, Deed, Event, InstanceSpec, Scenario, Ssm
 from orchestrator.lab.scenario_file import ScenarioError, load, packaged, parse
 
 WHOLE = """\
@@ -40,6 +41,19 @@ name = "slow one"
 agent_after_restart = "slow:20"
 tasks = { standalone = 1 }
 outcome = "updated"
+
+[[events]]
+what = "replace"
+instance = "i-0123456789"
+when = "begun:ecs-rollout-apply"
+nth = 2
+after = 0.5
+joins = { id = "i-0abcdef01", auth_data = "" }
+
+[[events]]
+what = "join"
+after = 3
+joins = { id = "i-0abcdef02", zone = "eu-west-1b" }
 """
 
 
@@ -58,6 +72,14 @@ def test_a_whole_file_is_read() -> None:
     assert (first.service_tasks, first.standalone_tasks, first.restart_seconds) == (3, 0, (0.1, 0.2))
     assert (slow.zone, slow.slow_registration, slow.after_restart) == ("eu-west-1a", 20.0, AfterRestart.RETURNS)
     assert (slow.service_tasks, slow.standalone_tasks) == (3, 1)
+    replaced, joined = found.events
+    assert (replaced.what, replaced.instance_id, replaced.nth) == (Deed.REPLACE, slow.instance_id, 2)
+    assert (replaced.when, replaced.after) == ("begun:ecs-rollout-apply", 0.5)
+    # Who replaces is like who was there; who joins, like the defaults.
+    assert replaced.joins == replace(slow, instance_id="i-0abcdef01", auth_data="")
+    assert (joined.what, joined.when, joined.after) == (Deed.JOIN, "", 3)
+    assert joined.joins is not None
+    assert (joined.joins.zone, joined.joins.agent_version) == ("eu-west-1b", "1.90.0")
 
 
 @pytest.mark.parametrize(
@@ -78,6 +100,13 @@ def test_a_whole_file_is_read() -> None:
         ("[api]\nlost_results = 2", "line 2: api.lost_results: a share from 0 to 1 is wanted"),
         ("[api]\nthrottle.SendCommand = 3", "line 2: api.throttle: SendCommand needs exactly a rate and a burst"),
         ("[defaults]\nname = 3", "line 2: defaults.name: a string is wanted"),
+        ("[[events]]\nwhat = 'explode'", "line 2: events[1].what: 'explode' is none of: terminate"),
+        ("[[events]]\nafter = 1", "line 1: events[1].what: say one of: terminate"),
+        ("[[events]]\nwhat = 'drain'", "events[1].instance: say whom it happens to"),
+        ("[[events]]\nwhat = 'drain'\ninstance = 'i-1'", "line 3: events[1].instance: there is no instance 'i-1'"),
+        ("[[events]]\nwhat = 'join'\njoins = { id = 'i-01234567' }\nwhen = 'active'", "events[1].of: say whose"),
+        ("[[events]]\nwhat = 'join'", "events[1].joins: give it an id that nobody has"),
+        ("[[events]]\nwhat = 'join'\nwhen = 'sometimes'", "events[1].when: 'sometimes' does not look like"),
         ("api = 3", "line 1: api: a table is wanted here"),
         ("seed = true", "line 1: seed: a whole number is wanted"),
     ],
@@ -119,6 +148,14 @@ def test_a_fleet_scales_and_keeps_its_trouble(count: int) -> None:
     scaled = packaged("demo").with_instances(count)
     assert len({spec.instance_id for spec in scaled.instances}) == len(scaled.instances) == count
     assert sum(spec.troubled for spec in scaled.instances) == min(count, 4)
+
+
+def test_events_go_with_their_instances() -> None:
+    """A scaled fleet has no event about somebody who is not there."""
+    healthy = [InstanceSpec(instance_id=f"i-0000000{number}") for number in range(3)]
+    events = tuple(Event(what=Deed.DRAIN, instance_id=each.instance_id) for each in healthy)
+    scaled = Scenario(instances=tuple(healthy), events=events).with_instances(1)
+    assert [each.instance_id for each in scaled.events] == [each.instance_id for each in scaled.instances]
 
 
 def test_zones_stay_balanced() -> None:
