@@ -153,6 +153,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         ecs_views             How the ECS API writes small things: attributes, tags, resources
         envfile               How ecs-init reads an env file: the dialect that makes the agent's environment (F40)
         faults                What the API does to its callers
+        fleet                 The lab's instances: who is there, and what happens to them while somebody rolls them
         forwarding            Carries connections from a listener in one network namespace to a loopback port of the
         host_farm             Hosts without a lab: for tests of documents and of the instance itself
         imds                  The instance metadata service
@@ -182,6 +183,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         shims                 Installs the instance's own docker, systemctl and systemd-run
         signatures            Checks AWS Signature Version 4 as the service does
         ssm                   The engine for the SSM operations that the lab answers itself
+        tables                Tables of a TOML file read strictly: every complaint names the line and the key
         units                 The transient units of one instance
         wire                  The words that the lab's engines share: AWS errors, a clock, paging
 """

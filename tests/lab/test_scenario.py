@@ -150,6 +150,16 @@ def test_a_fleet_scales_and_keeps_its_trouble(count: int) -> None:
     assert sum(spec.troubled for spec in scaled.instances) == min(count, 4)
 
 
+def test_the_readmes_scenario_is_one() -> None:
+    """The example that the README shows is read as it stands."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    block = next(each for each in readme.split("```toml\n")[1:] if "[[events]]" in each).partition("```")[0]
+    event = parse(block).events[0]
+    assert (event.what, event.when, event.after) == (Deed.REPLACE, "begun:ecs-rollout-apply", 0.5)
+    kinds = next(line for line in block.splitlines() if line.startswith("what")).partition("#")[2]
+    assert {each.strip() for each in kinds.split(",")} == set(Deed)
+
+
 def test_events_go_with_their_instances() -> None:
     """A scaled fleet has no event about somebody who is not there."""
     healthy = [InstanceSpec(instance_id=f"i-0000000{number}") for number in range(3)]
