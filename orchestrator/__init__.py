@@ -124,6 +124,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         registry_api          Names and challenges of the Registry v2 API, as values
         registry_names        Registry keys as the agent matches them
         result                Read the result line that a document prints first
+        selection             Whom a run is about: the pure matching of instances, their attributes and their tags
         settings              What an operator may choose about a run
         shell_text            Make shell text take less room, and nothing else: a Command document ends at 64 KB (F63)
         source                Where a credential comes from: the sources that can be named, as one closed union

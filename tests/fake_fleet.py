@@ -352,7 +352,9 @@ def plan(world: World, context: Context, policy: Policy, restores: str = "") -> 
     goal: Goal | TakeBack = (
         TakeBack(run=restores) if restores else Goal(generation=GENERATION, registries=frozenset({"reg.example.com"}))
     )
-    return make_plan("c", fleet, looks, goal, Shape(waves=policy.waves, zones=policy.zones)).planned
+    return make_plan(
+        "c", fleet, looks, goal, Shape(waves=policy.waves, zones=policy.zones, seed=policy.seed, limit=policy.limit)
+    ).planned
 
 
 def fleet_of(count: int, **changes: object) -> list[Host]:

@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 
 from orchestrator.aws.session import code_of, translated
 from orchestrator.core.model import Instance, Ping, Platform, Status
+from orchestrator.core.selection import Labels
 from orchestrator.errors import RefusedError
 from orchestrator.ports import Commands, Sighting
 
@@ -116,6 +117,13 @@ class EcsFleet:
         seen = {each["containerInstanceArn"]: each for each in describe(self._client, self._cluster, arns)}
         gone = Sighting(arn="", status=None, agent_connected=False, running_tasks=0)
         return {arn: sighting(seen[arn]) if arn in seen else gone for arn in arns}
+
+    def labels(self, arns: Sequence[str]) -> Mapping[str, Labels]:
+        """Read the attributes and tags of these, for a selection that asks for them; one that is gone has none."""
+        return {
+            raw["containerInstanceArn"]: Labels(attributes=attributes_of(raw), tags=tags_of(raw))
+            for raw in describe(self._client, self._cluster, arns)
+        }
 
     def _managed_providers(self, described: "Sequence[ContainerInstanceTypeDef]") -> frozenset[str]:
         """Find the capacity providers under which AWS runs the hosts itself (ECS Managed Instances)."""

@@ -5,7 +5,7 @@ import os
 import secrets as randomness
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from orchestrator.aws.documents import Documents
@@ -20,6 +20,7 @@ from orchestrator.core.documents import lint, render
 from orchestrator.core.gates import TimeWindow, Word
 from orchestrator.core.orders import Context, HostPaths
 from orchestrator.core.result import Op
+from orchestrator.core.selection import EVERYBODY, Selection
 from orchestrator.core.settings import Policy
 from orchestrator.documents_folder import document_sources, shipped_documents
 from orchestrator.engine import Pace
@@ -61,7 +62,7 @@ class Request:
     probe: bool = True
     probe_images: tuple[str, ...] = ()
     ca_bundle: str | None = None
-    instances: tuple[str, ...] = ()
+    selection: Selection = EVERYBODY
     gates: Gates = field(default_factory=Gates)
     policy: Policy
     pace: Pace
@@ -131,6 +132,7 @@ def build(request: Request, *, clock: Clock, say: Callable[[str], None]) -> Part
     commands = SsmCommands(client=ssm, once=session.ssm_once(), pins=pins, clock=clock)
     run_id = new_run_id(clock.now())
     path = f"{request.parameter_prefix}/{cluster}"
+    request = replace(request, policy=replace(request.policy, seed=request.policy.seed or cluster))
     return Parts(
         request=request,
         clock=clock,

@@ -10,6 +10,7 @@ from orchestrator.cli.compose import Request
 from orchestrator.clock import SystemClock
 from orchestrator.core.amount import Amount
 from orchestrator.core.model import OutcomeKind, Plan
+from orchestrator.core.selection import Filter, Selection
 from orchestrator.core.settings import EVERYTHING, Deadlines, Policy
 from orchestrator.core.state import RunState
 from orchestrator.engine import Pace
@@ -87,7 +88,7 @@ class Demonstration:
         request = Request(
             cluster=self._lab.scenario.cluster,
             credential=f"secretsmanager:{SECRET}",
-            instances=instances,
+            selection=Selection(wanted=Filter(instances=instances)),
             allow_removal=True,  # the lab's instances start with a login for another registry
             probe_images=(f"{self._lab.registry_name}/team/app:1",),
             policy=POLICY,

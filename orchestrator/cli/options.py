@@ -6,7 +6,15 @@ from typing import Any, TypeVar
 
 import click
 
-from orchestrator.cli.parameter_types import AmountType, DurationType, MomentType, WavesType, WindowType
+from orchestrator.cli.parameter_types import (
+    AmountType,
+    DurationType,
+    ExclusionType,
+    MarkType,
+    MomentType,
+    WavesType,
+    WindowType,
+)
 from orchestrator.core.gates import Word
 from orchestrator.core.settings import Budget, Deadlines, Policy, ZoneOrder
 from orchestrator.errors import UsageError
@@ -197,7 +205,7 @@ def rollout_options(function: F) -> F:
     """Say how a fleet is rolled: whom, in which waves, within which budgets and times."""
     defaults, policy = Deadlines(), Policy()
     choices: tuple[Callable[[F], F], ...] = (
-        click.option("--instance", multiple=True, metavar="ID", help="Only this instance; may be repeated."),
+        *_selection(),
         click.option(
             "--waves",
             type=WavesType(),
@@ -252,6 +260,37 @@ def rollout_options(function: F) -> F:
         aws_options,
     )
     return _added(function, choices)
+
+
+def _selection() -> tuple[Callable[[F], F], ...]:
+    return (
+        click.option("--instance", multiple=True, metavar="ID", help="Only this instance; may be repeated."),
+        click.option(
+            "--attribute",
+            type=MarkType(),
+            multiple=True,
+            help="Only instances with this ECS attribute, of any value or exactly this one; repeated: with all.",
+        ),
+        click.option("--tag", type=MarkType(), multiple=True, help="The same for the tags of container instances."),
+        click.option("--zone", multiple=True, metavar="NAME", help="Only this availability zone; may be repeated."),
+        click.option(
+            "--exclude",
+            type=ExclusionType(),
+            multiple=True,
+            help="Never this instance: its id, zone:NAME, attribute:NAME[=VALUE] or tag:KEY[=VALUE]; may be repeated.",
+        ),
+        click.option(
+            "--limit",
+            type=AmountType(at_least=1),
+            help="Change at most so many; the others are left for the next run. [default: no limit]",
+        ),
+        click.option(
+            "--seed",
+            default="",
+            metavar="TEXT",
+            help="Decides the order among equal instances, the canary too. [default: the cluster's name]",
+        ),
+    )
 
 
 def _gates() -> tuple[Callable[[F], F], ...]:

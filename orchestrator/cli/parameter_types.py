@@ -8,6 +8,7 @@ import click
 
 from orchestrator.core.amount import Amount
 from orchestrator.core.gates import TimeWindow
+from orchestrator.core.selection import Exclusion, Mark
 
 _AMOUNT = "([0-9]+|([0-9]{1,2}|100)%)"
 
@@ -18,10 +19,42 @@ class AmountType(click.ParamType[Amount]):
     name = "N|P%"
     pattern = f"^{_AMOUNT}$"
 
+    def __init__(self, at_least: int = 0) -> None:
+        self.at_least = at_least
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Amount:  # noqa: ANN401 - click's signature
         """Read it, or fail as click does."""
         try:
-            return value if isinstance(value, Amount) else Amount.parse(str(value))
+            amount = value if isinstance(value, Amount) else Amount.parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if amount.value < self.at_least:
+            self.fail(f"{amount} is nobody: leave it out, or look at `ecs-rollout plan`", param, ctx)
+        return amount
+
+
+class MarkType(click.ParamType[Mark]):
+    """`NAME` or `NAME=VALUE`."""
+
+    name = "NAME[=VALUE]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Mark:  # noqa: ANN401 - click's signature
+        """Read it, or fail as click does."""
+        try:
+            return value if isinstance(value, Mark) else Mark.parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class ExclusionType(click.ParamType[Exclusion]):
+    """An instance's id, `zone:NAME`, `attribute:NAME[=VALUE]` or `tag:KEY[=VALUE]`."""
+
+    name = "WHAT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Exclusion:  # noqa: ANN401 - click's signature
+        """Read it, or fail as click does."""
+        try:
+            return value if isinstance(value, Exclusion) else Exclusion.parse(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
 

@@ -1,6 +1,6 @@
 """The procedures behind `plan` and `run`: what is done in which order, and what is put away afterwards."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +12,8 @@ from orchestrator.core.events import RunStarted
 from orchestrator.core.model import Instance, Plan
 from orchestrator.core.orders import PayloadReference
 from orchestrator.core.planning import Goal, Shape, TakeBack, exclude_early, find_ghosts, make_plan
+from orchestrator.core.reasons import Reason
+from orchestrator.core.selection import NO_LABELS
 from orchestrator.core.state import RunState
 from orchestrator.engine import Engine
 from orchestrator.errors import EnvironmentFault, UsageError
@@ -29,12 +31,12 @@ def plan(parts: Parts, goal: Goal | TakeBack, *, fence: int, say: Callable[[str]
     """Discover, inspect, decide. Reads only."""
     fleet = parts.fleet.discover()
     policy = parts.request.policy
-    shape = Shape(selected=_selected(parts.request.instances, fleet), waves=policy.waves, zones=policy.zones)
     ghosts = find_ghosts(fleet)
+    living = [each for each in fleet if each.arn not in ghosts]
+    left_out = _left_out(parts, living, say)
+    shape = Shape(left_out=left_out, waves=policy.waves, zones=policy.zones, seed=policy.seed, limit=policy.limit)
     wanted = [
-        each.instance_id
-        for each in fleet
-        if exclude_early(each, ghost=each.arn in ghosts, selected=shape.selected) is None
+        each.instance_id for each in living if exclude_early(each, ghost=False, left_out=left_out.get(each.arn)) is None
     ]
     say(f"{len(fleet)} container instances in {parts.cluster}; inspecting {len(wanted)} of them\n")
     every = min(EVERY, parts.request.pace.shortest)
@@ -42,13 +44,31 @@ def plan(parts: Parts, goal: Goal | TakeBack, *, fence: int, say: Callable[[str]
     return make_plan(parts.cluster, fleet, inspection.look(wanted), goal, shape)
 
 
-def _selected(wanted: tuple[str, ...], fleet: Sequence[Instance]) -> frozenset[str] | None:
-    unknown = sorted(set(wanted) - {each.instance_id for each in fleet})
-    if unknown:
+def _left_out(parts: Parts, living: Sequence[Instance], say: Callable[[str], None]) -> Mapping[str, Reason]:
+    """Say whom the selection leaves out, by ARN.
+
+    Raises UsageError for an instance that is not there, and where nobody is left. A zone, attribute or tag that fits
+    nobody besides others that do, or an exclusion of somebody who is gone, is a warning: a schedule outlives them.
+    """
+    selection = parts.request.selection
+    labels = parts.fleet.labels([each.arn for each in living]) if selection.asks_labels else {}
+    unmatched = selection.unmatched(living, labels)
+    missing = [each.removeprefix("--instance ") for each in unmatched if each.startswith("--instance ")]
+    if missing:
         raise UsageError(
-            f"Not in the cluster: {', '.join(unknown)}.", hint="`ecs-rollout plan` lists the instances there are."
+            f"Not in the cluster: {', '.join(missing)}.", hint="`ecs-rollout plan` lists the instances there are."
         )
-    return frozenset(wanted) or None
+    reasons = {each.arn: selection.leaves_out(each, labels.get(each.arn, NO_LABELS)) for each in living}
+    left_out = {arn: reason for arn, reason in reasons.items() if reason is not None}
+    if len(left_out) == len(living):
+        alone = f"Alone already {', '.join(unmatched)} fits none. " if unmatched else "Together they fit none. "
+        raise UsageError(
+            "The selection fits no instance of the cluster.",
+            hint=alone + "`aws ecs describe-container-instances --include TAGS` shows attributes and tags.",
+        )
+    for each in unmatched:
+        say(f"warning: {each} fits no instance of the cluster")
+    return left_out
 
 
 @dataclass

@@ -14,6 +14,7 @@ from orchestrator.cli.unattended import TELLING, Told, telling_options
 from orchestrator.core.approved import ApprovedPlan
 from orchestrator.core.gates import Word
 from orchestrator.core.model import Plan
+from orchestrator.core.selection import Filter, Selection
 from orchestrator.core.settings import Deadlines, Policy, VerifyLogin, ZoneOrder
 from orchestrator.errors import ExitCode, RefusedError, UsageError
 from orchestrator.report.plans import plan_json, plan_text
@@ -27,12 +28,13 @@ _POLICY = (
     "max_unreachable",
     "max_refused",
     "gate_timeout",
+    "limit",
+    "seed",
 )
 
 
 def _rules(
     *,
-    instance: tuple[str, ...],
     poll_seconds: float,
     verify_login: VerifyLogin,
     **flags: Any,  # noqa: ANN401 - click's keyword arguments go on by name
@@ -52,14 +54,25 @@ def _rules(
         verify_login=verify_login,
         **{name: flags.pop(name) for name in _POLICY},
     )
-    gates = _gates(flags)
+    gates, selection = _gates(flags), _selection(flags)
     return {
         **flags,
         "gates": gates,
         "policy": policy,
         "pace": Pace(shortest=poll_seconds, longest=poll_seconds * 5),
-        "instances": instance,
+        "selection": selection,
     }
+
+
+def _selection(flags: dict[str, Any]) -> Selection:
+    """Take the flags out that say whom the run is about."""
+    wanted = Filter(
+        instances=flags.pop("instance"),
+        zones=flags.pop("zone"),
+        attributes=flags.pop("attribute"),
+        tags=flags.pop("tag"),
+    )
+    return Selection(wanted=wanted, excluded=flags.pop("exclude"))
 
 
 def _gates(flags: dict[str, Any]) -> Any:  # noqa: ANN401 - compose is imported late

@@ -26,6 +26,7 @@ def wish_of(parts: "Parts", planned: Plan, experience: Experience | None, *, res
         words=loaded.describe() if loaded else f"the old one, from before the run {restores}",
         credential=loaded.credential if loaded else None,
         window=policy.max_unavailable.of(planned.in_scope, at_least=1),
+        seed=policy.seed,
         bake=policy.bake,
         experience=experience,
     )

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from orchestrator.core.credential import Credential, canonical
-from orchestrator.core.model import Facts, Instance, Plan, Planned
+from orchestrator.core.model import Decision, DecisionKind, Facts, Instance, Plan, Planned
+from orchestrator.core.reasons import Reason
 from orchestrator.core.settings import Policy
 
 VERSION = 1
@@ -32,6 +33,9 @@ _FACTS = {
     "fetch": "tool to fetch with",
 }
 """The facts that a decision rests on, in words. Tasks come and go by themselves: they are not among them."""
+
+
+_NEEDED = Decision(DecisionKind.APPLY, Reason.NEEDS_UPDATE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +81,7 @@ def changes_since(approved: ApprovedPlan, now: Plan) -> Mapping[str, tuple[str, 
 
 
 def _differences(old: Planned, new: Planned) -> Iterator[str]:
-    if old.decision != new.decision:
+    if _wish(old.decision) != _wish(new.decision):
         yield f"{_decision(old)} in the plan, {_decision(new)} now"
     yield from _fields(old.instance, new.instance, _INSTANCE)
     if old.facts and new.facts:
@@ -100,6 +104,11 @@ def _text(value: object) -> str:
     return str(value).rsplit("/", 1)[-1] if str(value).startswith("arn:") else str(value) or "none"
 
 
+def _wish(decision: Decision) -> Decision:
+    """Say what an instance needs. Whom a limit leaves for later hangs on who has tasks just now: the plan decides."""
+    return _NEEDED if decision.reason is Reason.LIMITED else decision
+
+
 def _decision(each: Planned) -> str:
     return f"{each.decision.kind}({each.decision.reason})"
 
@@ -107,5 +116,5 @@ def _decision(each: Planned) -> str:
 def as_approved(approved: ApprovedPlan, now: Plan) -> Plan:
     """Give what was seen now in the order and the waves that were approved. Only for a plan that still fits."""
     found = {each.key: each for each in now.planned}
-    planned = tuple(replace(found[each.key], wave=each.wave) for each in approved.planned)
+    planned = tuple(replace(found[each.key], wave=each.wave, decision=each.decision) for each in approved.planned)
     return replace(now, planned=planned)

@@ -5,8 +5,11 @@ from enum import StrEnum
 
 from orchestrator.core.reasons import Reason
 
-UNSCOPED = frozenset({Reason.GHOST, Reason.NOT_SELECTED, Reason.NOTHING_TO_RESTORE})
-"""Decisions about registrations that a run is not about: they do not count for percentages."""
+UNSCOPED = frozenset({Reason.GHOST, Reason.NOT_SELECTED, Reason.EXCLUDED, Reason.NOTHING_TO_RESTORE})
+"""Decisions about registrations that a run is not about: they do not count for percentages.
+
+Those that a limit left for the next run do count: a limit changes neither the window nor what a budget is a share of.
+"""
 
 
 class Platform(StrEnum):
@@ -161,10 +164,9 @@ class Outcome:
 
     @property
     def as_wanted(self) -> bool:
-        """Whether nothing is left to do about this instance. `restored` is what a restore is for."""
+        """Whether it ended as the operator asked: `restored` is what a restore is for, `limited` what a limit is."""
         if self.kind is OutcomeKind.SKIPPED:
-            wanted = {Reason.GHOST, Reason.TERMINATED, Reason.NOT_SELECTED, Reason.NOTHING_TO_RESTORE}
-            return self.reason in wanted
+            return self.reason in {*UNSCOPED, Reason.TERMINATED, Reason.LIMITED}
         if self.reason is Reason.RESTORED:
             return True
         return self.kind in {OutcomeKind.UPDATED, OutcomeKind.CURRENT}

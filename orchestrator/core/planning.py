@@ -1,10 +1,12 @@
 """Decide what is to be done with each instance, and why: pure functions from facts to a plan."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from orchestrator.core.amount import Amount
 from orchestrator.core.model import (
+    UNSCOPED,
     AgentState,
     Armed,
     Decision,
@@ -62,12 +64,12 @@ class TakeBack:
     run: str
 
 
-def exclude_early(instance: Instance, *, ghost: bool, selected: frozenset[str] | None = None) -> Decision | None:
-    """Decide what needs no look at the instance; None when it must be inspected. `selected` None: everybody."""
+def exclude_early(instance: Instance, *, ghost: bool, left_out: Reason | None = None) -> Decision | None:
+    """Decide what needs no look at the instance; None when it must be inspected. `left_out`: by the selection."""
     if ghost:
         return Decision(DecisionKind.SKIP, Reason.GHOST)
-    if selected is not None and instance.instance_id not in selected:
-        return Decision(DecisionKind.SKIP, Reason.NOT_SELECTED)
+    if left_out is not None:
+        return Decision(DecisionKind.SKIP, left_out)
     unsupported = UNSUPPORTED.get(instance.platform)
     if unsupported is not None:
         return Decision(DecisionKind.REFUSE, unsupported)
@@ -174,13 +176,21 @@ def find_ghosts(instances: Iterable[Instance]) -> frozenset[str]:
     return frozenset(ghosts)
 
 
+_LATER = Decision(DecisionKind.SKIP, Reason.LIMITED)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """How a plan is laid out: to whom it is limited (None: everybody), in which waves, zones in which order."""
+    """How a plan is laid out: in which waves, in which order, and for how many of those in scope (None: for all).
 
-    selected: frozenset[str] | None = None
+    `left_out`: the registrations that the selection leaves out, by ARN, and why.
+    """
+
+    left_out: Mapping[str, Reason] = field(default_factory=lambda: MappingProxyType({}))
     waves: tuple[Amount, ...] = (EVERYTHING,)
     zones: ZoneOrder = ZoneOrder.SPREAD
+    seed: str = ""
+    limit: Amount | None = None
 
 
 def make_plan(
@@ -188,17 +198,22 @@ def make_plan(
 ) -> Plan:
     """Partition the cluster: every registration gets exactly one decision. `looks` is keyed by instance id.
 
-    Those to change come first, in the order of admission, wave by wave; the same fleet always gives the same plan.
+    Those to change come first, in the order of admission, wave by wave, then those that the limit leaves for later.
+    The same fleet and seed always give the same plan.
     """
     fleet = tuple(instances)
     ghosts = find_ghosts(fleet)
     planned = [_plan_one(each, looks, goal, shape, ghost=each.arn in ghosts) for each in fleet]
-    changing = in_order([each for each in planned if each.decision.kind is DecisionKind.APPLY], shape.zones)
+    in_scope = sum(each.decision.reason not in UNSCOPED for each in planned)
+    applying = [each for each in planned if each.decision.kind is DecisionKind.APPLY]
+    ordered = in_order(applying, shape.zones, shape.seed)
+    most = shape.limit.of(in_scope, at_least=1) if shape.limit else len(ordered)
+    changing, later = ordered[:most], [replace(each, decision=_LATER) for each in ordered[most:]]
     rest = sorted((each for each in planned if each.decision.kind is not DecisionKind.APPLY), key=lambda each: each.key)
     numbers = waved(len(changing), shape.waves)
     in_waves = tuple(replace(each, wave=wave) for each, wave in zip(changing, numbers, strict=True))
     generation = goal.generation if isinstance(goal, Goal) else ""
-    return Plan(cluster=cluster, generation=generation, planned=(*in_waves, *rest))
+    return Plan(cluster=cluster, generation=generation, planned=(*in_waves, *later, *rest))
 
 
 def _plan_one(
@@ -206,7 +221,7 @@ def _plan_one(
 ) -> Planned:
     key = f"{instance.instance_id}/{instance.arn.rsplit('/', 1)[-1]}" if ghost else instance.instance_id
     look = looks.get(instance.instance_id, Reason.NO_RESULT)
-    decision = exclude_early(instance, ghost=ghost, selected=shape.selected)
+    decision = exclude_early(instance, ghost=ghost, left_out=shape.left_out.get(instance.arn))
     early = decision is not None
     return Planned(
         key=key,

@@ -31,6 +31,8 @@ class Reason(StrEnum):
     GHOST = "ghost"
     REGISTRY_REMOVED = "registry_removed"
     NOT_SELECTED = "not_selected"
+    EXCLUDED = "excluded"
+    LIMITED = "limited"
     # not reached
     SSM_OFFLINE = "ssm_offline"
     SSM_NOT_REGISTERED = "ssm_not_registered"
@@ -162,7 +164,15 @@ EXPLANATIONS: Mapping[Reason, Explanation] = MappingProxyType(
             "Add the registry to the credential, or say --allow-removal.",
         ),
         Reason.NOT_SELECTED: Explanation(
-            "This run was told to leave the instance out.", "Run again without --instance to include it."
+            "The run was told to change others only.",
+            "Run again without --instance, --attribute, --tag and --zone, or with others, to include it.",
+        ),
+        Reason.EXCLUDED: Explanation(
+            "The run was told to leave the instance out.", "Run again without its --exclude to include it."
+        ),
+        Reason.LIMITED: Explanation(
+            "The instance needs the change, but the run was told to change only so many (--limit).",
+            "Run the same command again: it goes on with those that are left.",
         ),
         Reason.SSM_OFFLINE: Explanation(
             "Systems Manager has lost the connection to the instance's SSM agent.",

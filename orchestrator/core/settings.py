@@ -63,12 +63,15 @@ class Policy:
     """How many instances may be out of service at once, in which waves, and when the run halts.
 
     `waves`: cumulative, of the instances to change; the last is always everything. `bake`: seconds between waves.
-    `gate_timeout`: seconds for which a gate may fail to answer.
+    `gate_timeout`: seconds for which a gate may fail to answer. `limit`: how many are changed at most, of those in
+    scope; None for all. `seed`: of the order among equals; empty for the cluster's name.
     """
 
     waves: tuple[Amount, ...] = WAVES
     bake: int = 0
     zones: ZoneOrder = ZoneOrder.SPREAD
+    limit: Amount | None = None
+    seed: str = ""
     max_unavailable: Amount = TEN_PERCENT
     max_unavailable_per_zone: Amount | None = None
     max_failures: Budget = (NONE,)

@@ -1,7 +1,9 @@
 """Who comes first, and in which wave: the order of admission. Pure and deterministic."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import chain, zip_longest
 
 from orchestrator.core.amount import Amount
@@ -24,30 +26,33 @@ def waved(count: int, waves: Sequence[Amount]) -> list[int]:
     return numbers
 
 
-def in_order(changing: Sequence[Planned], zones: ZoneOrder) -> list[Planned]:
+def in_order(changing: Sequence[Planned], zones: ZoneOrder, seed: str) -> list[Planned]:
     """Order the instances to change: the canary first, then idle ones before busy ones, zones as wanted.
 
-    The canary is an idle instance of the most common kind (agent version and restart method): what it proves holds
-    for most of the fleet.
+    The canary is of the most common kind of host (AMI, agent version, restart method), so that what it proves holds
+    for most of the fleet, and of those one with the fewest tasks. Among equals `seed` decides, so that another
+    seed makes another one the canary; without one their ids do.
     """
     if not changing:
         return []
     kinds = Counter(_kind(each) for each in changing)
     common = max(kinds, key=lambda kind: (kinds[kind], kind))
-    canary = min((each for each in changing if _kind(each) == common), key=_rank)
-    rest = sorted((each for each in changing if each is not canary), key=_rank)
+    ranked = sorted(changing, key=partial(_rank, seed))
+    canary = next(each for each in ranked if _kind(each) == common)
+    rest = [each for each in ranked if each is not canary]
     by_zone: dict[str, list[Planned]] = {}
     for each in sorted(rest, key=lambda each: each.instance.zone):
         by_zone.setdefault(each.instance.zone, []).append(each)
     return [canary, *(_one_by_one(by_zone) if zones is ZoneOrder.ONE_BY_ONE else _spread(by_zone))]
 
 
-def _kind(each: Planned) -> tuple[str, str]:
-    return each.instance.agent_version, each.facts.method if each.facts else ""
+def _kind(each: Planned) -> tuple[str, str, str]:
+    return each.instance.ami, each.instance.agent_version, each.facts.method if each.facts else ""
 
 
-def _rank(each: Planned) -> tuple[int, str]:
-    return each.instance.running_tasks, each.key
+def _rank(seed: str, each: Planned) -> tuple[int, bytes, str]:
+    shuffled = hashlib.sha256(f"{seed}/{each.key}".encode()).digest() if seed else b""
+    return each.instance.running_tasks, shuffled, each.key
 
 
 def _one_by_one(by_zone: dict[str, list[Planned]]) -> Iterator[Planned]:

@@ -22,13 +22,14 @@ _FEW = 3
 class Wish:
     """What the plan is for: in words, its credential (None where a run is taken back), and the window's size.
 
-    `bake`: seconds between waves. `experience`: what earlier runs took. `next_command`: what carries the plan out,
-    word by word. `full`: a row for each instance, however many there are.
+    `seed`: what decided the order among equals. `bake`: seconds between waves. `experience`: what earlier runs took.
+    `next_command`: what carries the plan out, word by word. `full`: a row for each instance, however many there are.
     """
 
     words: str
     credential: Credential | None
     window: int
+    seed: str = ""
     bake: int = 0
     experience: Experience | None = None
     next_command: tuple[str, ...] = ()
@@ -49,7 +50,7 @@ def plan_text(plan: Plan, wish: Wish) -> str:
     if plan.changes:
         sizes = ", ".join(str(size) for size in waves_of(plan.planned))
         closing += [
-            wrap(f"Waves: {sizes}; the first is the canary{_canary(plan)}."),
+            wrap(f"Waves: {sizes}; the first is the canary{_canary(plan)}. Seed of the order: {wish.seed!r}."),
             wrap(_estimate(plan, wish)),
             wrap(
                 "Each agent restarts, typically for one to a few seconds. Its tasks keep running, but meanwhile they "
@@ -168,6 +169,7 @@ def plan_json(plan: Plan, wish: Wish) -> str:
                 "credential": wish.words,
                 "changes": plan.changes,
                 "max_unavailable": wish.window,
+                "seed": wish.seed,
                 "waves": waves_of(plan.planned),
                 "estimate": {
                     "seconds": round(wish.seconds(plan)),

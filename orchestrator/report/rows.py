@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from orchestrator.core.lifecycle import Phase
-from orchestrator.core.model import Outcome, OutcomeKind, Persistence, RestartMethod
+from orchestrator.core.model import UNSCOPED, Outcome, OutcomeKind, Persistence, RestartMethod
 from orchestrator.core.reasons import EXPLANATIONS, Explanation, Reason
 from orchestrator.core.state import Progress, RunState, Span
 from orchestrator.report.chosen import Chosen, options_of
@@ -98,7 +98,8 @@ class RunReport:
     def converged(self) -> tuple[int, int]:
         """How many instances run this credential, of those in scope: ghosts, terminated and left out are beside it."""
         done = sum(row.outcome in {OutcomeKind.UPDATED, OutcomeKind.CURRENT} for row in self.rows)
-        beside = sum(row.outcome is OutcomeKind.SKIPPED and row.as_wanted for row in self.rows)
+        aside = {*UNSCOPED, Reason.TERMINATED}
+        beside = sum(row.outcome is OutcomeKind.SKIPPED and row.reason in aside for row in self.rows)
         return done, len(self.rows) - beside
 
 

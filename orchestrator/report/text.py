@@ -7,6 +7,7 @@ from statistics import median
 
 from tabulate import tabulate
 
+from orchestrator.core.reasons import Reason
 from orchestrator.report.rows import Row, RunReport, Trouble, troubles
 
 WIDTH = 80
@@ -66,6 +67,9 @@ def _closing(report: RunReport) -> str:
         lines = [wrap(f"Taking back the run {report.restores}: {counts}.")]
     else:
         lines = [wrap(f"{done} of {total} instances run the credential: {counts}.")]
+    limited = sum(row.reason is Reason.LIMITED for row in report.rows)
+    if limited:
+        lines.append(wrap(f"{limited} more need it and are left by --limit: run the same command again."))
     if report.halted:
         lines.append(wrap(f"The run stopped admitting instances: {report.halted}."))
     if len(report.rows) > MANY:

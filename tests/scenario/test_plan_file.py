@@ -38,9 +38,7 @@ def test_what_was_approved_runs(workplace: Start) -> None:
     assert done.report["run"]["options"]["waves"] == "2,100%"
     again = place.cli("run", "--plan", str(path))
     assert again.code == 3
-    assert "apply(needs_update) in the plan, skip(already_current) now: i-00000000000000000" in " ".join(
-        again.err.split()
-    )
+    assert "apply(needs_update) in the plan, skip(already_current) now: i-" in " ".join(again.err.split())
     assert {host.agent.starts for host in place.lab.hosts.values()} == {2}
 
 

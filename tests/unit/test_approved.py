@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.core.agent_auth import Login
+from orchestrator.core.amount import Amount
 from orchestrator.core.approved import ApprovedPlan, as_approved, changes_since, fingerprint_of
 from orchestrator.core.credential import Credential, Entry
 from orchestrator.core.model import AgentState, Decision, DecisionKind, Persistence, Plan, Planned, Status
@@ -118,3 +119,15 @@ def test_a_fingerprint_tells_contents_apart_and_no_more() -> None:
     assert fingerprint_of(credential("two"), "ab" * 16) != first
     assert fingerprint_of(credential("one"), "cd" * 16) != first
     assert len(first) == 64
+
+
+def test_whom_a_limit_takes_was_approved() -> None:
+    """Tasks that moved since change whom a limit would take now, not what was approved: the plan fits and is kept."""
+    limit = Policy(limit=Amount.parse("2"))
+    then = planned_for(fleet_of(4), limit)
+    now = planned_for([replace(host, tasks=9 - number) for number, host in enumerate(fleet_of(4))], limit)
+    taken = [each.key for each in then.planned if each.wave]
+    assert taken != [each.key for each in now.planned if each.wave]
+    assert changes_since(approved(then), now) == {}
+    kept = as_approved(approved(then), now)
+    assert [each.key for each in kept.planned if each.decision.kind is DecisionKind.APPLY] == taken

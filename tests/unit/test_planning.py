@@ -103,8 +103,8 @@ def test_the_living_registration_is_told_from_its_ghost() -> None:
 
 
 def test_the_left_out_are_not_even_inspected() -> None:
-    """--instance leaves every other one alone, with that reason."""
-    decision = exclude_early(INSTANCE, ghost=False, selected=frozenset({"i-2"}))
+    """Whom the selection leaves out is left alone, with that reason."""
+    decision = exclude_early(INSTANCE, ghost=False, left_out=Reason.NOT_SELECTED)
     assert decision is not None
     assert decision.reason is Reason.NOT_SELECTED
 

@@ -12,6 +12,7 @@ from orchestrator.cli import rolling
 from orchestrator.core.model import Plan
 from orchestrator.core.orders import Context, HostPaths
 from orchestrator.core.planning import Goal
+from orchestrator.core.selection import EVERYBODY
 from orchestrator.core.settings import Policy
 from orchestrator.engine import Pace
 from orchestrator.errors import EnvironmentFault
@@ -69,7 +70,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 def parts_of(world: World, lock: RecordingLock) -> Any:
     policy = Policy()
-    request = SimpleNamespace(policy=policy, pace=Pace(shortest=2, longest=2), instances=(), allow_removal=True)
+    request = SimpleNamespace(policy=policy, pace=Pace(shortest=2, longest=2), selection=EVERYBODY, allow_removal=True)
     context = Context(run="new", cluster="c", fence=7, deadlines=policy.deadlines, paths=HostPaths())
     return SimpleNamespace(
         request=request,
