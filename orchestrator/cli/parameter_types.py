@@ -37,6 +37,7 @@ class MarkType(click.ParamType[Mark]):
     """`NAME` or `NAME=VALUE`."""
 
     name = "NAME[=VALUE]"
+    pattern = "^[^=]+(=.*)?$"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Mark:  # noqa: ANN401 - click's signature
         """Read it, or fail as click does."""
@@ -50,6 +51,7 @@ class ExclusionType(click.ParamType[Exclusion]):
     """An instance's id, `zone:NAME`, `attribute:NAME[=VALUE]` or `tag:KEY[=VALUE]`."""
 
     name = "WHAT"
+    pattern = "^(m?i-.*|zone:.+|(attribute|tag):[^=]+(=.*)?)$"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Exclusion:  # noqa: ANN401 - click's signature
         """Read it, or fail as click does."""
