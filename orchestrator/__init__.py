@@ -13,12 +13,14 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         documents             `ecs-rollout documents`: publish, render, check
         files                 Files that commands write: whole or not at all, and readable by their owner alone
         flags                 The flags as they were written
+        generations           `ecs-rollout generations`
         history               `ecs-rollout runs` and `report`: from the journal alone, no AWS
         iam                   `ecs-rollout iam`: print the policies that the code needs, as JSON
         lab                   `ecs-rollout lab` and `demo`: the only place that starts the lab
         loading               The credential's road in the controller
         main                  The entry point
         options               The flags that several commands share, and how they become values
+        overlap               How it is found out which generations a cluster runs and what can bring an older one
         parameter_types       How the flags' texts become values. `pattern`: what such a text looks like, for editors
         reporting             `--output` and `--out` of `report`, `run` and `restore`
         rolling               The procedures behind `plan` and `run`
@@ -44,6 +46,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         log_lines             A run for machines: JSON lines
         notices               The words of notices
         notifier              Send notices
+        overlaps              Who runs which generation
         painter               Keeps the last lines of a terminal up to date
         plan_tables           The table of a plan, wave by wave
         plans                 A plan, for a person and as JSON: what would happen to each instance, and why
@@ -68,6 +71,8 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
     ports                     The narrow protocols that the engine needs, in the words of the domain
     webhook                   Send notices to a webhook that takes Slack's JSON
     aws/                      Adapters to AWS: one call each, paged fully, translated into values
+        autoscaling           The Auto Scaling groups around a cluster
+        boot_config           The env file in S3 that new instances boot with
         documents             Our three SSM documents
         draining              Draining behind the port `Drains`
         ecs                   ECS container instances behind the port `Fleet`
@@ -102,6 +107,8 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         document_lint         The rules for Command documents that no public schema states: F50-F58 and F63, as checks
         document_parameters   The parameters of the three documents
         documents             Render the three Command documents from their shell sources
+        doubts                Why it is not certain that nobody will use the previous credential any more
+        env_file              Change our two lines in an env file and nothing else
         env_fragment          Find the two variables in a piece of an env file
         events                What happens in a run, as frozen values: the journal's content
         findings              What the lint of a credential can find; no finding holds a secret or a piece of one
@@ -110,13 +117,14 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         iam                   Least-privilege IAM policies, made from what the code calls
         iam_document          IAM policy documents as values: statements that allow, and the JSON form of them
         iam_draining          What runs that drain instances may do beside the rollout itself
-        iam_unattended        What runs that nobody watches may do beside the rollout itself
+        iam_unattended        What may be done beside the rollout itself
         judging               Say what an observation means for a run: pure functions from what was seen to events
         lifecycle             The lifecycle of one instance, as one table
         metrics               What a run measures for CloudWatch, as values and in the embedded metric format
         model                 The words of the project as values: instance, facts, decision, outcome, plan
         notices               What somebody is told about a run, and whom `--notify` names
         orders                What is sent to an instance: the parameters of each document
+        overlap               Which generations a fleet runs
         payload               The text that is delivered and fetched
         planning              Decide what is to be done with each instance, and why
         policy                Decide what to do next
@@ -130,6 +138,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         source                Where a credential comes from: the sources that can be named, as one closed union
         state                 The state of a run: the fold of its events and nothing else
         toml_lines            Find the lines on which the keys of a TOML file stand
+        user_data             Find a registry credential in what instances boot with, user data in its wrappings
         waves                 Who comes first, and in which wave: the order of admission. Pure and deterministic
     lab/                      The lab
         access                Who may ask for what

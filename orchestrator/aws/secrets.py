@@ -65,7 +65,7 @@ def cluster_key(client: "SSMClient", cluster: str, fresh: bytes, *, prefix: str 
     found = _read_key(client, name)
     if found is not None:
         return found
-    with _silent("ssm:PutParameter"):
+    with silent("ssm:PutParameter"):
         try:
             client.put_parameter(
                 Name=name, Value=base64.b64encode(fresh).decode("ascii"), Type="SecureString", Overwrite=False
@@ -126,7 +126,7 @@ class SsmDelivery:
         }
         if self.kms_key:
             request["KeyId"] = self.kms_key
-        with _silent("ssm:PutParameter"):
+        with silent("ssm:PutParameter"):
             version = self.client.put_parameter(**request)["Version"]
         return PayloadReference(
             store=Store.SSM,
@@ -181,7 +181,7 @@ class SecretsManagerDelivery:
         }
         if self.kms_key:
             request["KmsKeyId"] = self.kms_key
-        with _silent("secretsmanager:CreateSecret"):
+        with silent("secretsmanager:CreateSecret"):
             try:
                 return self.client.create_secret(**request)["VersionId"]
             except ClientError as error:
@@ -190,7 +190,7 @@ class SecretsManagerDelivery:
                 raise
 
     def _add(self, name: str, payload: str, token: str) -> str:
-        with _silent("secretsmanager:PutSecretValue"):
+        with silent("secretsmanager:PutSecretValue"):
             answer = self.client.put_secret_value(SecretId=name, SecretString=payload, ClientRequestToken=token)
             return answer["VersionId"]
 
@@ -224,7 +224,7 @@ class S3Delivery:
         }
         if self.kms_key:
             request["SSEKMSKeyId"] = self.kms_key
-        with _silent("s3:PutObject"), _signed_requests(self.client) as requests:
+        with silent("s3:PutObject"), _signed_requests(self.client) as requests:
             version = self.client.put_object(**request).get("VersionId")
         url, region = requests[-1]
         return PayloadReference(
@@ -268,7 +268,7 @@ def _signed_requests(client: "S3Client") -> Iterator[list[tuple[str, str]]]:
 
 
 @contextmanager
-def _silent(action: str) -> Iterator[None]:
+def silent(action: str) -> Iterator[None]:
     """Translate the errors of a call that carries a secret by their code alone."""
     with translated(action):
         try:

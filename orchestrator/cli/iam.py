@@ -50,6 +50,9 @@ def iam() -> None:
 @click.option("--ecs-anywhere", is_flag=True, help="The cluster has ECS Anywhere instances, too.")
 @click.option("--gates", is_flag=True, help="Runs say --alarm or --change-calendar.")
 @click.option("--drain", is_flag=True, help="Runs say --on-ephemeral drain.")
+@click.option("--generations", is_flag=True, help="`generations` looks at Auto Scaling groups and their user data.")
+@options.boot_config
+@click.option("--boot-config-kms-key", metavar="KEY", help="The customer KMS key of the boot configurations.")
 @unattended.extra_options
 def controller(  # noqa: PLR0913 - the flags, each by name
     *,
@@ -59,6 +62,9 @@ def controller(  # noqa: PLR0913 - the flags, each by name
     ecs_anywhere: bool,
     gates: bool,
     drain: bool,
+    generations: bool,
+    boot_config: tuple[Any, ...],
+    boot_config_kms_key: str | None,
     notify: tuple[Any, ...],
     metrics: tuple[Any, ...],
     **where: Any,  # noqa: ANN401 - click's keyword arguments go on by name
@@ -79,9 +85,15 @@ def controller(  # noqa: PLR0913 - the flags, each by name
         anywhere=ecs_anywhere,
         gates=gates,
     )
-    extras = extra_statements(place, Extras(notify=notify, metrics=metrics))
+    extras = Extras(
+        notify=notify,
+        metrics=metrics,
+        boot_configs=boot_config,
+        boot_key=_key_arn(place, boot_config_kms_key),
+        generations=generations,
+    )
     draining = drain_statements(place) if drain else ()
-    _print(IamPolicy(statements=(*policy.statements, *draining, *extras)))
+    _print(IamPolicy(statements=(*policy.statements, *draining, *extra_statements(place, extras))))
 
 
 @iam.command()

@@ -14,6 +14,7 @@ from orchestrator.errors import ExitCode, RolloutError
 COMMANDS: Final = {
     "plan": ("orchestrator.cli.rollout", "Show what would happen to each instance, and why. Reads only."),
     "run": ("orchestrator.cli.rollout", "Plan, confirm, roll, report."),
+    "generations": ("orchestrator.cli.generations", "Show who runs which credential, and who still the previous one."),
     "restore": ("orchestrator.cli.rollout", "Take a whole run back, from the instances' own backups."),
     "runs": ("orchestrator.cli.history", "List the runs that the journal knows."),
     "report": ("orchestrator.cli.history", "Report a run from the journal."),

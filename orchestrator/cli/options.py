@@ -8,6 +8,7 @@ import click
 
 from orchestrator.cli.parameter_types import (
     AmountType,
+    BootConfigType,
     DurationType,
     ExclusionType,
     MarkType,
@@ -106,6 +107,12 @@ journal = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     help="The journal's file. [default: ecs-rollout/journal.db under the XDG state directory]",
 )
+boot_config = click.option(
+    "--boot-config",
+    type=BootConfigType(),
+    multiple=True,
+    help="The env file that new instances boot with, s3://BUCKET/KEY; may be repeated.",
+)
 output = click.option(
     "--output",
     type=click.Choice(["table", "json", "csv", "markdown", "junit"]),
@@ -165,6 +172,16 @@ def check_delivery(delivery: str, bucket: str | None) -> None:
 
 def _seconds(name: str, default: int, text: str) -> Callable[[F], F]:
     return click.option(f"--{name}-seconds", type=click.IntRange(min=1), default=default, show_default=True, help=text)
+
+
+delivery_seconds = _seconds("delivery", Deadlines().delivery, "Time for SSM to deliver a command.")
+poll_seconds = click.option(
+    "--poll-seconds",
+    type=click.FloatRange(min=0.2),
+    default=2.0,
+    show_default=True,
+    help="Shortest time between two looks at what is under way.",
+)
 
 
 def _added(function: F, choices: Sequence[Callable[[F], F]]) -> F:
@@ -242,18 +259,12 @@ def rollout_options(function: F) -> F:
         _budget("failures", policy.max_failures, "failed, rolled back or unverified"),
         _budget("unreachable", policy.max_unreachable, "unreachable"),
         _budget("refused", policy.max_refused, "refused"),
-        _seconds("delivery", defaults.delivery, "Time for SSM to deliver a command."),
+        delivery_seconds,
         _seconds("verify", defaults.verify, "Time for the agent to be proven after its restart."),
         _seconds("restore", defaults.restore, "Time for the old state to be proven after a restore."),
         _seconds("watchdog", defaults.watchdog, "After this the instance restores by itself."),
         _seconds("step", defaults.step, "After this SSM kills the script."),
-        click.option(
-            "--poll-seconds",
-            type=click.FloatRange(min=0.2),
-            default=2.0,
-            show_default=True,
-            help="Shortest time between two looks at what is under way.",
-        ),
+        poll_seconds,
         *_gates(),
         parameter_prefix,
         document_prefix,

@@ -9,6 +9,8 @@ import click
 from orchestrator.core.amount import Amount
 from orchestrator.core.gates import TimeWindow
 from orchestrator.core.selection import Exclusion, Mark
+from orchestrator.core.source import S3Source, parse_source
+from orchestrator.errors import UsageError
 
 _AMOUNT = "([0-9]+|([0-9]{1,2}|100)%)"
 
@@ -125,3 +127,21 @@ class MomentType(click.ParamType[float]):
         if moment.tzinfo is None:
             self.fail(f"{value!r} lacks its offset from UTC: write 2026-12-01T06:00+01:00", param, ctx)
         return moment.timestamp()
+
+
+class BootConfigType(click.ParamType[S3Source]):
+    """`s3://BUCKET/KEY`, at no version: it is written anew."""
+
+    name = "S3_URL"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> S3Source:  # noqa: ANN401 - click's signature
+        """Read it, or fail as click does; it is not repeated, since a credential may stand there by mistake."""
+        if isinstance(value, S3Source):
+            return value
+        try:
+            source = parse_source(str(value))
+        except UsageError:
+            source = None
+        if not isinstance(source, S3Source) or source.version:
+            self.fail("it is no object in S3: write s3://BUCKET/KEY, without a version", param, ctx)
+        return source

@@ -15,7 +15,7 @@ ONLY_SAID = frozenset(
     {
         *("config", "use", "plan", "out", "instance"),
         *("yes", "take-over"),
-        *("full", "detailed-exitcode", "local", "fix"),
+        *("full", "detailed-exitcode", "check", "local", "fix"),
     }
 )
 """Flags that are said each time: they name one occasion, agree to something, or are about the screen."""

@@ -248,6 +248,11 @@ def _uses_key(place: Place, sid: str, actions: tuple[str, ...]) -> Statement:
     return Statement(sid=sid, actions=actions, resources=(place.kms_key,), conditions=conditions)
 
 
+def object_arn(place: Place, source: S3Source) -> str:
+    """Name an object; what a policy would take for a wildcard in its key is escaped."""
+    return f"arn:{place.partition}:s3:::{source.bucket}/{source.key.translate(_WILDCARDS)}"
+
+
 def reads_source(place: Place, source: Source, key: str, what: str = "Credential") -> Iterator[Statement]:
     """Allow reading a source; `key`: the ARN of the customer key it is encrypted with, empty for none."""
     match source:
@@ -259,9 +264,9 @@ def reads_source(place: Place, source: Source, key: str, what: str = "Credential
         case SsmSource(name=name):
             action, service = "ssm:GetParameter", Store.SSM
             resources = (_OFFSET.sub("", name) if name.startswith("arn:") else place.parameter(_OFFSET.sub("", name)),)
-        case S3Source(bucket=bucket, key=path, version=version):
+        case S3Source(version=version):
             action, service = f"s3:GetObject{'Version' if version else ''}", Store.S3
-            resources = (f"arn:{place.partition}:s3:::{bucket}/{path.translate(_WILDCARDS)}",)
+            resources = (object_arn(place, source),)
         case FileSource() | StdinSource():
             return
         case _:

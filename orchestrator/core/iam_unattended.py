@@ -1,25 +1,38 @@
-"""What runs that nobody watches may do beside the rollout itself: tell somebody, and measure."""
+"""What may be done beside the rollout itself: tell, measure, look at and keep what new instances boot with."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from orchestrator.core.iam import ANY, Place, reads_source
+from orchestrator.core.iam import ANY, Place, object_arn, reads_source
 from orchestrator.core.iam_document import Statement
 from orchestrator.core.metrics import MeterKind, MeterTarget
 from orchestrator.core.notices import BusTarget, Target, TopicTarget, WebhookTarget
+from orchestrator.core.payload import Store
+from orchestrator.core.source import S3Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extras:
-    """What the run is told beside the rollout: `--notify` and `--metrics`."""
+    """What is asked for beside the rollout: `--notify`, `--metrics`, `--boot-config`, and the command `generations`.
+
+    `boot_key`: the ARN of the customer key that the boot configurations are encrypted with, empty for none.
+    """
 
     notify: Sequence[Target] = ()
     metrics: Sequence[MeterTarget] = ()
+    boot_configs: Sequence[S3Source] = ()
+    boot_key: str = ""
+    generations: bool = False
 
 
 def extra_statements(place: Place, extras: Extras) -> tuple[Statement, ...]:
     """Allow just these targets."""
-    return (*_tells(place, extras.notify), *_measures(extras.metrics))
+    return (
+        *_tells(place, extras.notify),
+        *_measures(extras.metrics),
+        *_boots(place, extras),
+        *(_looks_around() if extras.generations else ()),
+    )
 
 
 def _tells(place: Place, targets: Sequence[Target]) -> Iterator[Statement]:
@@ -44,3 +57,28 @@ def _measures(targets: Sequence[MeterTarget]) -> Iterator[Statement]:
         # CloudWatch knows no resource for it; the namespace is what it can be narrowed by.
         only = {"StringEquals": {"cloudwatch:namespace": spaces}}
         yield Statement(sid="PutMetrics", actions=("cloudwatch:PutMetricData",), resources=(ANY,), conditions=only)
+
+
+def _boots(place: Place, extras: Extras) -> Iterator[Statement]:
+    objects = tuple(object_arn(place, each) for each in extras.boot_configs)
+    if not objects:
+        return
+    # Whoever writes an object with its tags needs a right of its own for them.
+    writes = ("s3:GetObject", "s3:PutObject", "s3:GetObjectTagging", "s3:PutObjectTagging", "s3:GetObjectAcl")
+    yield Statement(sid="KeepBootConfig", actions=writes, resources=objects)
+    buckets = tuple(sorted({f"arn:{place.partition}:s3:::{each.bucket}" for each in extras.boot_configs}))
+    yield Statement(sid="CheckBootBucket", actions=("s3:GetBucketPolicyStatus",), resources=buckets)
+    if extras.boot_key:
+        via = {"StringEquals": place.only_through(Store.S3)["StringEquals"]}
+        actions = ("kms:Decrypt", "kms:GenerateDataKey")
+        yield Statement(sid="UseBootKey", actions=actions, resources=(extras.boot_key,), conditions=via)
+
+
+def _looks_around() -> Iterator[Statement]:
+    """Allow looking at groups and their user data: none of these calls knows resources."""
+    groups = (
+        *("autoscaling:DescribeAutoScalingInstances", "autoscaling:DescribeAutoScalingGroups"),
+        *("autoscaling:DescribeWarmPool", "autoscaling:DescribeLaunchConfigurations"),
+    )
+    yield Statement(sid="LookAtGroups", actions=groups, resources=(ANY,))
+    yield Statement(sid="ReadUserData", actions=("ec2:DescribeLaunchTemplateVersions",), resources=(ANY,))

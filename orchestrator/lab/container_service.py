@@ -41,6 +41,7 @@ class ContainerService:
             | {"DescribeCapacityProviders": self._describe_capacity_providers}
         )
         self.state.create_cluster(scenario.cluster)
+        self.state.clusters[scenario.cluster].providers = scenario.scaling_groups
         services.register_definition(_FAMILY, [{"name": "app", "image": "registry.example.com/web:1"}])
 
     async def handle(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -145,6 +146,10 @@ class ContainerService:
                 },
                 "tags": [],
             }
+        for name in self._scenario.scaling_groups:
+            arn = f"arn:aws:autoscaling:{self.state.region}:{self.state.account}:autoScalingGroup:lab:"
+            group = {"autoScalingGroupArn": f"{arn}autoScalingGroupName/{name}"}
+            known[name] = {"name": name, "status": "ACTIVE", "autoScalingGroupProvider": group, "tags": []}
         for name, provider in known.items():
             provider["capacityProviderArn"] = self.state.arn("capacity-provider", name)
         wanted = params.get("capacityProviders") or list(known)

@@ -222,6 +222,7 @@ class Cluster:
     instances: dict[str, Instance] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
     services: dict[str, Service] = field(default_factory=dict)
+    providers: tuple[str, ...] = ()
 
     def tasks_of(self, service: Service) -> list[Task]:
         """Return the service's tasks that have not stopped."""
@@ -241,7 +242,7 @@ class Cluster:
             "statistics": [],
             "tags": show_tags(self.tags) if with_tags else [],
             "settings": [],
-            "capacityProviders": [],
+            "capacityProviders": list(self.providers),
             "defaultCapacityProviderStrategy": [],
         }
 

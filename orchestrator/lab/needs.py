@@ -24,6 +24,7 @@ _SUFFIX = "-Lab001"
 _PREFIXES = {"monitoring": "cloudwatch"}
 _FREE = frozenset({("sts", "GetCallerIdentity")})
 _S3_ACTIONS = {"GET": "GetObject", "HEAD": "GetObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
+_S3_ASPECTS = {"tagging": "GetObjectTagging", "acl": "GetObjectAcl"}
 _S3_KEY = "x-amz-server-side-encryption-aws-kms-key-id"
 
 
@@ -223,11 +224,16 @@ class Needs:
         method = call.request.method
         if not key or method not in _S3_ACTIONS:
             named = {"PUT": "CreateBucket", "DELETE": "DeleteBucket"}.get(method, "ListBucket")
+            named = "GetBucketPolicyStatus" if "policyStatus" in query else named
             return (Need(action=f"s3:{named}", resource=f"arn:aws:s3:::{bucket}"),)
+        aspect = next((name for name in _S3_ASPECTS if name in query.split("&")), "")
+        if aspect:
+            return (Need(action=f"s3:{_S3_ASPECTS[aspect]}", resource=_object_arn(call)),)
         pinned = "versionId" in urllib.parse.parse_qs(query)
         action = _S3_ACTIONS[method] + ("Version" if pinned and method != "PUT" else "")
         arn = _object_arn(call)
-        needs = (Need(action=f"s3:{action}", resource=arn),)
+        tags = (Need(action="s3:PutObjectTagging", resource=arn),) if call.request.header("x-amz-tagging") else ()
+        needs = (Need(action=f"s3:{action}", resource=arn), *tags)
         context = {"aws:s3:arn": arn}
         if method == "PUT" and call.request.header(_S3_KEY):
             return (*needs, self._key_need(call, "GenerateDataKey", call.request.header(_S3_KEY), context))

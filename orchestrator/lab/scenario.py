@@ -147,7 +147,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """A whole lab: where it is, who lives in it, what goes wrong and happens, and whom its registry lets in."""
+    """A whole lab: where it is, who lives in it, what goes wrong and happens, and whom its registry lets in.
+
+    `scaling_groups`: Auto Scaling groups, kept by moto, that are the cluster's capacity providers under their names.
+    """
 
     seed: int = 7
     region: str = "us-east-1"
@@ -157,6 +160,7 @@ class Scenario:
     service: ServiceSpec = field(default_factory=ServiceSpec)
     instances: tuple[InstanceSpec, ...] = ()
     events: tuple[Event, ...] = ()
+    scaling_groups: tuple[str, ...] = ()
     logins: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType(LOGINS))
 
     def with_instances(self, count: int) -> "Scenario":

@@ -16,11 +16,13 @@ from tests.scenario.iam_steps import (
     cut_creation,
     delivered_with_versions,
     delivered_without_versions,
+    groups_around,
     held_by_another,
     kept_in_a_bucket,
     kept_in_parameter_store,
     kept_under_a_key,
     locked_before,
+    look_around,
     no_key_yet,
     plan_at_a_version,
     publish,
@@ -43,7 +45,8 @@ Permission = tuple[str, str]
 class Case:
     """One scenario. `told` and `delivery`: what `iam` is told, the second for the instances' policy, too.
 
-    `policy` is the caller's: `controller` or `publisher`. `refusals` are permissions of the instances.
+    `policy` is the caller's: `controller` or `publisher`. `refusals` are permissions of the instances. Without one of
+    the `doubts` a look around names something that is not known.
     """
 
     act: Callable[[Workplace], Answer]
@@ -53,6 +56,7 @@ class Case:
     delivery: tuple[str, ...] = ()
     errors: tuple[Permission, ...] = ()
     warnings: tuple[Permission, ...] = ()
+    doubts: tuple[Permission, ...] = ()
     refusals: tuple[Permission, ...] = ()
 
     @property
@@ -147,6 +151,18 @@ CASES: dict[str, Case] = {
             ("PutNotices", "events:PutEvents"),
             ("ReadWebhook2", "ssm:GetParameter"),
             ("PutMetrics", "cloudwatch:PutMetricData"),
+        ),
+    ),
+    "generations": Case(
+        act=look_around,
+        prepare=groups_around,
+        told=("--credential", "secretsmanager:registry", "--generations"),
+        doubts=(
+            ("LookAtGroups", "autoscaling:DescribeAutoScalingInstances"),
+            ("LookAtGroups", "autoscaling:DescribeAutoScalingGroups"),
+            ("LookAtGroups", "autoscaling:DescribeWarmPool"),
+            ("LookAtGroups", "autoscaling:DescribeLaunchConfigurations"),
+            ("ReadUserData", "ec2:DescribeLaunchTemplateVersions"),
         ),
     ),
     "take-over": Case(

@@ -4,7 +4,7 @@ import json
 import secrets
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import boto3
 
@@ -151,6 +151,28 @@ def tell(place: Workplace) -> Answer:
     """Roll, with somebody behind the webhook."""
     with receiver(port=int((place.directory / "hook").read_text().split(":")[2].partition("/")[0])):
         return rollout("run", *TOLD)(place)
+
+
+def groups_around(_place: Workplace) -> None:
+    """Make the cluster's groups: one of a template, with a warm pool, and one of a launch configuration."""
+    scaling, image = boto3.client("autoscaling"), "ami-12345678"
+    if scaling.describe_auto_scaling_groups()["AutoScalingGroups"]:
+        return
+    data: Any = {"ImageId": image, "InstanceType": "t3.micro"}
+    boto3.client("ec2").create_launch_template(LaunchTemplateName="web", LaunchTemplateData=data)
+    scaling.create_launch_configuration(LaunchConfigurationName="old", ImageId=image, InstanceType="t3.micro")
+    launches: tuple[Any, ...] = ({"LaunchTemplate": {"LaunchTemplateName": "web"}}, {"LaunchConfigurationName": "old"})
+    for name, launch in zip(("web", "old"), launches, strict=True):
+        scaling.create_auto_scaling_group(
+            AutoScalingGroupName=name, MinSize=0, MaxSize=1, AvailabilityZones=["us-east-1a"], **launch
+        )
+    scaling.put_warm_pool(AutoScalingGroupName="web", MinSize=1)
+
+
+def look_around(place: Workplace) -> Answer:
+    quick = ("--poll-seconds=0.2", "--delivery-seconds=30")
+    source = ("--credential", "secretsmanager:registry")
+    return place.cli("generations", "--cluster", "demo", *source, *quick, "--output", "json")
 
 
 def rolled(place: Workplace) -> None:

@@ -27,7 +27,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         InstanceSpec(instance_id=DEAD, name="dead", after_restart=AfterRestart.STAYS_DOWN, restart_seconds=quick),
         InstanceSpec(instance_id="i-00000000000000004", name="managed", managed_instances=True),
     )
-    with LabThread(Lab(Scenario(instances=specs), tmp_path_factory.mktemp("lab"))) as lab:
+    with LabThread(
+        Lab(Scenario(instances=specs, scaling_groups=("web", "old")), tmp_path_factory.mktemp("lab"))
+    ) as lab:
         yield lab
 
 
@@ -124,6 +126,7 @@ def test_the_printed_policies_are_enough(place: Workplace, name: str) -> None:
 
 ERRORS = [(name, each) for name, case in CASES.items() for each in case.errors]
 WARNINGS = [(name, each) for name, case in CASES.items() for each in case.warnings]
+DOUBTS = [(name, each) for name, case in CASES.items() for each in case.doubts]
 REFUSALS = [(name, each) for name, case in CASES.items() for each in case.refusals]
 
 
@@ -163,6 +166,17 @@ def test_without_it_the_scenario_warns(place: Workplace, name: str, permission: 
     assert len(warnings) == (2 if "the notice 'ended'" in answer.err else 1), answer.err
 
 
+@pytest.mark.parametrize(("name", "permission"), titled(DOUBTS))
+def test_without_it_something_stays_unknown(place: Workplace, name: str, permission: Permission) -> None:
+    """Where the action only looks around, the command ends well, and a doubt names the action."""
+    case = CASES[name]
+    caller, instance = policies(place, case)
+    answer = act(place, case, without(caller, permission), instance)
+    assert answer.code == 0, answer.err
+    seen = [each["seen"] for each in answer.report["doubts"] if each["doubt"] == "boot_unread"]
+    assert seen == [f"Not allowed: {permission[1]}."]
+
+
 @pytest.mark.parametrize(("name", "permission"), titled(REFUSALS))
 def test_without_it_the_instance_refuses(place: Workplace, name: str, permission: Permission) -> None:
     """Without the instances' permission nothing is changed there, and the report names the action."""
@@ -187,7 +201,7 @@ def test_no_permission_is_without_its_scenario(place: Workplace) -> None:
             policy = instance if which == "instance" else caller
             if which not in {case.policy, "instance"}:
                 continue
-            named = case.refusals if which == "instance" else (*case.errors, *case.warnings)
+            named = case.refusals if which == "instance" else (*case.errors, *case.warnings, *case.doubts)
             given |= permissions(policy)
             for each in named:
                 needed |= permissions(policy) - permissions(without(policy, each))

@@ -1,0 +1,133 @@
+"""Who runs which generation, for a person and as JSON, and whether the previous credential may be revoked."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from orchestrator.core.doubts import MEANINGS, Doubt, Uncertain
+from orchestrator.core.overlap import Overlap, Running, Verdict, moment_of
+from orchestrator.report.formats import moment
+from orchestrator.report.text import columns, wrap
+from orchestrator.report.visible import visible
+
+_SHOWN = 12
+_NAMED = 5
+_SEEN = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """Where and when it was looked (epoch seconds), and what the generations are called where that is known."""
+
+    cluster: str
+    at: float
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+def verdict_line(found: Overlap, scene: Scene) -> str:
+    """Say in one sentence whether the previous credential is still used."""
+    match found.verdict:
+        case Verdict.UNUSED:
+            since = f"since {moment(found.since)}" if found.since is not None else f"seen at {moment(scene.at)}"
+            return f"The previous credential is no longer used by any instance, {since}."
+        case Verdict.IN_USE:
+            return f"The previous credential is still used by {_names([each.instance_id for each in found.users])}."
+        case Verdict.UNKNOWN:
+            if not found.wanted:
+                return "Unknown: ecs-rollout has not installed a credential here yet."
+            doubtful = _names(sorted({each.what for each in found.doubts}))
+            return f"Unknown: no instance is seen to use the previous credential, but it may come back by {doubtful}."
+        case _:
+            assert_never(found.verdict)
+
+
+def overlap_text(found: Overlap, scene: Scene) -> str:
+    """Give the table of generations, the doubts with what to do, and the verdict."""
+    rows = [
+        (
+            generation[:_SHOWN],
+            _minute(members),
+            str(len(members)),
+            "wanted" if generation == found.wanted else "previous",
+            scene.names.get(generation, "-"),
+        )
+        for generation, members in found.generations.items()
+    ]
+    table = columns(("GENERATION", "INSTALLED FROM", "COUNT", "IS", "CREDENTIAL"), rows) if rows else ""
+    grouped: dict[Doubt, list[Uncertain]] = {}
+    for each in found.doubts:
+        grouped.setdefault(each.doubt, []).append(each)
+    doubts = "\n".join(_doubt(doubt, members) for doubt, members in grouped.items())
+    closing = wrap(verdict_line(found, scene))
+    return "\n\n".join(part for part in (table, doubts, closing) if part)
+
+
+def _minute(members: Sequence[Running]) -> str:
+    """Say when the first run began that installed it on one of them."""
+    whole = _installed_from(members)
+    return f"{whole[:10]} {whole[11:16]}Z" if whole else "-"
+
+
+def _installed_from(members: Sequence[Running]) -> str | None:
+    return _moment(moment_of(min(each.run for each in members)))
+
+
+def _moment(seconds: float | None) -> str | None:
+    return None if seconds is None else moment(seconds)
+
+
+def _doubt(doubt: Doubt, members: list[Uncertain]) -> str:
+    meaning, remedy = MEANINGS[doubt]
+    seen = sorted({each.seen for each in members if each.seen})
+    return "\n".join(
+        (
+            wrap(f"unknown({doubt}): {_names([each.what for each in members])}"),
+            wrap(meaning, "    "),
+            *(wrap(f"seen: {visible(each)}", "    ") for each in seen[:_SEEN]),
+            wrap(f"do: {remedy}", "    "),
+        )
+    )
+
+
+def _names(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return visible(", ".join(names[:_NAMED])) + more
+
+
+def overlap_json(found: Overlap, scene: Scene) -> str:
+    """Give the same as one JSON object (schema 1); keys are added, never renamed."""
+    return json.dumps(overlap_object(found, scene), indent=2)
+
+
+def overlap_object(found: Overlap, scene: Scene) -> dict[str, object]:
+    """Give what JSON is made of: a report may hold it, too."""
+    return {
+        "schema": 1,
+        "cluster": scene.cluster,
+        "at": moment(scene.at),
+        "verdict": found.verdict,
+        "summary": verdict_line(found, scene),
+        "since": _moment(found.since) if found.verdict is Verdict.UNUSED else None,
+        "wanted": found.wanted,
+        "generations": [
+            {
+                "generation": generation,
+                "credential": scene.names.get(generation, ""),
+                "wanted": generation == found.wanted,
+                "installed_from": _installed_from(members),
+                "instances": [{"instance_id": each.instance_id, "run": each.run} for each in members],
+            }
+            for generation, members in found.generations.items()
+        ],
+        "doubts": [
+            {
+                "doubt": each.doubt,
+                "what": each.what,
+                "seen": each.seen,
+                "meaning": MEANINGS[each.doubt][0],
+                "remedy": MEANINGS[each.doubt][1],
+            }
+            for each in found.doubts
+        ],
+    }
