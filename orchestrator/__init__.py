@@ -64,10 +64,12 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
     connections               Connection pools that honour the proxy variables as other tools do, and a CA bundle
     dispatch                  Send a batch
     documents_folder          Reads the documents' shell sources and shipped YAML
+    drainage                  Do what draining takes, and give back at the end
     engine                    The one loop: journal the intent, do, observe, fold
     errors                    The errors that a user can see: each a message, a hint and an exit code
     gates                     Gates on this machine: time windows, and a command of the user's own
     inspection                Look at instances before anything is decided
+    ledger                    The one way in which events count
     ports                     The narrow protocols that the engine needs, in the words of the domain
     webhook                   Send notices to a webhook that takes Slack's JSON
     aws/                      Adapters to AWS: one call each, paged fully, translated into values
@@ -95,6 +97,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         client                Ask a registry or its token service over https, on loopback also without
         probe                 Try the logins of a credential at their registries, and ask for images with them
     core/                     Values and pure decisions: no AWS, no clock, no I/O, no randomness
+        actions               What the policy can want done next, as values; the engine does it
         agent_auth            What the ECS agent makes of ECS_ENGINE_AUTH_TYPE and ECS_ENGINE_AUTH_DATA
         amount                A number of instances, absolute or as a share of the fleet: `3` or `10%`
         approved              A plan that was approved: what it holds, and what has changed since
@@ -108,6 +111,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         document_parameters   The parameters of the three documents
         documents             Render the three Command documents from their shell sources
         doubts                Why it is not certain that nobody will use the previous credential any more
+        draining              Say what is seen of a draining instance means, and what is to be given back at the end
         env_file              Change our two lines in an env file and nothing else
         env_fragment          Find the two variables in a piece of an env file
         events                What happens in a run, as frozen values: the journal's content
@@ -128,6 +132,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         payload               The text that is delivered and fetched
         planning              Decide what is to be done with each instance, and why
         policy                Decide what to do next
+        progress              Where one instance is in a run, and one SendCommand
         reasons               Every reason that a decision or an outcome can have
         registry_api          Names and challenges of the Registry v2 API, as values
         registry_names        Registry keys as the agent matches them

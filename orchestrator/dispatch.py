@@ -1,24 +1,24 @@
 """Send a batch: journal the intent, send once, and find out what became of it when the answer does not say."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from orchestrator.core import judging
-from orchestrator.core.events import Admitted, Concluded, Event, Halted, Looking, Lost, NotSent, Sent
+from orchestrator.core.events import Admitted, Event, Halted, Looking, Lost, NotSent, Sent, TakingBack
 from orchestrator.core.model import Outcome, OutcomeKind, Ping
 from orchestrator.core.orders import (
     Context,
-    PayloadReference,
     apply_parameters,
     comment_of,
     inspect_parameters,
     restore_parameters,
 )
+from orchestrator.core.progress import Batch
 from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Op
-from orchestrator.core.settings import VerifyLogin
+from orchestrator.core.settings import OnEphemeral, VerifyLogin
 from orchestrator.core.state import RunState
 from orchestrator.errors import EnvironmentFault
+from orchestrator.ledger import Ledger
 from orchestrator.ports import Accepted, Clock, Commands, Doubtful, Lock, Order, Rejected
 
 FIND_SECONDS = 30.0
@@ -41,31 +41,32 @@ def find_command(commands: Commands, clock: Clock, comment: str, since: float) -
 
 @dataclass(slots=True)
 class Dispatch:
-    """Sends a run's commands. `record` makes events durable and folds them into `state` before it returns.
-
-    `payload`: where instances fetch the credential; None in a run that applies to nobody.
-    """
+    """Sends a run's commands, each announced in the ledger before it is sent."""
 
     commands: Commands
     lock: Lock
     clock: Clock
     context: Context
     state: RunState
-    record: Callable[..., None]
-    payload: PayloadReference | None = None
+    ledger: Ledger
 
-    def send(self, op: Op, keys: tuple[str, ...]) -> None:
-        """Send one command to at most 50 instances. Raises LockedError when the cluster is not ours any more."""
+    def send(self, op: Op, keys: tuple[str, ...], *, taking_back: bool = False) -> None:
+        """Send one command to at most 50 instances. Raises LockedError when the cluster is not ours any more.
+
+        `taking_back`: this run's own change is taken back, by restore.
+        """
         self.lock.confirm()  # as late as can be: after this line only the fence protects the instances
         batch = f"{op}-{self.state.batches_made + 1}"
         now = self.clock.now()
         deadlines = self.context.deadlines
         not_after = int(now) + deadlines.delivery + deadlines.skew
-        parameters = self._parameters(op, not_after)
+        parameters = self._parameters(op, not_after, taking_back=taking_back)
         if op is Op.INSPECT:
-            self.record(Looking(batch=batch, keys=keys))
+            self.ledger.observe(Looking(batch=batch, keys=keys))  # it changes nothing, so it needs no durable intent
+        elif taking_back:
+            self.ledger.intend(TakingBack(batch=batch, keys=keys, not_after=not_after))
         else:
-            self.record(Admitted(batch=batch, keys=keys, not_after=not_after))
+            self.ledger.intend(Admitted(batch=batch, keys=keys, not_after=not_after))
         order = Order(
             op=op,
             instance_ids=keys,
@@ -75,34 +76,60 @@ class Dispatch:
         )
         self._answered(batch, order, self.commands.send(order), now)
 
-    def _parameters(self, op: Op, not_after: int) -> dict[str, str]:
+    def adopt(self) -> None:
+        """Find what became of the commands that a process which died had announced, by their comments (F70).
+
+        One that is not found may have been sent all the same: its instances are looked at, once their time is over.
+        """
+        for name, batch in self.state.open_batches():
+            if not batch.command_id:
+                found = find_command(self.commands, self.clock, comment_of(self.context.run, name), batch.sent_at)
+                if found is not None:
+                    self.ledger.observe(Sent(batch=name, command_id=found))
+                else:
+                    self._without_answer(batch, "the controller died while it sent it")
+
+    def _parameters(self, op: Op, not_after: int, *, taking_back: bool) -> dict[str, str]:
+        run = self.state.run
         match op:
             case Op.INSPECT:
                 return inspect_parameters(self.context, not_after)
             case Op.RESTORE:
-                return restore_parameters(self.context, not_after, run=self.state.run.restores, on_tasks="refuse")
+                # A run that heals names itself: no instance has applied it, so only what is half-way is taken back.
+                back = run.run if taking_back or run.heals else run.restores
+                return restore_parameters(self.context, not_after, run=back, on_tasks=self._on_tasks())
             case Op.APPLY:
-                if self.payload is None:
+                if self.state.payload is None:
                     raise RuntimeError("a run that changes instances needs a delivered payload")
                 return apply_parameters(
                     self.context,
                     not_after,
-                    generation=self.state.run.generation,
-                    payload=self.payload,
-                    on_tasks="refuse",
+                    generation=run.generation,
+                    payload=self.state.payload,
+                    on_tasks=self._on_tasks(),
                     verify_login=self._verifies_login(),
                 )
 
+    def _on_tasks(self) -> str:
+        """Say what an instance does when its agent keeps no state and tasks run; one that was drained looks itself."""
+        match self.state.run.policy.on_ephemeral:
+            case OnEphemeral.REFUSE:
+                return "refuse"
+            case OnEphemeral.DRAIN:
+                return "if-idle"
+            case OnEphemeral.FORCE:
+                return "force"
+
     def _verifies_login(self) -> bool:
-        """Say whether the instances of the open wave try the login themselves; the first wave is the canary."""
+        """Say whether instances try the login themselves: the first wave does, and who comes while none succeeded."""
         wanted = self.state.run.policy.verify_login
-        canary = min(each.wave for each in self.state.run.planned if each.wave)
-        return wanted is VerifyLogin.ALWAYS or (wanted is VerifyLogin.CANARY and self.state.wave == canary)
+        canary = self.state.wave == 1 or not self.state.succeeded
+        return wanted is VerifyLogin.ALWAYS or (wanted is VerifyLogin.CANARY and canary)
 
     def _answered(self, batch: str, order: Order, answer: Accepted | Rejected | Doubtful, sent_at: float) -> None:
         match answer:
             case Accepted(command_id=command_id):
-                self.record(Sent(batch=batch, command_id=command_id))
+                self.ledger.observe(Sent(batch=batch, command_id=command_id))
             case Rejected():
                 self._rejected(batch, order, answer)
             case Doubtful(detail=detail):
@@ -111,34 +138,47 @@ class Dispatch:
                 except EnvironmentFault as fault:  # its instances are looked at instead, once their time is over
                     found, detail = None, f"{detail}; {fault.message}"
                 if found is not None:
-                    self.record(Sent(batch=batch, command_id=found))
+                    self.ledger.observe(Sent(batch=batch, command_id=found))
                 else:
-                    self._without_answer(batch, order, detail)
+                    self._without_answer(self.state.batches[batch], f"no answer to SendCommand: {detail}")
 
-    def _without_answer(self, batch: str, order: Order, detail: str) -> None:
+    def _without_answer(self, batch: Batch, detail: str) -> None:
         now = self.clock.now()
-        if order.op is Op.INSPECT:
-            self.record(*judging.judge_overdue(self.state, self.state.batches[batch], self.clock.now()))
+        if batch.op is Op.INSPECT:
+            self.ledger.observe(*judging.judge_overdue(self.state, batch, now))
             return
-        look_at = judging.look_time(self.state, self.state.batches[batch], now)
-        self.record(Lost(keys=order.instance_ids, look_at=look_at, detail=f"no answer to SendCommand: {detail}"))
+        look_at = judging.look_time(self.state, batch, now)
+        self.ledger.observe(Lost(keys=tuple(batch.open), look_at=look_at, detail=detail))
 
     def _rejected(self, batch: str, order: Order, answer: Rejected) -> None:
         if order.op is Op.INSPECT:
-            self.record(*judging.judge_overdue(self.state, self.state.batches[batch], self.clock.now()))
+            self.ledger.observe(*judging.judge_overdue(self.state, self.state.batches[batch], self.clock.now()))
             return
-        self.record(NotSent(batch=batch, keys=order.instance_ids, detail=answer.detail))
+        taking_back = [key for key in order.instance_ids if self.state.instances[key].disproven]
+        if taking_back:
+            self._without_answer(self.state.batches[batch], f"SendCommand: {answer.detail}")
+            return
+        drained = tuple(key for key in order.instance_ids if self.state.instances[key].drained)
+        others = tuple(key for key in order.instance_ids if key not in drained)
+        self.ledger.observe(
+            *(
+                NotSent(batch=batch, keys=keys, detail=answer.detail, drained=keys is drained)
+                for keys in (drained, others)
+                if keys
+            )
+        )
         if not answer.instances:
-            self.record(Halted(why=f"SendCommand: {answer.detail}"))
+            self.ledger.observe(Halted(why=f"SendCommand: {answer.detail}"))
             return
         pings = self.commands.ping(order.instance_ids)
         events: list[Event] = []
         for key in order.instance_ids:
+            progress = self.state.instances[key]
             if pings.get(key, Ping.UNREGISTERED) is Ping.UNREGISTERED:
                 reason = Reason.SSM_NOT_REGISTERED
-            elif self.state.instances[key].attempts >= SEND_ATTEMPTS:
+            elif progress.attempts >= SEND_ATTEMPTS:
                 reason = Reason.SSM_REFUSED
             else:
                 continue
-            events.append(Concluded(key=key, outcome=Outcome(OutcomeKind.UNREACHABLE, reason, answer.detail)))
-        self.record(*events)
+            events.append(judging.ending(progress, Outcome(OutcomeKind.UNREACHABLE, reason, answer.detail)))
+        self.ledger.observe(*events)

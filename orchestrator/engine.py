@@ -5,42 +5,41 @@ here, the journal and AWS together still tell what was begun: an intent is durab
 command expires on the instance by itself (`NotAfter`).
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from orchestrator.core import judging, policy
+from orchestrator.core import actions, draining, judging, policy
+from orchestrator.core.asks import Ask, AskKind
 from orchestrator.core.events import (
+    ApprovalAwaited,
+    Approved,
     Concluded,
+    Deferred,
+    Delivered,
     Entry,
     Event,
     GateAnswered,
     Halted,
+    Resumed,
     RunEnded,
     RunStarted,
+    Surveyed,
     WaveOpened,
 )
 from orchestrator.core.gates import GateAnswer, Word
 from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import Outcome, OutcomeKind
-from orchestrator.core.orders import (
-    Context,
-    PayloadReference,
-)
+from orchestrator.core.orders import Context, PayloadReference
 from orchestrator.core.planning import outcome_of
+from orchestrator.core.progress import Batch
 from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Op
-from orchestrator.core.state import Batch, RunState
+from orchestrator.core.state import RunState
 from orchestrator.dispatch import Dispatch
+from orchestrator.drainage import Drainage
 from orchestrator.errors import EnvironmentFault, RolloutError
-from orchestrator.ports import (
-    Clock,
-    Commands,
-    Fleet,
-    Gate,
-    Journal,
-    Lock,
-    Observer,
-)
+from orchestrator.ledger import Ledger
+from orchestrator.ports import Clock, Commands, Drains, Fleet, Gate, Journal, Lock, Observer, Survey
 
 GATES_EVERY = 15.0
 """Seconds between two rounds of questions to the gates."""
@@ -62,10 +61,10 @@ class Pace:
 
 
 class Engine:
-    """Carry out one run; `run` returns when every instance has its outcome.
+    """Carry out one run; `run` and `resume` return when every instance has its outcome.
 
     `deliver` puts the credential where instances fetch it; it is called once, when somebody is to be changed, and may
-    be None for a run that restores.
+    be None for a run that restores. `survey` looks at the cluster again after the last wave.
     """
 
     def __init__(  # noqa: PLR0913 - its ports, each by name
@@ -73,11 +72,13 @@ class Engine:
         *,
         commands: Commands,
         fleet: Fleet,
+        drains: Drains,
         journal: Journal,
         lock: Lock,
         clock: Clock,
         context: Context,
         deliver: Callable[[], PayloadReference] | None,
+        survey: Survey,
         pace: Pace,
         gates: Sequence[Gate] = (),
         observers: Sequence[Observer] = (),
@@ -90,11 +91,15 @@ class Engine:
         self._lock = lock
         self._clock = clock
         self._deliver = deliver
+        self._survey = survey
+        self._ledger = Ledger(journal=journal, clock=clock, state=self.state, observers=observers)
         self._dispatch = Dispatch(
-            commands=commands, lock=lock, clock=clock, context=context, state=self.state, record=self._record
+            commands=commands, lock=lock, clock=clock, context=context, state=self.state, ledger=self._ledger
+        )
+        self._drainage = Drainage(
+            drains=drains, fleet=fleet, lock=lock, clock=clock, state=self.state, ledger=self._ledger
         )
         self._pace = pace
-        self._observers = observers
         self._stop_requested = stop_requested
         self._gates = gates
         self._asked_at: float | None = None
@@ -102,12 +107,27 @@ class Engine:
         self._deaf = 0
 
     def run(self, started: RunStarted) -> RunState:
-        """Roll. Raises LockedError when another owner took the cluster over, EnvironmentFault when AWS stays away."""
-        self._record(started)
-        decided = [(each.key, outcome_of(each)) for each in started.planned]
-        self._record(*(Concluded(key=key, outcome=outcome) for key, outcome in decided if outcome))
-        if self._deliver is not None and self.state.queue:
-            self._dispatch.payload = self._deliver()  # the journal knows the run by now: a crash leaves a trace of it
+        """Roll.
+
+        Raises LockedError when another owner took the cluster over, EnvironmentFault when AWS stays away, JournalFault
+        when the journal did not take the end of the run: what was under way was seen through, and it can be resumed.
+        """
+        self._ledger.intend(started)
+        return self._roll()
+
+    def resume(self, entries: Iterable[Entry], resumed: Resumed) -> RunState:
+        """Go on with a run that broke off: fold its journal, find its commands, continue. Raises as `run` does."""
+        for entry in entries:
+            self.state.fold(entry)
+        self._ledger.intend(resumed)
+        self._dispatch.adopt()
+        return self._roll()
+
+    def _roll(self) -> RunState:
+        self._conclude_decided()
+        if self._deliver is not None and self.state.payload is None and self.state.queue:
+            # The journal knows the run by now: a crash leaves a trace of the delivery, whose name follows from it.
+            self._ledger.observe(Delivered(payload=self._deliver()))
         idle = 0
         while self.state.ended is None:
             before = len(self.state.queue), len(self.state.in_flight)
@@ -115,7 +135,22 @@ class Engine:
             idle = 0 if (len(self.state.queue), len(self.state.in_flight)) != before else idle + 1
             if self.state.in_flight or self.state.queue:
                 self._clock.wait(self._pace.after(idle))
+        self._ledger.save()
+        if self._ledger.unsaved and self._ledger.trouble:
+            raise self._ledger.trouble
         return self.state
+
+    def _conclude_decided(self) -> None:
+        """End those whose decision is their outcome already; unreachable ones lag, as long as a survey may come."""
+        events: list[Event] = []
+        for key in self.state.queue:
+            progress = self.state.instances[key]
+            outcome = outcome_of(progress.planned)
+            if outcome is None:
+                continue
+            lags = outcome.kind is OutcomeKind.UNREACHABLE and progress.deferred is None
+            events.append(Deferred(key=key, outcome=outcome) if lags else Concluded(key=key, outcome=outcome))
+        self._ledger.observe(*events)
 
     def tick(self) -> None:
         """Observe what is in flight, fold it, and do what the policy says.
@@ -123,29 +158,48 @@ class Engine:
         Raises EnvironmentFault when AWS has not answered for many ticks; one such tick already stops admission.
         """
         if self._stop_requested() and self.state.halted is None:
-            self._record(Halted(why="stopped by a signal", interrupted=True))
+            self._ledger.observe(Halted(why="stopped by a signal", interrupted=True))
         faults = []
         for step in (self._hear, self._act):
             fault = _fault_of(step)
             if fault is not None:
                 faults.append(fault)
-                if self.state.halted is None:
-                    self._record(Halted(why=f"AWS does not answer: {fault.message}"))
+                self._halt(f"AWS does not answer: {fault.message}")
+        if self._ledger.unsaved and self._ledger.trouble:
+            self._halt(f"the journal takes no events: {self._ledger.trouble.message}")
         self._deaf = self._deaf + 1 if faults else 0
         if self._deaf >= DEAF_TICKS:
             raise faults[0]
 
+    def _halt(self, why: str) -> None:
+        if self.state.halted is None and self.state.ended is None:
+            self._ledger.observe(Halted(why=why))
+
     def _hear(self) -> None:
         self._lock.keep()
+        for ask in self._journal.asked():
+            self._heed(ask)
         self._observe()
+
+    def _heed(self, ask: Ask) -> None:
+        """Do what another shell asks, once."""
+        match ask.kind:
+            case AskKind.ABORT:
+                if self.state.halted is None:
+                    self._ledger.observe(Halted(why=f"stopped by {ask.by}", interrupted=True))
+            case AskKind.APPROVE:
+                wave, since = self.state.awaiting or (0, 0.0)
+                fits = ask.wave == wave or (ask.wave == 0 and ask.at >= since)
+                if wave and fits and wave not in self.state.approved:
+                    self._ledger.observe(Approved(wave=wave, by=ask.by))
 
     def _act(self) -> None:
         self._ask_gates()
         opened = True
         while opened:
-            actions = policy.decide(self.state, self._clock.now())
-            opened = any(isinstance(action, policy.OpenWave) for action in actions)
-            for action in actions:
+            wanted = policy.decide(self.state, self._clock.now())
+            opened = any(isinstance(action, actions.OpenWave | actions.Survey) for action in wanted)
+            for action in wanted:
                 self._perform(action)
 
     def _ask_gates(self) -> None:
@@ -156,7 +210,8 @@ class Engine:
             return
         self._asked_at = now
         answers = [self._ask(gate, now) for gate in self._gates]
-        self._record(*(GateAnswered(answer=each) for each in answers if self.state.gates.get(each.gate) != each))
+        news = [GateAnswered(answer=each) for each in answers if self.state.gates.get(each.gate) != each]
+        self._ledger.observe(*news)
 
     @staticmethod
     def _ask(gate: Gate, now: float) -> GateAnswer:
@@ -165,27 +220,16 @@ class Engine:
         except RolloutError as error:
             return GateAnswer(gate=gate.name, word=Word.HOLD, reason=error.message, trouble=True)
 
-    def _record(self, *events: Event) -> None:
-        """Make events durable, then let them count, then let observers see them."""
-        if not events:
-            return
-        now = self._clock.now()
-        entries = tuple(Entry(now, event) for event in events)
-        self._journal.append(entries)
-        for entry in entries:
-            self.state.fold(entry)
-        for observer in self._observers:
-            observer.saw(entries)
-
     # observing
 
     def _observe(self) -> None:
         for name, batch in self.state.open_batches():
             if batch.command_id:
-                self._record(*self._news(batch))
+                self._ledger.observe(*self._news(batch))
             if name in self.state.batches and judging.overdue(self.state, batch, self._clock.now()):
-                self._record(*judging.judge_overdue(self.state, batch, self._clock.now()))
+                self._ledger.observe(*judging.judge_overdue(self.state, batch, self._clock.now()))
         self._sight()
+        self._drainage.watch()
 
     def _news(self, batch: Batch) -> list[Event]:
         events: list[Event] = []
@@ -197,10 +241,9 @@ class Engine:
         return events
 
     def _sight(self) -> None:
-        keys = [key for key in self.state.in_flight if self.state.instances[key].phase is Phase.SETTLING]
-        if not keys:
+        arns = {self.state.instances[key].arn: key for key in self.state.phases[Phase.SETTLING]}
+        if not arns:
             return
-        arns = {self.state.instances[key].planned.instance.arn: key for key in keys}
         seen = self._fleet.describe(tuple(arns))
         events: list[Event] = []
         for arn, key in arns.items():
@@ -208,7 +251,7 @@ class Engine:
             progress = self.state.instances[key]
             certain = judging.settling(progress)
             self._reads[key] = self._reads.get(key, 0) + 1 if sighting.agent_connected and certain else 0
-            if certain or sighting.status is None:
+            if certain or (sighting.status is None and not progress.to_take_back):
                 events += judging.judge_sighting(
                     self.state,
                     key,
@@ -217,27 +260,74 @@ class Engine:
                     reads=self._reads[key],
                     now=self._clock.now(),
                 )
-        self._record(*events)
+        self._ledger.observe(*events)
 
     # doing
 
-    def _perform(self, action: policy.Action) -> None:
+    def _perform(self, action: actions.Action) -> None:
         match action:
-            case policy.Apply(keys=keys):
+            case actions.Apply(keys=keys):
+                self._apply(keys)
+            case actions.Drain(keys=keys):
                 if self.state.halted is None:
-                    self._dispatch.send(self.state.op, keys)
-            case policy.LookAgain(keys=keys):
+                    self._drainage.begin(keys)
+            case actions.Release(keys=keys):
+                self._ledger.observe(*(draining.release(self.state, key) for key in keys))
+            case actions.GiveBack(keys=keys):
+                self._drainage.give_back(keys)
+            case actions.TakeBack(keys=keys):
+                self._drainage.withhold(keys)
+                self._dispatch.send(Op.RESTORE, keys, taking_back=True)
+            case actions.LookAgain(keys=keys):
                 self._dispatch.send(Op.INSPECT, keys)
-            case policy.OpenWave(wave=wave):
-                self._record(WaveOpened(wave=wave))
-            case policy.Halt(why=why):
-                self._record(Halted(why=why))
-            case policy.GiveUp(keys=keys):
-                why = self.state.halted.why if self.state.halted else ""
-                outcome = Outcome(OutcomeKind.NOT_ATTEMPTED, Reason.HALTED, why)
-                self._record(*(Concluded(key=key, outcome=outcome) for key in keys))
-            case policy.End():
-                self._record(RunEnded(result=result_of(self.state)))
+            case actions.GiveUp(keys=keys):
+                self._ledger.observe(*(Concluded(key=key, outcome=self._given_up(key)) for key in keys))
+            case _:
+                self._move_on(action)
+
+    def _move_on(
+        self, action: actions.AwaitApproval | actions.OpenWave | actions.Survey | actions.Halt | actions.End
+    ) -> None:
+        """Do what concerns the run as a whole."""
+        match action:
+            case actions.AwaitApproval(wave=wave):
+                self._ledger.observe(ApprovalAwaited(wave=wave))
+            case actions.OpenWave(wave=wave):
+                self._ledger.observe(WaveOpened(wave=wave))
+            case actions.Survey():
+                self._look_around()
+            case actions.Halt(why=why):
+                self._ledger.observe(Halted(why=why))
+            case actions.End():
+                self._ledger.observe(RunEnded(result=result_of(self.state)))
+
+    def _apply(self, keys: tuple[str, ...]) -> None:
+        """Send to those that nobody has taken away or drained meanwhile; ours are drained and were just seen."""
+        if self.state.halted is not None:
+            return
+        fresh = tuple(key for key in keys if self.state.instances[key].phase is Phase.QUEUED)
+        free = frozenset(self._drainage.unhindered(fresh)) if fresh else frozenset()
+        left = tuple(key for key in keys if key in free or key not in fresh)
+        if left:
+            self._dispatch.send(self.state.op, left)
+
+    def _given_up(self, key: str) -> Outcome:
+        why = self.state.halted.why if self.state.halted else ""
+        return self.state.instances[key].deferred or Outcome(OutcomeKind.NOT_ATTEMPTED, Reason.HALTED, why)
+
+    def _look_around(self) -> None:
+        """List the cluster again: laggards, and instances that have joined."""
+        state = self.state
+        lagging = state.phases[Phase.LAGGING]
+        known = frozenset(each.planned.instance.instance_id for each in state.instances.values())
+        laggards = frozenset(state.instances[key].planned.instance.instance_id for key in lagging)
+        seen = self._survey(known, laggards)
+        found = [each for each in seen if each.key in lagging or each.key not in state.instances]
+        wave = state.last_wave + 1
+        self._ledger.observe(
+            Surveyed(planned=tuple(replace(each, wave=wave if each.decision.changes else 0) for each in found))
+        )
+        self._conclude_decided()
 
 
 def _fault_of(step: Callable[[], None]) -> EnvironmentFault | None:
@@ -251,8 +341,14 @@ def _fault_of(step: Callable[[], None]) -> EnvironmentFault | None:
 
 def result_of(state: RunState) -> str:
     """Name how the run ended: `ok`, `incomplete`, `halted` or `interrupted`."""
-    if all(each.outcome is not None and each.outcome.as_wanted for each in state.instances.values()):
+    outcomes = [each.outcome for each in state.instances.values()]
+    if all(each is not None and (each.as_wanted or _left_by_heal(state, each)) for each in outcomes):
         return "ok"
     if state.halted is None:
         return "incomplete"
     return "interrupted" if state.halted.interrupted else "halted"
+
+
+def _left_by_heal(state: RunState, outcome: Outcome) -> bool:
+    """Say whether healing leaves an instance as it is because somebody else has drained it."""
+    return state.run.heals and outcome.reason is Reason.DRAINING_ELSEWHERE

@@ -8,7 +8,7 @@ from orchestrator.core.asks import Ask
 from orchestrator.core.capacity import Capacity
 from orchestrator.core.events import Entry
 from orchestrator.core.gates import GateAnswer
-from orchestrator.core.model import Instance, Ping, Status
+from orchestrator.core.model import Instance, Ping, Planned, Sighting
 from orchestrator.core.result import Op
 
 
@@ -56,21 +56,6 @@ class Invocation:
     status: str
     ended: bool
     stdout: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
-    """What ECS says of one container instance. `status` None: ECS does not know it (any more).
-
-    `mark`: the run whose ownership mark it carries; empty for none.
-    """
-
-    arn: str
-    status: Status | None
-    agent_connected: bool
-    running_tasks: int
-    pending_tasks: int = 0
-    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +181,14 @@ class Lock(Protocol):
 
     def keep(self) -> None:
         """Write the heartbeat where it is due, and raise LockedError when another owner has won a larger number."""
+        ...
+
+
+class Survey(Protocol):
+    """A second look at the cluster, after the last wave."""
+
+    def __call__(self, known: frozenset[str], lagging: frozenset[str]) -> Sequence[Planned]:
+        """Decide about instances that are not `known` and those that are `lagging`, by EC2 instance id."""
         ...
 
 

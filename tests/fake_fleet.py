@@ -3,20 +3,22 @@
 import heapq
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from orchestrator.core.asks import Ask
+from orchestrator.core.capacity import Capacity
 from orchestrator.core.events import Entry, RunStarted
-from orchestrator.core.model import Instance, Ping, Planned, Platform, Status
+from orchestrator.core.model import Instance, Ping, Planned, Platform, Sighting, Status
 from orchestrator.core.orders import Context, HostPaths, PayloadReference
-from orchestrator.core.planning import Goal, Shape, TakeBack, exclude_early, make_plan
+from orchestrator.core.planning import Goal, Heal, Shape, TakeBack, Wanted, exclude_early, find_ghosts, make_plan
 from orchestrator.core.result import Op
 from orchestrator.core.settings import Policy
 from orchestrator.core.state import RunState
 from orchestrator.engine import Engine, Pace
-from orchestrator.errors import EnvironmentFault
+from orchestrator.errors import EnvironmentFault, JournalFault
 from orchestrator.inspection import Inspection
-from orchestrator.ports import Accepted, Answer, Doubtful, Gate, Invocation, Order, Rejected, Sighting
+from orchestrator.ports import Accepted, Answer, Doubtful, Gate, Invocation, Order, Rejected, TaskSeen
 
 GENERATION = "ab" * 16
 PAYLOAD = PayloadReference(store="ssm", name="/p", version="1", url="http://x", region="us-east-1", digest="d" * 64)
@@ -33,6 +35,15 @@ class VirtualClock:
 
     def wait(self, seconds: float) -> None:
         self.time += seconds
+
+
+@dataclass
+class Registration:
+    """A container instance that no agent answers for any more."""
+
+    arn: str
+    status: Status | None
+    mark: str
 
 
 @dataclass
@@ -63,10 +74,36 @@ class Host:
     disagrees: bool = False
     applies: int = 0
     connects_at: float = 0.0
+    # Draining: tasks of services leave within `drain_seconds`, standalone ones stay until somebody stops them.
+    drain_seconds: float = 20.0
+    drains_at: float = 0.0
+    standalone: int = 0
+    mark: str = ""
+    registration: int = 0
+    ghosts: list[Registration] = field(default_factory=list)
+    attributes: frozenset[str] = frozenset({"team"})
+    joins_at: float = 0.0
+    registries: tuple[str, ...] = ()
 
     @property
     def arn(self) -> str:
-        return f"arn:aws:ecs:us-east-1:123456789012:container-instance/c/{self.instance_id[2:]:0>32}"
+        number = f"{self.registration}" if self.registration else ""
+        return f"arn:aws:ecs:us-east-1:123456789012:container-instance/c/{self.instance_id[2:] + number:0>32}"
+
+    def lives_at(self, now: float) -> bool:
+        return self.status is not None and now >= self.joins_at
+
+    def tasks_at(self, now: float) -> int:
+        drained = self.status is Status.DRAINING and now >= self.drains_at
+        return self.standalone + (0 if drained else self.tasks)
+
+    def restart(self) -> None:
+        """Restart the agent: one that keeps no state leaves its registration behind and comes back ACTIVE (F33)."""
+        if self.persistence == "persistent" or self.status is None:
+            return
+        self.ghosts.append(Registration(self.arn, self.status, self.mark))
+        self.registration += 1
+        self.status, self.mark, self.attributes = Status.ACTIVE, "", frozenset()
 
 
 @dataclass
@@ -77,7 +114,7 @@ class Command:
 
 
 class World:
-    """SSM and ECS over a set of hosts; implements the ports `Commands` and `Fleet`."""
+    """SSM and ECS over a set of hosts; implements the ports `Commands`, `Fleet`, `Drains` and `Survey`."""
 
     def __init__(self, hosts: Iterable[Host], clock: VirtualClock) -> None:
         self.hosts = {host.instance_id: host for host in hosts}
@@ -88,6 +125,11 @@ class World:
         self.deaf_until = 0.0
         self.journal = MemoryJournal()
         self.may_list = True
+        self.surveys = 0
+        self.refuses: dict[str, str] = {}
+        self.drained: list[str] = []
+        self.room: Callable[[Sequence[str]], Capacity] = plenty
+        self.replan: Callable[[Sequence[Instance]], Sequence[Planned]] = lambda _: ()
         self.most_in_flight = 0
         self._applying: list[tuple[float, str]] = []
 
@@ -140,7 +182,17 @@ class World:
             return self._restore(host, order, end)
         if host.generation == order.parameters["Generation"]:
             return end, "Success", apply_line("current", "already_current", changed=False)
+        if host.persistence != "persistent" and host.tasks_at(now) and order.parameters["OnTasks"] != "force":
+            return end, "Failed", apply_line("refused", "tasks_running", changed=False)
+        return self._change(host, order, end)
+
+    def _change(self, host: Host, order: Order, end: float) -> tuple[float, str, str]:
+        behaviour, arn_before = host.behaviour, host.arn
         host.applies += 1
+        if behaviour in {"updated", "lost_updated", "lost_restored", "rolled_back", "garbage", "failed", "lost"}:
+            host.restart()
+        if behaviour in {"rolled_back", "lost_restored"}:
+            host.restart()
         if behaviour in {"updated", "lost_updated"}:
             host.before = host.generation, host.run
             host.generation, host.run = order.parameters["Generation"], order.parameters["RunId"]
@@ -153,18 +205,21 @@ class World:
             return end, "Success", '{"v":1,"op":"apply","outcome":"updated"'
         status = "Success" if behaviour == "updated" else "Failed"
         default = {"updated": "verified", "refused": "locked"}.get(behaviour, "agent_did_not_return")
-        return end, status, apply_line(behaviour, host.reason or default, changed=behaviour == "updated")
+        changed = behaviour in {"updated", "failed"}
+        arns = {"arn": host.arn, "arn_before": arn_before}
+        return end, status, apply_line(behaviour, host.reason or default, changed=changed, **arns)
 
     def _restore(self, host: Host, order: Order, end: float) -> tuple[float, str, str]:
         if host.run != order.parameters["RestoreRun"]:
             return end, "Success", apply_line("current", "nothing_to_restore", changed=False, op="restore")
         if host.behaviour in {"failed", "lost"}:
             return end, "Failed", apply_line("failed", "no_backup", changed=False, op="restore")
+        host.restart()
         host.generation, host.run = host.before
         host.connects_at = end + host.reconnect_seconds
         if host.behaviour == "lost_updated":
             return end, "ExecutionTimedOut", ""
-        return end, "Success", apply_line("rolled_back", "restored", changed=True, op="restore")
+        return end, "Success", apply_line("rolled_back", "restored", changed=True, op="restore", arn=host.arn)
 
     def find(self, comment: str, since: float) -> str | None:
         if not self.may_list:
@@ -205,39 +260,172 @@ class World:
     # Fleet
 
     def discover(self) -> Sequence[Instance]:
+        now = self.clock.now()
         return [
-            Instance(
-                instance_id=host.instance_id,
-                arn=host.arn,
-                zone=host.zone,
-                status=host.status,
-                platform=host.platform,
-                ping=host.ping,
-                agent_connected=host.connected,
-                agent_version="1.105.1",
-                running_tasks=host.tasks,
-                pending_tasks=0,
-            )
+            instance
             for host in self.hosts.values()
-            if host.status is not None
+            if host.lives_at(now)
+            for instance in (_instance(host, now), *(_ghost(host, each) for each in host.ghosts if each.status))
         ]
 
     def describe(self, arns: Sequence[str]) -> Mapping[str, Sighting]:
-        by_arn = {host.arn: host for host in self.hosts.values()}
+        found = {each.arn: each for host in self.hosts.values() for each in (self._sighting(host), *_seen_ghosts(host))}
+        return {arn: found.get(arn, _nothing(arn)) for arn in arns}
+
+    def _sighting(self, host: Host) -> Sighting:
         now = self.clock.now()
+        return Sighting(
+            arn=host.arn,
+            status=host.status,
+            agent_connected=host.connected and now >= host.connects_at,
+            running_tasks=host.tasks_at(now),
+            mark=host.mark,
+        )
+
+    def survey(self, known: frozenset[str], lagging: frozenset[str]) -> Sequence[Planned]:
+        """Plan again, as `plan` did, for those that have joined and those that lagged."""
+        self.surveys += 1
+        fleet = [each for each in self.discover() if each.instance_id not in known or each.instance_id in lagging]
+        return self.replan(fleet)
+
+    # Drains
+
+    def _living(self, arn: str) -> Host | Registration | None:
+        for host in self.hosts.values():
+            if host.arn == arn and host.status is not None:
+                return host
+            for ghost in host.ghosts:
+                if ghost.arn == arn and ghost.status is not None:
+                    return ghost
+        return None
+
+    def _each(self, arns: Sequence[str], change: Callable[[Host | Registration], None]) -> Mapping[str, str]:
+        failures = {}
+        for arn in arns:
+            found = self._living(arn)
+            if found is None or arn in self.refuses:
+                failures[arn] = self.refuses.get(arn, "MISSING")
+            else:
+                change(found)
+        return failures
+
+    def own(self, arns: Sequence[str], run: str) -> Mapping[str, str]:
+        def change(found: Host | Registration) -> None:
+            found.mark = run
+
+        return self._each(arns, change)
+
+    def disown(self, arns: Sequence[str]) -> Mapping[str, str]:
+        def change(found: Host | Registration) -> None:
+            found.mark = ""
+
+        return self._each(arns, change)
+
+    def drain(self, arns: Sequence[str]) -> Mapping[str, str]:
+        def change(found: Host | Registration) -> None:
+            if isinstance(found, Host) and found.status is not Status.DRAINING:
+                found.drains_at = self.clock.now() + found.drain_seconds
+                self.drained.append(found.instance_id)
+            found.status = Status.DRAINING
+
+        return self._each(arns, change)
+
+    def activate(self, arns: Sequence[str]) -> Mapping[str, str]:
+        def change(found: Host | Registration) -> None:
+            found.status = Status.ACTIVE
+
+        return self._each(arns, change)
+
+    def tasks(self, arns: Sequence[str]) -> Mapping[str, Sequence[TaskSeen]]:
+        hosts = {host.arn: host for host in self.hosts.values()}
         return {
-            arn: Sighting(
-                arn=arn,
-                status=(host := by_arn[arn]).status,
-                agent_connected=host.connected and now >= host.connects_at,
-                running_tasks=host.tasks,
-            )
+            arn: [TaskSeen(arn=f"{arn}#{number}", service="") for number in range(hosts[arn].standalone)]
             for arn in arns
+            if arn in hosts
         }
 
+    def stop(self, tasks: Sequence[str], reason: str) -> None:
+        del reason
+        hosts = {host.arn: host for host in self.hosts.values()}
+        for task in tasks:
+            host = hosts.get(task.rsplit("#", 1)[0])
+            if host is not None and host.standalone:
+                host.standalone -= 1
 
-def apply_line(outcome: str, reason: str, *, changed: bool, op: str = "apply") -> str:
-    return json.dumps({"v": 1, "op": op, "outcome": outcome, "reason": reason, "changed": changed}) + "\n"
+    def registrations(self, instance_ids: Sequence[str]) -> Mapping[str, Sequence[Sighting]]:
+        return {
+            each: [
+                seen
+                for seen in (self._sighting(self.hosts[each]), *_seen_ghosts(self.hosts[each]))
+                if seen.status is not None
+            ]
+            for each in instance_ids
+        }
+
+    def carry_over(self, old: str, new: str) -> None:
+        if self._living(old) is None:
+            raise EnvironmentFault(f"{old} is gone", hint="look")
+        found = self._living(new)
+        if isinstance(found, Host):
+            found.attributes |= {"team"}
+
+    def deregister(self, arn: str) -> None:
+        found = self._living(arn)
+        if isinstance(found, Registration):
+            found.status = None
+        elif found is not None:
+            raise AssertionError("a living instance was deregistered")
+
+    def capacity(self, arns: Sequence[str]) -> Capacity:
+        """Room for everybody, unless a test says otherwise."""
+        return self.room(arns)
+
+
+def _instance(host: Host, now: float) -> Instance:
+    assert host.status is not None
+    return Instance(
+        instance_id=host.instance_id,
+        arn=host.arn,
+        zone=host.zone,
+        status=host.status,
+        platform=host.platform,
+        ping=host.ping,
+        agent_connected=host.connected and now >= host.connects_at,
+        agent_version="1.105.1",
+        running_tasks=host.tasks_at(now),
+        pending_tasks=0,
+        mark=host.mark,
+    )
+
+
+def _ghost(host: Host, ghost: Registration) -> Instance:
+    return replace(
+        _instance(replace(host, status=ghost.status or Status.INACTIVE), 0.0),
+        arn=ghost.arn,
+        mark=ghost.mark,
+        agent_connected=False,
+    )
+
+
+def _seen_ghosts(host: Host) -> list[Sighting]:
+    return [
+        Sighting(arn=each.arn, status=each.status, agent_connected=False, running_tasks=0, mark=each.mark)
+        for each in host.ghosts
+    ]
+
+
+def _nothing(arn: str) -> Sighting:
+    return Sighting(arn=arn, status=None, agent_connected=False, running_tasks=0)
+
+
+def plenty(arns: Sequence[str]) -> Capacity:
+    """A cluster with room for everything."""
+    del arns
+    return Capacity(rooms={}, loads={}, services={})
+
+
+def apply_line(outcome: str, reason: str, *, changed: bool, op: str = "apply", **more: str) -> str:
+    return json.dumps({"v": 1, "op": op, "outcome": outcome, "reason": reason, "changed": changed, **more}) + "\n"
 
 
 def inspect_line(host: Host) -> str:
@@ -261,6 +449,8 @@ def inspect_line(host: Host) -> str:
         "last": host.last,
         "last_run": host.last_run,
         "fetch": "curl",
+        "registries": list(host.registries),
+        "registries_total": len(host.registries),
     }
     return json.dumps(facts) + "\n"
 
@@ -272,15 +462,16 @@ class MemoryJournal:
     entries: list[Entry] = field(default_factory=list)
     transactions: int = 0
     fail_after: int | None = None
+    asks: list[Ask] = field(default_factory=list)
 
     def append(self, entries: Sequence[Entry]) -> None:
         if self.fail_after is not None and self.transactions >= self.fail_after:
-            raise EnvironmentFault("disk full", hint="make room")
+            raise JournalFault("disk full", hint="make room")
         self.transactions += 1
         self.entries.extend(entries)
 
     def asked(self) -> Sequence[Ask]:
-        return ()
+        return self.asks
 
 
 @dataclass
@@ -297,6 +488,76 @@ class OpenLock:
         self.check()
 
 
+@dataclass
+class Rollout:
+    """One run over a world: what an engine needs, so that another engine can go on with it."""
+
+    world: World
+    policy: Policy
+    run: str = "run-1"
+    restores: str = ""
+    heals: bool = False
+    gates: Sequence[Gate] = ()
+    stop_requested: Callable[[], bool] = lambda: False
+    lock: OpenLock = field(default_factory=OpenLock)
+
+    def context(self, fence: int) -> Context:
+        return Context(run=self.run, cluster="c", fence=fence, deadlines=self.policy.deadlines, paths=HostPaths())
+
+    def plan(self, fence: int, fleet: Sequence[Instance] | None = None) -> tuple[Planned, ...]:
+        """Inspect and plan."""
+        fleet = self.world.discover() if fleet is None else fleet
+        ghosts = find_ghosts(fleet)
+        wanted = [each.instance_id for each in fleet if exclude_early(each, ghost=each.arn in ghosts) is None]
+        looks = Inspection(commands=self.world, clock=self.world.clock, context=self.context(fence)).look(wanted)
+        goal: Wanted = Goal(generation=GENERATION, registries=frozenset({"reg.example.com"}))
+        if self.heals:
+            goal = Heal()
+        elif self.restores:
+            goal = TakeBack(run=self.restores)
+        policy = self.policy
+        shape = Shape(
+            waves=policy.waves,
+            zones=policy.zones,
+            seed=policy.seed,
+            limit=policy.limit,
+            on_ephemeral=policy.on_ephemeral,
+        )
+        return make_plan("c", fleet, looks, goal, shape).planned
+
+    def engine(self, fence: int, wrap: Callable[[Any], Any] = lambda port: port) -> Engine:
+        """Make a controller; `wrap` may put something before each of its ports."""
+        world = wrap(self.world)
+        self.world.replan = lambda fleet: self.plan(fence, fleet)
+        return Engine(
+            commands=world,
+            fleet=world,
+            drains=world,
+            journal=wrap(self.world.journal),
+            lock=self.lock,
+            clock=self.world.clock,
+            context=self.context(fence),
+            deliver=None if self.heals else lambda: PAYLOAD,
+            survey=world.survey,
+            pace=Pace(shortest=2, longest=2),
+            gates=self.gates,
+            stop_requested=self.stop_requested,
+        )
+
+    def started(self, fence: int, planned: tuple[Planned, ...]) -> RunStarted:
+        return RunStarted(
+            run=self.run,
+            cluster="c",
+            region="us-east-1",
+            generation=GENERATION,
+            fence=fence,
+            restores=self.restores,
+            heals=self.heals,
+            policy=self.policy,
+            planned=planned,
+        )
+
+
 def roll(
     hosts: Iterable[Host],
     policy: Policy | None = None,
@@ -304,57 +565,28 @@ def roll(
     fence: int = 1,
     run: str = "run-1",
     restores: str = "",
+    heals: bool = False,
     prepare: Callable[[World], None] = lambda _: None,
     stop_requested: Callable[[], bool] = lambda: False,
     lock: OpenLock | None = None,
     gates: Sequence[Gate] = (),
 ) -> tuple[RunState, World, MemoryJournal]:
     """Plan and roll a fleet on a virtual clock."""
-    clock = VirtualClock()
-    world = World(hosts, clock)
-    policy = policy or Policy()
-    context = Context(run=run, cluster="c", fence=fence, deadlines=policy.deadlines, paths=HostPaths())
-    planned = plan(world, context, policy, restores)
-    journal = world.journal
-    prepare(world)
-    engine = Engine(
-        commands=world,
-        fleet=world,
-        journal=journal,
-        lock=lock or OpenLock(),
-        clock=clock,
-        context=context,
-        deliver=lambda: PAYLOAD,
-        pace=Pace(shortest=2, longest=2),
+    world = World(hosts, VirtualClock())
+    rollout = Rollout(
+        world,
+        policy or Policy(),
+        run=run,
+        restores=restores,
+        heals=heals,
         gates=gates,
         stop_requested=stop_requested,
+        lock=lock or OpenLock(),
     )
-    state = engine.run(
-        RunStarted(
-            run=run,
-            cluster="c",
-            region="us-east-1",
-            generation=GENERATION,
-            fence=fence,
-            restores=restores,
-            policy=policy,
-            planned=planned,
-        )
-    )
-    return state, world, journal
-
-
-def plan(world: World, context: Context, policy: Policy, restores: str = "") -> tuple[Planned, ...]:
-    """Inspect and plan."""
-    fleet = world.discover()
-    wanted = [each.instance_id for each in fleet if exclude_early(each, ghost=False) is None]
-    looks = Inspection(commands=world, clock=world.clock, context=context).look(wanted)
-    goal: Goal | TakeBack = (
-        TakeBack(run=restores) if restores else Goal(generation=GENERATION, registries=frozenset({"reg.example.com"}))
-    )
-    return make_plan(
-        "c", fleet, looks, goal, Shape(waves=policy.waves, zones=policy.zones, seed=policy.seed, limit=policy.limit)
-    ).planned
+    planned = rollout.plan(fence)
+    prepare(world)
+    state = rollout.engine(fence).run(rollout.started(fence, planned))
+    return state, world, world.journal
 
 
 def fleet_of(count: int, **changes: object) -> list[Host]:

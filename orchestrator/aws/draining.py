@@ -10,8 +10,9 @@ from orchestrator.aws.ecs import MARK, attributes_of, describe, list_arns, sight
 from orchestrator.aws.session import code_of, translated
 from orchestrator.aws.tasks import read_capacity, service_of, tasks_on
 from orchestrator.core.capacity import Capacity
+from orchestrator.core.model import Sighting
 from orchestrator.errors import RefusedError
-from orchestrator.ports import Sighting, TaskSeen
+from orchestrator.ports import TaskSeen
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient

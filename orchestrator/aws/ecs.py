@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from orchestrator.aws.session import code_of, translated
-from orchestrator.core.model import Instance, Ping, Platform, Status
+from orchestrator.core.model import Instance, Ping, Platform, Sighting, Status
 from orchestrator.core.selection import Labels
 from orchestrator.errors import RefusedError
-from orchestrator.ports import Commands, Sighting
+from orchestrator.ports import Commands
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient

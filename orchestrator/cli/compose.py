@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from orchestrator.aws.documents import Documents
+from orchestrator.aws.draining import EcsDrains
 from orchestrator.aws.ecs import EcsFleet, cluster_name
 from orchestrator.aws.gates import AlarmGate, CalendarGate
 from orchestrator.aws.lock import ClusterLock
@@ -81,6 +82,7 @@ class Parts:
     loaded: Loaded | None
     commands: SsmCommands
     fleet: EcsFleet
+    drains: EcsDrains
     lock: ClusterLock
 
     def gates(self) -> tuple[Gate, ...]:
@@ -143,6 +145,7 @@ def build(request: Request, *, clock: Clock, say: Callable[[str], None]) -> Part
         loaded=loaded,
         commands=commands,
         fleet=EcsFleet(client=ecs, commands=commands, cluster=cluster),
+        drains=EcsDrains(client=ecs, cluster=cluster),
         lock=ClusterLock(client=ssm, clock=clock, path=path, holder=holder(), run=run_id),
     )
 

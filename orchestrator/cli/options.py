@@ -1,6 +1,7 @@
 """The flags that several commands share, and how they become values."""
 
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -265,6 +266,7 @@ def rollout_options(function: F) -> F:
         _seconds("watchdog", defaults.watchdog, "After this the instance restores by itself."),
         _seconds("step", defaults.step, "After this SSM kills the script."),
         poll_seconds,
+        *_draining(policy),
         *_gates(),
         parameter_prefix,
         document_prefix,
@@ -301,6 +303,44 @@ def _selection() -> tuple[Callable[[F], F], ...]:
             metavar="TEXT",
             help="Decides the order among equal instances, the canary too. [default: the cluster's name]",
         ),
+    )
+
+
+def _choice(name: str, default: StrEnum, text: str) -> Callable[[F], F]:
+    """Offer the members of an enum."""
+    choices = click.Choice([member.value for member in type(default)])
+    return click.option(f"--{name}", type=choices, default=default.value, show_default=True, help=text)
+
+
+def _draining(policy: Policy) -> tuple[Callable[[F], F], ...]:
+    """Say what becomes of instances whose agent keeps no state, and what needs a person or comes after a halt."""
+    return (
+        _choice(
+            "on-ephemeral",
+            policy.on_ephemeral,
+            "What to do where the agent keeps no state: leave it, drain it first, or change it and orphan its tasks.",
+        ),
+        _choice(
+            "standalone-tasks",
+            policy.standalone_tasks,
+            "What to do with tasks that draining does not move: they belong to no service.",
+        ),
+        click.option(
+            "--drain-timeout",
+            type=DurationType(),
+            default="30m",
+            show_default=True,
+            help="After this an instance that still has tasks is set ACTIVE again, and refused.",
+        ),
+        click.option("--approve", is_flag=True, help="Every wave after the canary waits until somebody approves it."),
+        click.option(
+            "--approve-timeout",
+            type=DurationType(),
+            default="24h",
+            show_default=True,
+            help="A wave that nobody approves for so long halts the run.",
+        ),
+        _choice("on-halt", policy.on_halt, "After a halt, keep what was updated, or take it all back."),
     )
 
 

@@ -2,24 +2,34 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from orchestrator.aws.lock import Owner
 from orchestrator.cli import loading
 from orchestrator.cli.compose import Parts
 from orchestrator.core.events import RunStarted
-from orchestrator.core.model import Instance, Plan
+from orchestrator.core.model import DecisionKind, Instance, Plan, Planned
 from orchestrator.core.orders import PayloadReference
-from orchestrator.core.planning import Goal, Shape, TakeBack, exclude_early, find_ghosts, make_plan
+from orchestrator.core.planning import (
+    Goal,
+    Shape,
+    TakeBack,
+    Wanted,
+    exclude_early,
+    find_ghosts,
+    make_plan,
+    without_standalone,
+)
 from orchestrator.core.reasons import Reason
-from orchestrator.core.selection import NO_LABELS
+from orchestrator.core.selection import NO_LABELS, Labels
+from orchestrator.core.settings import EVERYTHING, StandaloneTasks
 from orchestrator.core.state import RunState
 from orchestrator.engine import Engine
 from orchestrator.errors import EnvironmentFault, UsageError
 from orchestrator.inspection import EVERY, Inspection
 from orchestrator.journal.store import RunJournal, Store
-from orchestrator.ports import Observer
+from orchestrator.ports import Observer, Survey
 
 PREDECESSOR_EVERY = 5.0
 PREDECESSOR_PATIENCE = 1800.0
@@ -27,21 +37,63 @@ LIST_LAG = 10.0
 """Seconds for which a list of commands may not know the newest one (F73)."""
 
 
-def plan(parts: Parts, goal: Goal | TakeBack, *, fence: int, say: Callable[[str], None]) -> Plan:
+def plan(parts: Parts, goal: Wanted, *, fence: int, say: Callable[[str], None]) -> Plan:
     """Discover, inspect, decide. Reads only."""
     fleet = parts.fleet.discover()
-    policy = parts.request.policy
     ghosts = find_ghosts(fleet)
     living = [each for each in fleet if each.arn not in ghosts]
-    left_out = _left_out(parts, living, say)
-    shape = Shape(left_out=left_out, waves=policy.waves, zones=policy.zones, seed=policy.seed, limit=policy.limit)
-    wanted = [
-        each.instance_id for each in living if exclude_early(each, ghost=False, left_out=left_out.get(each.arn)) is None
-    ]
+    shape = _shape(parts, _left_out(parts, living, say))
+    wanted = _to_inspect(living, shape)
     say(f"{len(fleet)} container instances in {parts.cluster}; inspecting {len(wanted)} of them\n")
+    return _decided(parts, fleet, wanted, goal, shape, fence)
+
+
+def survey(parts: Parts, goal: Wanted, fence: int) -> Survey:
+    """Look at the cluster again after the last wave: those that have joined, and those that lag."""
+
+    def look(known: frozenset[str], lagging: frozenset[str]) -> tuple[Planned, ...]:
+        fleet = [
+            each for each in parts.fleet.discover() if each.instance_id not in known or each.instance_id in lagging
+        ]
+        ghosts = find_ghosts(fleet)
+        living = [each for each in fleet if each.arn not in ghosts]
+        shape = replace(_shape(parts, _outside(parts, living, _labels(parts, living))), waves=(EVERYTHING,))
+        return _decided(parts, fleet, _to_inspect(living, shape), goal, shape, fence).planned
+
+    return look
+
+
+def _shape(parts: Parts, left_out: Mapping[str, Reason]) -> Shape:
+    policy = parts.request.policy
+    return Shape(
+        left_out=left_out,
+        waves=policy.waves,
+        zones=policy.zones,
+        seed=policy.seed,
+        limit=policy.limit,
+        on_ephemeral=policy.on_ephemeral,
+    )
+
+
+def _to_inspect(living: Sequence[Instance], shape: Shape) -> list[str]:
+    return [
+        each.instance_id
+        for each in living
+        if exclude_early(each, ghost=False, left_out=shape.left_out.get(each.arn)) is None
+    ]
+
+
+def _decided(
+    parts: Parts, fleet: Sequence[Instance], wanted: Sequence[str], goal: Wanted, shape: Shape, fence: int
+) -> Plan:
     every = min(EVERY, parts.request.pace.shortest)
     inspection = Inspection(commands=parts.commands, clock=parts.clock, context=parts.context(fence), every=every)
-    return make_plan(parts.cluster, fleet, inspection.look(wanted), goal, shape)
+    planned = make_plan(parts.cluster, fleet, inspection.look(wanted), goal, shape)
+    if parts.request.policy.standalone_tasks is not StandaloneTasks.SKIP:
+        return planned
+    arns = [each.instance.arn for each in planned.planned if each.decision.kind is DecisionKind.DRAIN]
+    alone = {arn for arn, tasks in parts.drains.tasks(arns).items() if any(not each.service for each in tasks)}
+    return without_standalone(planned, frozenset(alone), shape) if alone else planned
 
 
 def _left_out(parts: Parts, living: Sequence[Instance], say: Callable[[str], None]) -> Mapping[str, Reason]:
@@ -51,15 +103,14 @@ def _left_out(parts: Parts, living: Sequence[Instance], say: Callable[[str], Non
     nobody besides others that do, or an exclusion of somebody who is gone, is a warning: a schedule outlives them.
     """
     selection = parts.request.selection
-    labels = parts.fleet.labels([each.arn for each in living]) if selection.asks_labels else {}
+    labels = _labels(parts, living)
     unmatched = selection.unmatched(living, labels)
     missing = [each.removeprefix("--instance ") for each in unmatched if each.startswith("--instance ")]
     if missing:
         raise UsageError(
             f"Not in the cluster: {', '.join(missing)}.", hint="`ecs-rollout plan` lists the instances there are."
         )
-    reasons = {each.arn: selection.leaves_out(each, labels.get(each.arn, NO_LABELS)) for each in living}
-    left_out = {arn: reason for arn, reason in reasons.items() if reason is not None}
+    left_out = _outside(parts, living, labels)
     if len(left_out) == len(living):
         alone = f"Alone already {', '.join(unmatched)} fits none. " if unmatched else "Together they fit none. "
         raise UsageError(
@@ -69,6 +120,16 @@ def _left_out(parts: Parts, living: Sequence[Instance], say: Callable[[str], Non
     for each in unmatched:
         say(f"warning: {each} fits no instance of the cluster")
     return left_out
+
+
+def _labels(parts: Parts, living: Sequence[Instance]) -> Mapping[str, Labels]:
+    return parts.fleet.labels([each.arn for each in living]) if parts.request.selection.asks_labels else {}
+
+
+def _outside(parts: Parts, living: Sequence[Instance], labels: Mapping[str, Labels]) -> dict[str, Reason]:
+    selection = parts.request.selection
+    reasons = {each.arn: selection.leaves_out(each, labels.get(each.arn, NO_LABELS)) for each in living}
+    return {arn: reason for arn, reason in reasons.items() if reason is not None}
 
 
 @dataclass
@@ -163,8 +224,9 @@ class Watch:
     stop_requested: Callable[[], bool] = lambda: False
 
 
-def roll(parts: Parts, hold: Hold, planned: Plan, journal: Store, watch: Watch, *, restores: str) -> RunState:
-    """Carry a plan out. `restores`: the run that is taken back, empty where the credential is applied."""
+def roll(parts: Parts, hold: Hold, planned: Plan, journal: Store, watch: Watch, goal: Wanted) -> RunState:
+    """Carry a plan out."""
+    restores = goal.run if isinstance(goal, TakeBack) else ""
 
     def deliver() -> PayloadReference:
         hold.payload = loading.deliver(parts)
@@ -173,11 +235,13 @@ def roll(parts: Parts, hold: Hold, planned: Plan, journal: Store, watch: Watch, 
     engine = Engine(
         commands=parts.commands,
         fleet=parts.fleet,
+        drains=parts.drains,
         journal=RunJournal(journal, parts.run_id, parts.lock.fence),
         lock=parts.lock,
         clock=parts.clock,
         context=parts.context(parts.lock.fence),
-        deliver=None if restores else deliver,
+        deliver=deliver if isinstance(goal, Goal) else None,
+        survey=survey(parts, goal, parts.lock.fence),
         pace=parts.request.pace,
         gates=parts.gates(),
         observers=watch.observers,
@@ -221,7 +285,7 @@ def conduct(
     """Do a whole run: lock, plan, confirm, roll. `confirm` gives the plan to roll, or raises where none is wanted."""
     parts.fleet.require_instances()  # before the lock: an empty cluster is not even locked
     with locked(parts, take_over=take_over, say=watch.say) as hold:
-        goal = TakeBack(run=restores) if restores else apply_goal(parts, hold.key)
+        goal: Wanted = TakeBack(run=restores) if restores else apply_goal(parts, hold.key)
         planned = plan(parts, goal, fence=parts.lock.fence, say=watch.say)
         planned = confirm(planned)
-        return roll(parts, hold, planned, journal, watch, restores=restores)
+        return roll(parts, hold, planned, journal, watch, goal)

@@ -15,13 +15,24 @@ from orchestrator.core.approved import ApprovedPlan
 from orchestrator.core.gates import Word
 from orchestrator.core.model import Plan
 from orchestrator.core.selection import Filter, Selection
-from orchestrator.core.settings import Deadlines, Policy, VerifyLogin, ZoneOrder
+from orchestrator.core.settings import (
+    Deadlines,
+    OnEphemeral,
+    OnHalt,
+    Policy,
+    StandaloneTasks,
+    VerifyLogin,
+    ZoneOrder,
+)
 from orchestrator.errors import ExitCode, RefusedError, UsageError
 from orchestrator.report.plans import plan_json, plan_text
 
 _POLICY = (
     "waves",
     "bake",
+    "approve",
+    "approve_timeout",
+    "drain_timeout",
     "max_unavailable",
     "max_unavailable_per_zone",
     "max_failures",
@@ -51,6 +62,9 @@ def _rules(
     policy = Policy(
         deadlines=deadlines,
         zones=ZoneOrder(flags.pop("zones")),
+        on_ephemeral=OnEphemeral(flags.pop("on_ephemeral")),
+        standalone_tasks=StandaloneTasks(flags.pop("standalone_tasks")),
+        on_halt=OnHalt(flags.pop("on_halt")),
         verify_login=verify_login,
         **{name: flags.pop(name) for name in _POLICY},
     )

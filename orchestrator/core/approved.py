@@ -7,12 +7,10 @@ from dataclasses import dataclass, field, replace
 from orchestrator.core.credential import Credential, canonical
 from orchestrator.core.model import Decision, DecisionKind, Facts, Instance, Plan, Planned
 from orchestrator.core.reasons import Reason
-from orchestrator.core.settings import Policy
+from orchestrator.core.settings import OptionValue, Policy
 
 VERSION = 1
 """Of the saved plan's form. It grows when a reader of the older form could misread the newer."""
-
-OptionValue = str | int | float | bool | list[str]
 
 _INSTANCE = {
     "arn": "registered as",

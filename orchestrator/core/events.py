@@ -3,22 +3,25 @@
 Every field is a name, an id, a number or a word of ours; no event can hold a secret.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from orchestrator.core.gates import GateAnswer
 from orchestrator.core.lifecycle import Step
 from orchestrator.core.model import Facts, Outcome, Planned
+from orchestrator.core.orders import PayloadReference
 from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Report
-from orchestrator.core.settings import Policy
+from orchestrator.core.settings import OptionValue, Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted:
     """The run exists: what it wants, under which rules, for which instances.
 
-    `restores` names the run that this one takes back; empty for a run that applies a credential.
+    `restores` names the run that this one takes back; empty for a run that applies a credential. `heals`: it takes
+    back what dead runs have left half-way. `options`: the flags that it was started with, so that it can be resumed.
     """
 
     run: str
@@ -27,8 +30,25 @@ class RunStarted:
     generation: str
     fence: int
     restores: str = ""
+    heals: bool = False
     policy: Policy
     planned: tuple[Planned, ...]
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """An owner with a larger fence goes on with the run."""
+
+    fence: int
+    holder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """The credential is where instances fetch it."""
+
+    payload: PayloadReference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +63,54 @@ class GateAnswered:
     """A gate says something else than before."""
 
     answer: GateAnswer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalAwaited:
+    """The wave opens when somebody approves it."""
+
+    wave: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approved:
+    """Somebody lets the wave go on."""
+
+    wave: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surveyed:
+    """The cluster was listed again: instances that have joined, and laggards as they are now, with their decisions."""
+
+    planned: tuple[Planned, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Draining the instance would leave its tasks without a place; it is considered again at `again_at`."""
+
+    step: ClassVar[Step] = Step.HELD
+    key: str
+    why: str
+    again_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draining:
+    """Intent: mark these as ours, then set them DRAINING."""
+
+    step: ClassVar[Step] = Step.DRAINING
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drained:
+    """No task runs on the instance any more."""
+
+    step: ClassVar[Step] = Step.DRAINED
+    key: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,17 +142,22 @@ class Sent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotSent:
-    """SSM surely did not accept the batch: its instances are as they were."""
+    """SSM surely did not accept the batch: its instances are as they were; `drained` ones still are."""
 
-    step: ClassVar[Step] = Step.NOT_SENT
     batch: str
     keys: tuple[str, ...]
     detail: str
+    drained: bool = False
+
+    @property
+    def step(self) -> Step:
+        """Back to where they came from."""
+        return Step.NOT_SENT_DRAINED if self.drained else Step.NOT_SENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
-    """An apply's result line came home."""
+    """The result line of apply or restore came home."""
 
     step: ClassVar[Step] = Step.REPORTED
     key: str
@@ -109,6 +182,53 @@ class Looked:
     key: str
     facts: Facts | None
     reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disproven:
+    """The instance came back under a new identity that ECS does not bear out: it is to be taken back."""
+
+    step: ClassVar[Step] = Step.DISPROVEN
+    key: str
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakingBack:
+    """Intent: set these DRAINING under their new identity, then one SendCommand of restore."""
+
+    step: ClassVar[Step] = Step.TAKING_BACK
+    batch: str
+    keys: tuple[str, ...]
+    not_after: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """How the instance ends is known; intent: give back what the run took from it."""
+
+    step: ClassVar[Step] = Step.SETTLED
+    key: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """Something could not be given back yet; it is tried again at `again_at` (epoch seconds)."""
+
+    step: ClassVar[Step] = Step.KEPT
+    key: str
+    detail: str
+    again_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deferred:
+    """The instance cannot be reached by now: it is tried once more after the last wave, or ends like this."""
+
+    step: ClassVar[Step] = Step.DEFERRED
+    key: str
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +257,16 @@ class RunEnded:
 
 Event = (
     RunStarted
+    | Resumed
+    | Delivered
     | WaveOpened
+    | ApprovalAwaited
+    | Approved
     | GateAnswered
+    | Surveyed
+    | Held
+    | Draining
+    | Drained
     | Admitted
     | Looking
     | Sent
@@ -146,6 +274,11 @@ Event = (
     | Reported
     | Lost
     | Looked
+    | Disproven
+    | TakingBack
+    | Settled
+    | Kept
+    | Deferred
     | Concluded
     | Halted
     | RunEnded

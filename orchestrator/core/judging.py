@@ -1,17 +1,21 @@
 """Say what an observation means for a run: pure functions from what was seen to events."""
 
-from orchestrator.core.events import Concluded, Event, Looked, Lost, Reported
+from orchestrator.core.events import Concluded, Deferred, Disproven, Event, Looked, Lost, Reported, Settled
 from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import AgentState, Armed, Facts, Outcome, OutcomeKind, Status
+from orchestrator.core.progress import Batch, Progress
 from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Claim, Op, Report, parse_facts, parse_report
-from orchestrator.core.state import Batch, Progress, RunState
+from orchestrator.core.state import RunState
 
 READS = 2
 """Reads of ECS in a row that must see the agent connected: the first may be from before the restart."""
 
 LOOKS = 3
 """Looks at an instance with a lost result before it is given up as unverified."""
+
+TAKEBACKS = 2
+"""Times that restore is sent to an instance whose change was disproven."""
 
 _SUCCESS = {
     Op.APPLY: (OutcomeKind.UPDATED, Reason.VERIFIED),
@@ -24,6 +28,18 @@ _KINDS = {
     Claim.ROLLED_BACK: OutcomeKind.ROLLED_BACK,
     Claim.FAILED: OutcomeKind.FAILED,
 }
+
+
+def ending(progress: Progress, outcome: Outcome, arn: str = "") -> Event:
+    """End an instance: at once, or after all is given back, or not yet where it was only unreachable so far.
+
+    `arn`: the registration that the observation shows.
+    """
+    if progress.owes(arn):
+        return Settled(key=progress.planned.key, outcome=outcome)
+    if outcome.kind is OutcomeKind.UNREACHABLE and progress.deferred is None:
+        return Deferred(key=progress.planned.key, outcome=outcome)
+    return Concluded(key=progress.planned.key, outcome=outcome)
 
 
 def look_time(state: RunState, batch: Batch, now: float) -> int:
@@ -60,45 +76,54 @@ def judge_end(state: RunState, key: str, batch: Batch, status: str, stdout: str,
     report = parse_report(stdout, batch.op)
     if report is None:
         return (Lost(keys=(key,), look_at=look_time(state, batch, now), detail=f"no result line; SSM says {status}"),)
-    return (Reported(key=key, report=report), *judge_report(key, report, batch.op))
+    return (Reported(key=key, report=report), *judge_report(state, key, report, batch.op))
 
 
-def judge_report(key: str, report: Report, op: Op) -> tuple[Event, ...]:
+def judge_report(state: RunState, key: str, report: Report, op: Op) -> tuple[Event, ...]:
     """End the instance where its own report is the last word; success must still be proven from ECS."""
+    progress = state.instances[key]
     if report.claim is (Claim.ROLLED_BACK if op is Op.RESTORE else Claim.UPDATED):
         return ()
     if op is Op.RESTORE and report.reason is Reason.NOTHING_TO_RESTORE:
-        return (Concluded(key=key, outcome=Outcome(OutcomeKind.SKIPPED, Reason.NOTHING_TO_RESTORE)),)
-    return (Concluded(key=key, outcome=Outcome(_KINDS[report.claim], report.reason, report.detail)),)
+        if progress.disproven:  # its own script or watchdog was quicker
+            return ()
+        nothing = Reason.RELEASED if state.run.heals else Reason.NOTHING_TO_RESTORE
+        return (ending(progress, Outcome(OutcomeKind.SKIPPED, nothing), report.arn),)
+    return (ending(progress, Outcome(_KINDS[report.claim], report.reason, report.detail), report.arn),)
 
 
 def judge_look(state: RunState, key: str, facts: Facts) -> tuple[Event, ...]:
     """Judge the second look at an instance whose result was lost."""
-    run = state.run
-    if run.restores:
-        return _judge_restored(state, key, facts)
+    run, progress = state.run, state.instances[key]
+    if state.op is Op.RESTORE or progress.disproven:
+        return _judge_restored(state, progress, facts)
     if facts.agrees and facts.generation == run.generation:
         return ()  # it did run; what remains is to see it in ECS
-    lost = state.instances[key].lost
+    lost = progress.lost
     if facts.last_run == run.run and facts.last == Reason.WATCHDOG_RESTORED:
         outcome = Outcome(OutcomeKind.ROLLED_BACK, Reason.WATCHDOG_RESTORED, lost)
     elif facts.last_run == run.run and facts.last:
         outcome = Outcome(OutcomeKind.FAILED, Reason.RESTORE_FAILED, lost)
-    elif facts.fence < run.fence:
+    elif facts.fence < progress.fence:
         outcome = Outcome(OutcomeKind.UNREACHABLE, Reason.DELIVERY_TIMED_OUT, lost)
     else:
         outcome = Outcome(OutcomeKind.FAILED, Reason.INTERRUPTED, lost)
-    return (Concluded(key=key, outcome=outcome),)
+    return (ending(progress, outcome, facts.arn),)
 
 
-def _judge_restored(state: RunState, key: str, facts: Facts) -> tuple[Event, ...]:
+def _judge_restored(state: RunState, progress: Progress, facts: Facts) -> tuple[Event, ...]:
     """Judge the second look at an instance whose restore was lost."""
-    if facts.run != state.run.restores and facts.armed is Armed.NO and facts.agent is AgentState.UP:
+    unwanted = state.run.run if progress.disproven else state.run.restores
+    if (not unwanted or facts.run != unwanted) and facts.armed is Armed.NO and facts.agent is AgentState.UP:
         return ()  # the old state is back; what remains is to see it in ECS
-    lost = state.instances[key].lost
-    if facts.fence < state.run.fence:
-        return (Concluded(key=key, outcome=Outcome(OutcomeKind.UNREACHABLE, Reason.DELIVERY_TIMED_OUT, lost)),)
-    return (Concluded(key=key, outcome=Outcome(OutcomeKind.FAILED, Reason.RESTORE_FAILED, lost)),)
+    if progress.disproven:
+        if progress.takebacks < TAKEBACKS:
+            return (Disproven(key=progress.planned.key, reason=progress.disproven),)
+    elif facts.fence < progress.fence:
+        return (
+            ending(progress, Outcome(OutcomeKind.UNREACHABLE, Reason.DELIVERY_TIMED_OUT, progress.lost), facts.arn),
+        )
+    return (ending(progress, Outcome(OutcomeKind.FAILED, Reason.RESTORE_FAILED, progress.lost), facts.arn),)
 
 
 def judge_blind(state: RunState, key: str, reason: Reason) -> tuple[Event, ...]:
@@ -109,13 +134,13 @@ def judge_blind(state: RunState, key: str, reason: Reason) -> tuple[Event, ...]:
         return (looked,)
     return (
         looked,
-        Concluded(key=key, outcome=Outcome(OutcomeKind.UNVERIFIED, Reason.RESULT_LOST, progress.lost)),
+        ending(progress, Outcome(OutcomeKind.UNVERIFIED, Reason.RESULT_LOST, progress.lost)),
     )
 
 
 def settling(progress: Progress) -> bool:
     """Say whether an instance waits for nothing but ECS's own word."""
-    return progress.phase is Phase.SETTLING and progress.look_at is None
+    return progress.phase is Phase.SETTLING and progress.look_at is None and not progress.to_take_back
 
 
 def judge_sighting(
@@ -127,13 +152,25 @@ def judge_sighting(
     restart, so it proves nothing.
     """
     progress = state.instances[key]
-    if status in {None, Status.INACTIVE}:
-        outcome = Outcome(OutcomeKind.SKIPPED, Reason.TERMINATED)
-    elif agent_connected and reads >= READS:
-        kind, reason = _SUCCESS[state.op]
-        outcome = Outcome(kind, reason, progress.report.detail if progress.report else "")
-    elif now - progress.proof_from > state.run.policy.deadlines.connect:
-        outcome = Outcome(OutcomeKind.FAILED, Reason.NOT_CONNECTED)
-    else:
+    moved = progress.arn != progress.planned.instance.arn
+    late = now - progress.proof_from > state.run.policy.deadlines.connect
+    gone = status in {None, Status.INACTIVE}
+    if gone and (late or not moved):  # a new registration may take a moment to be seen
+        return (Concluded(key=key, outcome=Outcome(OutcomeKind.SKIPPED, Reason.TERMINATED)),)
+    if agent_connected and reads >= READS:
+        return (ending(progress, _success(state, progress)),)
+    if not late:
         return ()
-    return (Concluded(key=key, outcome=outcome),)
+    if moved and progress.disproven is None:  # it has been ACTIVE since it came back (F33)
+        return (Disproven(key=key, reason=Reason.NOT_CONNECTED),)
+    return (ending(progress, Outcome(OutcomeKind.FAILED, progress.disproven or Reason.NOT_CONNECTED)),)
+
+
+def _success(state: RunState, progress: Progress) -> Outcome:
+    detail = progress.report.detail if progress.report else ""
+    if progress.disproven:
+        return Outcome(OutcomeKind.ROLLED_BACK, progress.disproven, detail)
+    if state.run.heals:
+        return Outcome(OutcomeKind.SKIPPED, Reason.RELEASED, detail)
+    kind, reason = _SUCCESS[state.op]
+    return Outcome(kind, reason, detail)

@@ -17,19 +17,36 @@ class Phase(StrEnum):
     """Where an instance is in its lifecycle."""
 
     QUEUED = "queued"
+    DRAINING = "draining"
     APPLYING = "applying"
     SETTLING = "settling"
+    ACTIVATING = "activating"
+    LAGGING = "lagging"
+
+
+AT_WORK: Final = frozenset({Phase.DRAINING, Phase.APPLYING, Phase.SETTLING, Phase.ACTIVATING})
+"""Phases in which an instance holds a place of the window."""
 
 
 class Step(StrEnum):
     """What can happen to one instance; each event of the journal is one of these for the instances it names."""
 
+    HELD = "held"
+    DRAINING = "draining"
+    DRAINED = "drained"
     ADMITTED = "admitted"
     NOT_SENT = "not_sent"
+    NOT_SENT_DRAINED = "not_sent_drained"
     REPORTED = "reported"
     LOST = "lost"
     LOOKING = "looking"
     LOOKED = "looked"
+    DISPROVEN = "disproven"
+    TAKING_BACK = "taking_back"
+    SETTLED = "settled"
+    KEPT = "kept"
+    DEFERRED = "deferred"
+    REVISITED = "revisited"
     CONCLUDED = "concluded"
 
 
@@ -50,9 +67,18 @@ class PhaseRule:
 LIFECYCLE: Mapping[Phase, PhaseRule] = MappingProxyType(
     {
         Phase.QUEUED: PhaseRule(
-            invariant="Nothing of this run was sent to the instance.",
+            invariant="Nothing of this run was done to the instance.",
             bounded_by="the run",
-            exits=MappingProxyType({Step.ADMITTED: Phase.APPLYING, Step.CONCLUDED: ENDED}),
+            exits=MappingProxyType(
+                {
+                    Step.HELD: Phase.QUEUED,
+                    Step.DRAINING: Phase.DRAINING,
+                    Step.ADMITTED: Phase.APPLYING,
+                    Step.SETTLED: Phase.ACTIVATING,
+                    Step.DEFERRED: Phase.LAGGING,
+                    Step.CONCLUDED: ENDED,
+                }
+            ),
             outcomes=frozenset(
                 {
                     OutcomeKind.CURRENT,
@@ -63,12 +89,28 @@ LIFECYCLE: Mapping[Phase, PhaseRule] = MappingProxyType(
                 }
             ),
         ),
+        Phase.DRAINING: PhaseRule(
+            invariant=(
+                "The instance carries our mark, or is about to, and ECS moves its tasks away; nothing was sent to it."
+            ),
+            bounded_by="drain timeout",
+            exits=MappingProxyType(
+                {
+                    Step.DRAINED: Phase.DRAINING,
+                    Step.ADMITTED: Phase.APPLYING,
+                    Step.SETTLED: Phase.ACTIVATING,
+                    Step.CONCLUDED: ENDED,
+                }
+            ),
+            outcomes=frozenset({OutcomeKind.SKIPPED}),
+        ),
         Phase.APPLYING: PhaseRule(
-            invariant="The apply document may have been sent; the instance holds one place of the window.",
+            invariant="The apply or restore document may have been sent; the instance holds one place of the window.",
             bounded_by="delivery timeout + step timeout",
             exits=MappingProxyType(
                 {
                     Step.NOT_SENT: Phase.QUEUED,
+                    Step.NOT_SENT_DRAINED: Phase.DRAINING,
                     Step.REPORTED: Phase.SETTLING,
                     Step.LOST: Phase.SETTLING,
                 }
@@ -85,6 +127,10 @@ LIFECYCLE: Mapping[Phase, PhaseRule] = MappingProxyType(
                 {
                     Step.LOOKING: Phase.SETTLING,
                     Step.LOOKED: Phase.SETTLING,
+                    Step.DISPROVEN: Phase.SETTLING,
+                    Step.TAKING_BACK: Phase.APPLYING,
+                    Step.SETTLED: Phase.ACTIVATING,
+                    Step.DEFERRED: Phase.LAGGING,
                     Step.CONCLUDED: ENDED,
                 }
             ),
@@ -100,6 +146,21 @@ LIFECYCLE: Mapping[Phase, PhaseRule] = MappingProxyType(
                     OutcomeKind.UNVERIFIED,
                 }
             ),
+        ),
+        Phase.ACTIVATING: PhaseRule(
+            invariant=(
+                "The outcome is known; what the run took from the instance is given back: attributes and tags of a new "
+                "registration, its status, our mark, our ghost."
+            ),
+            bounded_by="a few tries; one that stays DRAINING is reported by name",
+            exits=MappingProxyType({Step.KEPT: Phase.ACTIVATING, Step.CONCLUDED: ENDED}),
+            outcomes=frozenset(OutcomeKind),
+        ),
+        Phase.LAGGING: PhaseRule(
+            invariant="The instance could not be reached; it is tried once more after the last wave.",
+            bounded_by="the run",
+            exits=MappingProxyType({Step.REVISITED: Phase.QUEUED, Step.CONCLUDED: ENDED}),
+            outcomes=frozenset({OutcomeKind.UNREACHABLE, OutcomeKind.SKIPPED}),
         ),
     }
 )
@@ -131,6 +192,7 @@ def diagram() -> str:
             if target is not ENDED:
                 lines.append(f"    {phase} --> {target}: {step}")
         if rule.outcomes:
-            names = ", ".join(kind for kind in OutcomeKind if kind in rule.outcomes)
+            every = rule.outcomes == frozenset(OutcomeKind)
+            names = "any outcome" if every else ", ".join(kind for kind in OutcomeKind if kind in rule.outcomes)
             lines.append(f"    {phase} --> [*]: {names}")
     return "\n".join(lines) + "\n"

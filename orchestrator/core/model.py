@@ -5,7 +5,9 @@ from enum import StrEnum
 
 from orchestrator.core.reasons import Reason
 
-UNSCOPED = frozenset({Reason.GHOST, Reason.NOT_SELECTED, Reason.EXCLUDED, Reason.NOTHING_TO_RESTORE})
+UNSCOPED = frozenset(
+    {Reason.GHOST, Reason.NOT_SELECTED, Reason.EXCLUDED, Reason.NOTHING_TO_RESTORE, Reason.NOTHING_TO_HEAL}
+)
 """Decisions about registrations that a run is not about: they do not count for percentages.
 
 Those that a limit left for the next run do count: a limit changes neither the window nor what a budget is a share of.
@@ -96,6 +98,21 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """What ECS says of one container instance. `status` None: ECS does not know it (any more).
+
+    `mark`: the run whose ownership mark it carries; empty for none.
+    """
+
+    arn: str
+    status: Status | None
+    agent_connected: bool
+    running_tasks: int
+    pending_tasks: int = 0
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What the inspect document saw on an instance. Names and ids only, never a secret.
 
@@ -125,9 +142,11 @@ class Facts:
 
 
 class DecisionKind(StrEnum):
-    """What is to be done with an instance."""
+    """What is to be done with an instance. RELEASE: a dead run drained it, and nothing else is the matter with it."""
 
     APPLY = "apply"
+    DRAIN = "drain"
+    RELEASE = "release"
     SKIP = "skip"
     REFUSE = "refuse"
 
@@ -138,6 +157,11 @@ class Decision:
 
     kind: DecisionKind
     reason: Reason
+
+    @property
+    def changes(self) -> bool:
+        """Whether something is to be done with the instance at all."""
+        return self.kind in {DecisionKind.APPLY, DecisionKind.DRAIN, DecisionKind.RELEASE}
 
 
 class OutcomeKind(StrEnum):
@@ -166,7 +190,7 @@ class Outcome:
     def as_wanted(self) -> bool:
         """Whether it ended as the operator asked: `restored` is what a restore is for, `limited` what a limit is."""
         if self.kind is OutcomeKind.SKIPPED:
-            return self.reason in {*UNSCOPED, Reason.TERMINATED, Reason.LIMITED}
+            return self.reason in {*UNSCOPED, Reason.TERMINATED, Reason.LIMITED, Reason.RELEASED}
         if self.reason is Reason.RESTORED:
             return True
         return self.kind in {OutcomeKind.UPDATED, OutcomeKind.CURRENT}
@@ -202,4 +226,4 @@ class Plan:
     @property
     def changes(self) -> int:
         """How many instances would be changed."""
-        return sum(1 for each in self.planned if each.decision.kind is DecisionKind.APPLY)
+        return sum(each.decision.changes for each in self.planned)

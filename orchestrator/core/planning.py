@@ -1,6 +1,6 @@
 """Decide what is to be done with each instance, and why: pure functions from facts to a plan."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -24,7 +24,7 @@ from orchestrator.core.model import (
     Status,
 )
 from orchestrator.core.reasons import Reason
-from orchestrator.core.settings import EVERYTHING, ZoneOrder
+from orchestrator.core.settings import EVERYTHING, OnEphemeral, ZoneOrder
 from orchestrator.core.waves import in_order, waved
 
 Look = Facts | Reason
@@ -64,6 +64,14 @@ class TakeBack:
     run: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heal:
+    """What healing wants: nothing of a dead run is left on anybody, neither a half-way change nor a drained status."""
+
+
+Wanted = Goal | TakeBack | Heal
+
+
 def exclude_early(instance: Instance, *, ghost: bool, left_out: Reason | None = None) -> Decision | None:
     """Decide what needs no look at the instance; None when it must be inspected. `left_out`: by the selection."""
     if ghost:
@@ -73,9 +81,9 @@ def exclude_early(instance: Instance, *, ghost: bool, left_out: Reason | None = 
     unsupported = UNSUPPORTED.get(instance.platform)
     if unsupported is not None:
         return Decision(DecisionKind.REFUSE, unsupported)
-    if instance.status is Status.DRAINING:
+    if instance.status is Status.DRAINING and not instance.mark:
         return Decision(DecisionKind.SKIP, Reason.DRAINING_ELSEWHERE)
-    if instance.status is not Status.ACTIVE:
+    if instance.status not in {Status.ACTIVE, Status.DRAINING}:
         return Decision(DecisionKind.SKIP, Reason.NOT_ACTIVE)
     match instance.ping:
         case Ping.ONLINE:
@@ -86,21 +94,35 @@ def exclude_early(instance: Instance, *, ghost: bool, left_out: Reason | None = 
             return Decision(DecisionKind.SKIP, Reason.SSM_OFFLINE)
 
 
-def decide(look: Look, goal: Goal | TakeBack) -> Decision:
+def decide(look: Look, goal: Wanted, on_ephemeral: OnEphemeral = OnEphemeral.REFUSE) -> Decision:
     """Decide from what the inspection saw. The order is that of safety: the first reason not to act wins."""
     if isinstance(look, Reason):
         return Decision(DecisionKind.SKIP if look in UNREACHED else DecisionKind.REFUSE, look)
-    if isinstance(goal, TakeBack):
-        return _decide_restore(look, goal)
+    match goal:
+        case Heal():
+            return _decide_heal(look)
+        case TakeBack():
+            return _decide_restore(look, goal, on_ephemeral)
+        case Goal():
+            pass
     refusal = _refusal(look, goal)
     if refusal is not None:
         return Decision(DecisionKind.REFUSE, refusal)
     if look.agrees and look.generation == goal.generation and look.armed is Armed.NO:
         return Decision(DecisionKind.SKIP, Reason.ALREADY_CURRENT)
-    return _by_persistence(look, Reason.NEEDS_UPDATE)
+    return _by_persistence(look, Reason.NEEDS_UPDATE, on_ephemeral)
 
 
-def _decide_restore(facts: Facts, goal: TakeBack) -> Decision:
+def _decide_heal(facts: Facts) -> Decision:
+    """Decide about what a dead run has left on the instance itself."""
+    if facts.armed is Armed.LIVING:
+        return Decision(DecisionKind.REFUSE, Reason.WATCHDOG_ARMED)
+    if facts.armed is Armed.DEAD:
+        return Decision(DecisionKind.APPLY, Reason.NEEDS_HEALING)
+    return Decision(DecisionKind.SKIP, Reason.NOTHING_TO_HEAL)
+
+
+def _decide_restore(facts: Facts, goal: TakeBack, on_ephemeral: OnEphemeral) -> Decision:
     """Decide about taking a run back. An agent that is down is no obstacle: it may be why."""
     if facts.armed is Armed.LIVING:
         return Decision(DecisionKind.REFUSE, Reason.WATCHDOG_ARMED)
@@ -108,7 +130,7 @@ def _decide_restore(facts: Facts, goal: TakeBack) -> Decision:
         return Decision(DecisionKind.SKIP, Reason.NOTHING_TO_RESTORE)
     if facts.method is RestartMethod.NONE:
         return Decision(DecisionKind.REFUSE, Reason.NO_RESTART_METHOD)
-    return _by_persistence(facts, Reason.NEEDS_RESTORE)
+    return _by_persistence(facts, Reason.NEEDS_RESTORE, on_ephemeral)
 
 
 def _refusal(facts: Facts, goal: Goal) -> Reason | None:
@@ -128,29 +150,49 @@ def _refusal(facts: Facts, goal: Goal) -> Reason | None:
     return None
 
 
-def _by_persistence(facts: Facts, wish: Reason) -> Decision:
-    match facts.persistence:
-        case Persistence.PERSISTENT:
+def _by_persistence(facts: Facts, wish: Reason, on_ephemeral: OnEphemeral) -> Decision:
+    """Decide by whether a restart costs the agent its state: then it is drained first, or left, or the user insists."""
+    if facts.persistence is Persistence.PERSISTENT:
+        return Decision(DecisionKind.APPLY, wish)
+    match on_ephemeral:
+        case OnEphemeral.DRAIN:
+            return Decision(DecisionKind.DRAIN, wish)
+        case OnEphemeral.FORCE:
             return Decision(DecisionKind.APPLY, wish)
-        case Persistence.EPHEMERAL:
-            return Decision(DecisionKind.REFUSE, Reason.EPHEMERAL)
-        case Persistence.UNKNOWN:
-            return Decision(DecisionKind.REFUSE, Reason.PERSISTENCE_UNKNOWN)
+        case OnEphemeral.REFUSE:
+            unknown = facts.persistence is Persistence.UNKNOWN
+            return Decision(DecisionKind.REFUSE, Reason.PERSISTENCE_UNKNOWN if unknown else Reason.EPHEMERAL)
+
+
+def adopted(instance: Instance, decision: Decision) -> Decision:
+    """Decide about an instance that carries the mark of a dead run: whatever else happens, it is given back."""
+    if not instance.mark or decision.reason in UNREACHED:
+        return decision
+    if not decision.changes:
+        healed = decision.reason is Reason.NOTHING_TO_HEAL
+        return Decision(DecisionKind.RELEASE, Reason.NEEDS_RELEASE if healed else decision.reason)
+    if instance.status is Status.DRAINING:
+        return Decision(DecisionKind.DRAIN, decision.reason)
+    return decision
 
 
 def outcome_of(planned: Planned) -> Outcome | None:
-    """Give the outcome that a decision already is; None for those that are to be applied."""
-    reason = planned.decision.reason
-    match planned.decision.kind:
-        case DecisionKind.APPLY:
-            return None
-        case DecisionKind.REFUSE:
-            return Outcome(OutcomeKind.REFUSED, reason, describe_look(planned.facts, reason))
-        case DecisionKind.SKIP:
-            if reason is Reason.ALREADY_CURRENT:
-                return Outcome(OutcomeKind.CURRENT, reason)
-            kind = OutcomeKind.UNREACHABLE if reason in UNREACHED else OutcomeKind.SKIPPED
-            return Outcome(kind, reason)
+    """Give the outcome that a decision already is; None for those with which something is to be done."""
+    return None if planned.decision.changes else ending_of(planned)
+
+
+def ending_of(planned: Planned) -> Outcome:
+    """Give the outcome of an instance to which nothing is sent, by the reason of its decision."""
+    kind, reason = planned.decision.kind, planned.decision.reason
+    if reason is Reason.ALREADY_CURRENT:
+        return Outcome(OutcomeKind.CURRENT, reason)
+    if reason is Reason.NEEDS_RELEASE:
+        return Outcome(OutcomeKind.SKIPPED, Reason.RELEASED)
+    if reason in UNREACHED:
+        return Outcome(OutcomeKind.UNREACHABLE, reason)
+    if kind is DecisionKind.SKIP or reason in UNSCOPED:
+        return Outcome(OutcomeKind.SKIPPED, reason)
+    return Outcome(OutcomeKind.REFUSED, reason, describe_look(planned.facts, reason))
 
 
 def describe_look(facts: Facts | None, reason: Reason) -> str:
@@ -183,6 +225,8 @@ _LATER = Decision(DecisionKind.SKIP, Reason.LIMITED)
 class Shape:
     """How a plan is laid out: in which waves, in which order, and for how many of those in scope (None: for all).
 
+    `on_ephemeral`: what becomes of instances whose agent keeps no state.
+
     `left_out`: the registrations that the selection leaves out, by ARN, and why.
     """
 
@@ -191,10 +235,11 @@ class Shape:
     zones: ZoneOrder = ZoneOrder.SPREAD
     seed: str = ""
     limit: Amount | None = None
+    on_ephemeral: OnEphemeral = OnEphemeral.REFUSE
 
 
 def make_plan(
-    cluster: str, instances: Iterable[Instance], looks: Mapping[str, Look], goal: Goal | TakeBack, shape: Shape
+    cluster: str, instances: Iterable[Instance], looks: Mapping[str, Look], goal: Wanted, shape: Shape
 ) -> Plan:
     """Partition the cluster: every registration gets exactly one decision. `looks` is keyed by instance id.
 
@@ -203,30 +248,63 @@ def make_plan(
     """
     fleet = tuple(instances)
     ghosts = find_ghosts(fleet)
-    planned = [_plan_one(each, looks, goal, shape, ghost=each.arn in ghosts) for each in fleet]
+    planned = [
+        _plan_ghost(each) if each.arn in ghosts else _plan_one(each, looks, goal, shape)
+        for each in with_marks(fleet, ghosts)
+    ]
+    generation = goal.generation if isinstance(goal, Goal) else ""
+    return Plan(cluster=cluster, generation=generation, planned=_laid_out(planned, shape))
+
+
+def _laid_out(planned: Sequence[Planned], shape: Shape) -> tuple[Planned, ...]:
+    """Put those to change in front, in order and with their waves; behind them those that the limit leaves."""
     in_scope = sum(each.decision.reason not in UNSCOPED for each in planned)
-    applying = [each for each in planned if each.decision.kind is DecisionKind.APPLY]
-    ordered = in_order(applying, shape.zones, shape.seed)
+    ordered = in_order([each for each in planned if each.decision.changes], shape.zones, shape.seed)
     most = shape.limit.of(in_scope, at_least=1) if shape.limit else len(ordered)
     changing, later = ordered[:most], [replace(each, decision=_LATER) for each in ordered[most:]]
-    rest = sorted((each for each in planned if each.decision.kind is not DecisionKind.APPLY), key=lambda each: each.key)
+    rest = sorted((each for each in planned if not each.decision.changes), key=lambda each: each.key)
     numbers = waved(len(changing), shape.waves)
     in_waves = tuple(replace(each, wave=wave) for each, wave in zip(changing, numbers, strict=True))
-    generation = goal.generation if isinstance(goal, Goal) else ""
-    return Plan(cluster=cluster, generation=generation, planned=(*in_waves, *later, *rest))
+    return (*in_waves, *later, *rest)
 
 
-def _plan_one(
-    instance: Instance, looks: Mapping[str, Look], goal: Goal | TakeBack, shape: Shape, *, ghost: bool
-) -> Planned:
-    key = f"{instance.instance_id}/{instance.arn.rsplit('/', 1)[-1]}" if ghost else instance.instance_id
+def without_standalone(plan: Plan, alone: frozenset[str], shape: Shape) -> Plan:
+    """Leave out those to drain on which standalone tasks run: `alone`, by ARN (--standalone-tasks skip)."""
+    left_out = Decision(DecisionKind.SKIP, Reason.STANDALONE_TASKS)
+    planned = [
+        replace(each, decision=left_out, wave=0)
+        if each.decision.kind is DecisionKind.DRAIN and each.instance.arn in alone and not each.instance.mark
+        else each
+        for each in plan.planned
+    ]
+    return replace(plan, planned=_laid_out(planned, shape))
+
+
+def with_marks(fleet: Iterable[Instance], ghosts: frozenset[str]) -> list[Instance]:
+    """Let a living instance carry the mark that only its ghost has: its agent came back under a new ARN (F33)."""
+    registrations = tuple(fleet)
+    left = {each.instance_id: each.mark for each in registrations if each.arn in ghosts and each.mark}
+    return [
+        each if each.mark or each.arn in ghosts else replace(each, mark=left.get(each.instance_id, ""))
+        for each in registrations
+    ]
+
+
+def _plan_ghost(instance: Instance) -> Planned:
+    key = f"{instance.instance_id}/{instance.arn.rsplit('/', 1)[-1]}"
+    return Planned(key=key, instance=instance, facts=None, decision=Decision(DecisionKind.SKIP, Reason.GHOST), wave=0)
+
+
+def _plan_one(instance: Instance, looks: Mapping[str, Look], goal: Wanted, shape: Shape) -> Planned:
     look = looks.get(instance.instance_id, Reason.NO_RESULT)
-    decision = exclude_early(instance, ghost=ghost, left_out=shape.left_out.get(instance.arn))
-    early = decision is not None
+    early = exclude_early(instance, ghost=False, left_out=shape.left_out.get(instance.arn))
+    if early is not None and isinstance(goal, Heal) and early.reason not in UNREACHED | {Reason.DRAINING_ELSEWHERE}:
+        early = Decision(DecisionKind.SKIP, Reason.NOTHING_TO_HEAL)  # we never touch these, so nothing of ours is there
+    decision = early or adopted(instance, decide(look, goal, shape.on_ephemeral))
     return Planned(
-        key=key,
+        key=instance.instance_id,
         instance=instance,
-        facts=None if early or isinstance(look, Reason) else look,
-        decision=decision or decide(look, goal),
+        facts=None if early is not None or isinstance(look, Reason) else look,
+        decision=decision,
         wave=0,
     )

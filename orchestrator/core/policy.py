@@ -1,59 +1,34 @@
 """Decide what to do next: who is admitted, when a wave opens, when the run halts, when it ends. Pure."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 
+from orchestrator.core.actions import (
+    Action,
+    Apply,
+    AwaitApproval,
+    Drain,
+    End,
+    GiveBack,
+    GiveUp,
+    Halt,
+    LookAgain,
+    OpenWave,
+    Release,
+    Survey,
+    TakeBack,
+)
 from orchestrator.core.gates import Word, strictest
-from orchestrator.core.model import OutcomeKind
+from orchestrator.core.lifecycle import Phase
+from orchestrator.core.model import DecisionKind, OutcomeKind
 from orchestrator.core.settings import Budget
 from orchestrator.core.state import RunState
 
 BATCH = 50
 """Instance ids that one SendCommand takes (F70)."""
 
-
-@dataclass(frozen=True, slots=True)
-class Apply:
-    """Send apply to these instances: at most BATCH, in one command."""
-
-    keys: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LookAgain:
-    """Send inspect to instances whose result was lost: at most BATCH."""
-
-    keys: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class OpenWave:
-    """Let this wave's instances be admitted; decide again at once."""
-
-    wave: int
-
-
-@dataclass(frozen=True, slots=True)
-class Halt:
-    """Admit nothing more, and say why."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class GiveUp:
-    """Conclude these as not attempted: the run is halted."""
-
-    keys: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """Every instance has its outcome."""
-
-
-Action = Apply | LookAgain | OpenWave | Halt | GiveUp | End
+SURVEYS = 2
+"""Times that the cluster is listed again after the last wave, as long as each finds somebody to change."""
 
 
 def window(state: RunState) -> int:
@@ -66,7 +41,7 @@ def exceeded(state: RunState) -> str | None:
     policy, counts = state.run.policy, state.counts
     for count, what, flag, budget in (
         (state.failed, "failed", "--max-failures", policy.max_failures),
-        (counts[OutcomeKind.UNREACHABLE], "unreachable", "--max-unreachable", policy.max_unreachable),
+        (state.unreachable, "unreachable", "--max-unreachable", policy.max_unreachable),
         (counts[OutcomeKind.REFUSED], "refused", "--max-refused", policy.max_refused),
     ):
         why = _over(budget, count, state.in_scope)
@@ -85,22 +60,38 @@ def _over(budget: Budget, count: int, in_scope: int) -> str | None:
 
 
 def decide(state: RunState, now: float) -> tuple[Action, ...]:
-    """Say what is to be done now. Instances in flight come before new ones; nothing is admitted after a halt."""
+    """Say what is to be done now. Instances at work come before new ones; nothing is admitted after a halt."""
     if state.ended is not None:
         return ()
-    looks: list[Action] = [LookAgain(chunk) for chunk in _chunks(_due_for_a_look(state, now))]
+    first = tuple(_at_work(state, now))
     why = None if state.halted else exceeded(state) or _stopped(state, now)
-    if why:
-        looks.append(Halt(why))
+    halt = (Halt(why),) if why else ()
     if state.halted or why:
-        return (*looks, *_wind_down(state))
-    return (*looks, *_go_on(state, now))
+        return (*first, *halt, *_wind_down(state))
+    return (*first, *_go_on(state, now))
+
+
+def _at_work(state: RunState, now: float) -> Iterator[Action]:
+    """Advance who is at work already: give back what is due, take back what is disproven, look at what was lost."""
+    due = [key for key in state.phases[Phase.ACTIVATING] if now >= state.instances[key].again_at]
+    if due:
+        yield GiveBack(tuple(due))
+    settling = [state.instances[key] for key in state.phases[Phase.SETTLING]]
+    for chunk in _chunks([each.planned.key for each in settling if each.to_take_back]):
+        yield TakeBack(chunk)
+    lost = [each for each in settling if each.look_at is not None and not each.looking and now >= each.look_at]
+    for chunk in _chunks([each.planned.key for each in lost]):
+        yield LookAgain(chunk)
 
 
 def _stopped(state: RunState, now: float) -> str | None:
-    """Say which gate stops the run, while there is somebody left for it to stop."""
+    """Say what stops the run, while there is somebody left to be stopped: a gate, or nobody's approval."""
     if not state.queue:
         return None
+    if state.awaiting is not None and state.awaiting[0] not in state.approved:
+        wave, since = state.awaiting
+        if now - since > state.run.policy.approve_timeout:
+            return f"nobody has approved wave {wave} for {now - since:.0f} s (--approve-timeout)"
     for name, since in state.trouble_since.items():
         if now - since > state.run.policy.gate_timeout:
             return f"gate {name} cannot be asked for {now - since:.0f} s: {state.gates[name].reason}"
@@ -109,44 +100,80 @@ def _stopped(state: RunState, now: float) -> str | None:
 
 
 def _wind_down(state: RunState) -> Iterator[Action]:
-    if state.queue:
-        yield GiveUp(tuple(state.queue))
-    elif not state.in_flight:
+    idle = (*state.queue, *state.phases[Phase.LAGGING])
+    if idle:
+        yield GiveUp(idle)
+    if state.phases[Phase.DRAINING]:
+        yield Release(tuple(state.phases[Phase.DRAINING]))
+    if not idle and not state.in_flight:
         yield End()
 
 
 def _go_on(state: RunState, now: float) -> Iterator[Action]:
-    waiting = state.waiting.get(state.wave)
+    for chunk in _chunks([key for key in state.phases[Phase.DRAINING] if state.instances[key].idle]):
+        yield Apply(chunk)
     held = strictest(state.gates.values()) is not None
+    waiting = state.waiting.get(state.wave)
     if waiting:
-        if held:
-            return
-        for chunk in _chunks(_admissible(state, waiting)):
-            yield Apply(chunk)
+        if not held:
+            yield from _admit(state, waiting, now)
     elif not state.in_flight:
-        following = min((wave for wave, keys in state.waiting.items() if keys), default=None)
-        if following is None:
+        yield from _next_wave(state, now, held=held)
+
+
+def _admit(state: RunState, waiting: Iterable[str], now: float) -> Iterator[Action]:
+    """Fill the window, each instance by what was decided for it."""
+    chosen = _admissible(state, waiting, now)
+    kinds: dict[DecisionKind, list[str]] = {}
+    for key in chosen:
+        kinds.setdefault(state.instances[key].planned.decision.kind, []).append(key)
+    if DecisionKind.RELEASE in kinds:
+        yield Release(tuple(kinds[DecisionKind.RELEASE]))
+    if DecisionKind.DRAIN in kinds:
+        yield Drain(tuple(kinds[DecisionKind.DRAIN]))
+    for chunk in _chunks(kinds.get(DecisionKind.APPLY, [])):
+        yield Apply(chunk)
+
+
+def _next_wave(state: RunState, now: float, *, held: bool) -> Iterator[Action]:
+    """Nobody is at work and the wave is done: bake, ask, open the next; after the last look around, then end."""
+    following = min((wave for wave, keys in state.waiting.items() if keys), default=None)
+    policy = state.run.policy
+    if following is None:
+        lagging = tuple(state.phases[Phase.LAGGING])
+        if _surveys_again(state):
+            yield Survey()
+        elif lagging:
+            yield GiveUp(lagging)
+        else:
             yield End()
-        elif not held and (state.wave == 0 or now >= state.last_end + state.run.policy.bake):
-            yield OpenWave(following)
+    elif state.wave and now < state.last_end + policy.bake:
+        return
+    elif state.wave and policy.approve and following not in state.approved:
+        if state.awaiting is None or state.awaiting[0] != following:
+            yield AwaitApproval(following)
+    elif not held:
+        yield OpenWave(following)
 
 
-def _due_for_a_look(state: RunState, now: float) -> list[str]:
-    return [
-        key
-        for key in state.in_flight
-        if (progress := state.instances[key]).look_at is not None and not progress.looking and now >= progress.look_at
-    ]
+def _surveys_again(state: RunState) -> bool:
+    """Say whether to list the cluster again: after the last wave, and after each one that a survey has added."""
+    if state.surveys == 0:
+        return state.wave > 0
+    return state.surveys < SURVEYS and state.surveyed_wave == state.wave
 
 
-def _admissible(state: RunState, waiting: Iterable[str]) -> list[str]:
-    free = max(window(state) - len(state.in_flight), 0)
+def _admissible(state: RunState, waiting: Iterable[str], now: float) -> list[str]:
+    free = max(_places(state) - len(state.in_flight), 0)
+    if not free:
+        return []
+    ready = (key for key in waiting if now >= state.instances[key].again_at)
     per_zone = state.run.policy.max_unavailable_per_zone
-    if per_zone is None or not free:
-        return list(islice(waiting, free))
+    if per_zone is None:
+        return list(islice(ready, free))
     chosen: list[str] = []
     taken = state.zones.copy()
-    for key in waiting:
+    for key in ready:
         zone = state.instances[key].planned.instance.zone
         if taken[zone] < per_zone.of(state.zone_sizes[zone], at_least=1):
             taken[zone] += 1
@@ -154,6 +181,11 @@ def _admissible(state: RunState, waiting: Iterable[str]) -> list[str]:
             if len(chosen) == free:
                 break
     return chosen
+
+
+def _places(state: RunState) -> int:
+    """Say how many may be at work. Where no canary has succeeded (they were not reached), one at a time is the next."""
+    return window(state) if state.succeeded or state.wave == 1 else 1
 
 
 def _chunks(keys: list[str]) -> list[tuple[str, ...]]:

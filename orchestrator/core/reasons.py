@@ -33,6 +33,16 @@ class Reason(StrEnum):
     NOT_SELECTED = "not_selected"
     EXCLUDED = "excluded"
     LIMITED = "limited"
+    STANDALONE_TASKS = "standalone_tasks"
+    NEEDS_RELEASE = "needs_release"
+    NEEDS_HEALING = "needs_healing"
+    NOTHING_TO_HEAL = "nothing_to_heal"
+    # draining
+    DRAIN_REFUSED = "drain_refused"
+    DRAIN_TIMED_OUT = "drain_timed_out"
+    NO_CAPACITY = "no_capacity"
+    REACTIVATED_ELSEWHERE = "reactivated_elsewhere"
+    RELEASED = "released"
     # not reached
     SSM_OFFLINE = "ssm_offline"
     SSM_NOT_REGISTERED = "ssm_not_registered"
@@ -111,7 +121,7 @@ EXPLANATIONS: Mapping[Reason, Explanation] = MappingProxyType(
         ),
         Reason.EPHEMERAL: Explanation(
             "The agent keeps no state (ECS_DATADIR): a restart gives it a new identity and orphans its tasks.",
-            "Give the agent a persistent ECS_DATADIR, or replace the instance.",
+            "Say --on-ephemeral drain, give the agent a persistent ECS_DATADIR, or replace the instance.",
         ),
         Reason.PERSISTENCE_UNKNOWN: Explanation(
             "The instance does not tell whether its agent keeps its state.",
@@ -163,6 +173,36 @@ EXPLANATIONS: Mapping[Reason, Explanation] = MappingProxyType(
             "The instance has a login today that the new credential lacks.",
             "Add the registry to the credential, or say --allow-removal.",
         ),
+        Reason.STANDALONE_TASKS: Explanation(
+            "Tasks that belong to no service run on the instance; draining moves them nowhere.",
+            "Wait until they have ended and run again, or say --standalone-tasks stop.",
+        ),
+        Reason.NEEDS_RELEASE: Explanation(
+            "A run that has died set the instance DRAINING and never gave it back.",
+            "`ecs-rollout heal` sets it ACTIVE again.",
+        ),
+        Reason.NEEDS_HEALING: Explanation(
+            "A change on the instance was left half-way and no watchdog guards it.",
+            "`ecs-rollout heal` takes it back.",
+        ),
+        Reason.NOTHING_TO_HEAL: Explanation("No dead run has left anything on the instance.", "Nothing to do."),
+        Reason.DRAIN_REFUSED: Explanation(
+            "ECS did not let the run mark the instance or set it DRAINING.",
+            "Read the message; `ecs-rollout iam controller` prints what draining needs.",
+        ),
+        Reason.DRAIN_TIMED_OUT: Explanation(
+            "Tasks were still running when the time for draining was over; the instance is ACTIVE again.",
+            "Look at what still runs there; give it more time with --drain-timeout.",
+        ),
+        Reason.NO_CAPACITY: Explanation(
+            "For the whole time for draining the rest of the cluster had no room for the instance's tasks.",
+            "Add an instance, or let the services' deployment percentages give way; then run again.",
+        ),
+        Reason.REACTIVATED_ELSEWHERE: Explanation(
+            "Somebody else set the instance ACTIVE while it was being drained; it is left as it is.",
+            "Find out who needs it; then run again.",
+        ),
+        Reason.RELEASED: Explanation("What a dead run had left on the instance is taken back.", "Nothing to do."),
         Reason.NOT_SELECTED: Explanation(
             "The run was told to change others only.",
             "Run again without --instance, --attribute, --tag and --zone, or with others, to include it.",

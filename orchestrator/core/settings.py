@@ -9,6 +9,9 @@ NONE = Amount(0, percent=False)
 TEN_PERCENT = Amount(10, percent=True)
 EVERYTHING = Amount(100, percent=True)
 
+OptionValue = str | int | float | bool | list[str]
+"""One flag's value as it was written; a list for a flag that may be repeated."""
+
 SSM_MIN_DELIVERY = 30
 """SendCommand's smallest delivery timeout in seconds (F70)."""
 
@@ -52,6 +55,29 @@ class ZoneOrder(StrEnum):
     ONE_BY_ONE = "one-by-one"
 
 
+class OnEphemeral(StrEnum):
+    """What to do with an instance whose agent keeps no state: leave it, drain it first, or change it all the same."""
+
+    REFUSE = "refuse"
+    DRAIN = "drain"
+    FORCE = "force"
+
+
+class StandaloneTasks(StrEnum):
+    """What to do with tasks that draining does not move, since they belong to no service (F81)."""
+
+    WAIT = "wait"
+    STOP = "stop"
+    SKIP = "skip"
+
+
+class OnHalt(StrEnum):
+    """What becomes of the instances that a halted run had updated."""
+
+    KEEP = "keep"
+    RESTORE = "restore"
+
+
 Budget = tuple[Amount, ...]
 """How many may be: each amount alone halts the run when it is exceeded; none at all means no limit."""
 
@@ -64,7 +90,9 @@ class Policy:
 
     `waves`: cumulative, of the instances to change; the last is always everything. `bake`: seconds between waves.
     `gate_timeout`: seconds for which a gate may fail to answer. `limit`: how many are changed at most, of those in
-    scope; None for all. `seed`: of the order among equals; empty for the cluster's name.
+    scope; None for all. `seed`: of the order among equals; empty for the cluster's name. `approve`: every wave after
+    the canary is approved by a person, within `approve_timeout` seconds. `drain_timeout`: seconds until an instance
+    must be without tasks.
     """
 
     waves: tuple[Amount, ...] = WAVES
@@ -78,5 +106,11 @@ class Policy:
     max_unreachable: Budget = (TEN_PERCENT,)
     max_refused: Budget = ()
     gate_timeout: int = 1800
+    approve: bool = False
+    approve_timeout: int = 24 * 3600
+    on_ephemeral: OnEphemeral = OnEphemeral.REFUSE
+    standalone_tasks: StandaloneTasks = StandaloneTasks.WAIT
+    drain_timeout: int = 1800
+    on_halt: OnHalt = OnHalt.KEEP
     verify_login: VerifyLogin = VerifyLogin.NEVER
     deadlines: Deadlines = field(default_factory=Deadlines)

@@ -6,28 +6,42 @@ indexes (queue, in flight, counts) so that a tick costs what is in flight, not w
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from orchestrator.core.events import (
     Admitted,
+    ApprovalAwaited,
+    Approved,
     Concluded,
+    Deferred,
+    Delivered,
+    Disproven,
+    Drained,
+    Draining,
     Entry,
     GateAnswered,
     Halted,
+    Held,
+    Kept,
     Looked,
     Looking,
     Lost,
     NotSent,
     Reported,
+    Resumed,
     RunEnded,
     RunStarted,
     Sent,
+    Settled,
+    Surveyed,
+    TakingBack,
     WaveOpened,
 )
 from orchestrator.core.gates import GateAnswer
-from orchestrator.core.lifecycle import Phase, Step, advance
-from orchestrator.core.model import UNSCOPED, Facts, Outcome, OutcomeKind, Planned
-from orchestrator.core.result import Op, Report
+from orchestrator.core.lifecycle import AT_WORK, Phase, Step, advance
+from orchestrator.core.model import UNSCOPED, Outcome, OutcomeKind, Planned
+from orchestrator.core.orders import PayloadReference  # noqa: TC001 - a field of the state
+from orchestrator.core.progress import Batch, Progress, Span
+from orchestrator.core.result import Op
 
 _ABSENT = object()
 
@@ -38,55 +52,14 @@ LOOK_AGAIN_AFTER = 30.0
 """Seconds between two looks at an instance that did not answer the first."""
 
 
-@dataclass(slots=True)
-class Span:
-    """One stay in a phase, in epoch seconds; `ended_at` is None while it lasts."""
-
-    phase: Phase
-    started_at: float
-    ended_at: float | None = None
-
-
-@dataclass(slots=True)
-class Progress:
-    """Where one instance is.
-
-    `look_at` is set while its result is lost and it was not seen since; `proof_from` is when its change became
-    known, from which on ECS has its time to see the agent connected.
-    """
-
-    planned: Planned
-    phase: Phase | None = Phase.QUEUED
-    outcome: Outcome | None = None
-    batch: str = ""
-    attempts: int = 0
-    look_at: float | None = None
-    looking: bool = False
-    looks: int = 0
-    lost: str = ""
-    report: Report | None = None
-    seen: Facts | None = None
-    proof_from: float = 0.0
-    spans: list[Span] = field(default_factory=list)
-    command_ids: list[str] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Batch:
-    """One SendCommand, from its intent on. `open` holds the instances whose invocation has not ended for us."""
-
-    op: Op
-    open: dict[str, None]
-    not_after: int
-    sent_at: float
-    command_id: str = ""
-
-
 class RunState:
     """Everything that is known about a run. Change it only with `fold`.
 
-    `queue` holds who was not begun, `waiting` the same by wave, `zones` how many are in flight in
-    each, `zone_sizes` how many there are, `gates` what each gate said last.
+    `queue` holds who was not begun, `waiting` the same by wave, `phases` who is in each phase, `zones` how many are in
+    flight in each, `zone_sizes` how many there are, `gates` what each gate said last, `approved` the waves that
+    somebody let go on, `awaiting` the wave that waits for it and since when, `surveys` how often the cluster was
+    listed again and `surveyed_wave` the wave that the last of them added, `succeeded` on how many the change has
+    worked, `fence` the present owner's number.
     """
 
     def __init__(self) -> None:
@@ -99,7 +72,15 @@ class RunState:
         self.queue: dict[str, None] = {}
         self.waiting: dict[int, dict[str, None]] = {}
         self.wave = 0
+        self.last_wave = 0
         self.last_end = 0.0
+        self.fence = 0
+        self.payload: PayloadReference | None = None
+        self.approved: set[int] = set()
+        self.awaiting: tuple[int, float] | None = None
+        self.surveys = 0
+        self.surveyed_wave = 0
+        self.phases: dict[Phase, dict[str, None]] = {phase: {} for phase in Phase}
         self.gates: dict[str, GateAnswer] = {}
         self.trouble_since: dict[str, float] = {}
         self.zones: Counter[str] = Counter()
@@ -108,6 +89,7 @@ class RunState:
         self.batches: dict[str, Batch] = {}
         self.counts: Counter[OutcomeKind] = Counter()
         self.failed = 0
+        self.succeeded = 0
         self.in_scope = 0
         self.batches_made = 0
 
@@ -121,7 +103,12 @@ class RunState:
     @property
     def op(self) -> Op:
         """The document that changes instances in this run."""
-        return Op.RESTORE if self.run.restores else Op.APPLY
+        return Op.RESTORE if self.run.restores or self.run.heals else Op.APPLY
+
+    @property
+    def unreachable(self) -> int:
+        """How many could not be reached: by now, or at the end."""
+        return len(self.phases[Phase.LAGGING]) + self.counts[OutcomeKind.UNREACHABLE]
 
     def open_batches(self) -> list[tuple[str, Batch]]:
         """Commands that may still tell something."""
@@ -132,33 +119,72 @@ class RunState:
         event, at = entry.event, entry.at
         match event:
             case RunStarted():
-                self._start(event, at)
+                self.started, self.started_at, self.fence = event, at, event.fence
+                for planned in event.planned:
+                    self._join(planned, at)
+            case Surveyed():
+                self.surveys += 1
+                self.surveyed_wave = max((each.wave for each in event.planned), default=0)
+                for planned in event.planned:
+                    self._revisit(planned, at)
+            case Admitted() | Looking() | NotSent() | Lost() | TakingBack() | Draining():
+                for key in event.keys:
+                    self._step(key, event.step, at)
+                self._several(event, at)
+            case (
+                Reported() | Looked() | Drained() | Held() | Disproven() | Settled() | Kept() | Deferred() | Concluded()
+            ):
+                self._step(event.key, event.step, at)
+                self._one(event, at)
+            case Sent():
+                self._sent(event)
+            case GateAnswered():
+                self._gate(event.answer, at)
+            case _:
+                self._of_the_run(event, at)
+
+    def _of_the_run(
+        self,
+        event: Resumed | Delivered | WaveOpened | ApprovalAwaited | Approved | Halted | RunEnded,
+        at: float,
+    ) -> None:
+        match event:
+            case Resumed():
+                self.fence = event.fence
+            case Delivered():
+                self.payload = event.payload
+            case WaveOpened():
+                self.wave, self.awaiting = event.wave, None
+            case ApprovalAwaited():
+                self.awaiting = (event.wave, at)
+            case Approved():
+                self.approved.add(event.wave)
             case Halted():
                 self.halted = self.halted or event
             case RunEnded():
                 self.ended, self.ended_at = event, at
-            case WaveOpened():
-                self.wave = event.wave
-            case GateAnswered():
-                self._gate(event.answer, at)
-            case Sent():
-                self._sent(event)
-            case Admitted() | Looking() | NotSent() | Lost():
-                for key in event.keys:
-                    self._step(key, event.step, at)
-                self._batch(event, at)
-            case Reported() | Looked() | Concluded():
-                self._step(event.key, event.step, at)
-                self._one(event, at)
 
-    def _start(self, event: RunStarted, at: float) -> None:
-        self.started, self.started_at = event, at
-        for planned in event.planned:
-            self.instances[planned.key] = Progress(planned, spans=[Span(Phase.QUEUED, at)])
-            self._wait(planned)
-            if planned.decision.reason not in UNSCOPED:
-                self.zone_sizes[planned.instance.zone] += 1
-            self.in_scope += planned.decision.reason not in UNSCOPED
+    def _join(self, planned: Planned, at: float) -> Progress:
+        progress = Progress(planned, spans=[Span(Phase.QUEUED, at)])
+        self.instances[planned.key] = progress
+        self.phases[Phase.QUEUED][planned.key] = None
+        self._wait(planned)
+        if planned.decision.reason not in UNSCOPED:
+            self.zone_sizes[planned.instance.zone] += 1
+        self.in_scope += planned.decision.reason not in UNSCOPED
+        return progress
+
+    def _revisit(self, planned: Planned, at: float) -> None:
+        """Take in an instance that a survey saw: one that has joined, or a laggard."""
+        known = self.instances.get(planned.key)
+        if known is None:
+            self._join(planned, at).joined = True
+            return
+        self._step(planned.key, Step.REVISITED, at)
+        self.queue.pop(planned.key, None)
+        self.waiting.get(known.planned.wave, {}).pop(planned.key, None)
+        known.planned = planned
+        self._wait(planned)
 
     def _gate(self, answer: GateAnswer, at: float) -> None:
         self.gates[answer.gate] = answer
@@ -170,25 +196,32 @@ class RunState:
     def _step(self, key: str, step: Step, at: float) -> None:
         progress = self.instances[key]
         target = advance(progress.phase, step)
-        if target is not progress.phase:
-            progress.spans[-1].ended_at = at
-            if target is not None:
-                progress.spans.append(Span(target, at))
+        if target is progress.phase:
+            return
+        progress.spans[-1].ended_at = at
+        if target is not None:
+            progress.spans.append(Span(target, at))
+        if progress.phase is not None:
+            self.phases[progress.phase].pop(key, None)
         progress.phase = target
         planned = progress.planned
         self.queue.pop(key, None)
         self.waiting.get(planned.wave, {}).pop(key, None)
         if self.in_flight.pop(key, _ABSENT) is None:
             self.zones[planned.instance.zone] -= 1
+        if target is None:
+            return
+        self.phases[target][key] = None
         if target is Phase.QUEUED:
             self._wait(planned)
-        elif target is not None:
+        elif target in AT_WORK:
             self.in_flight[key] = None
             self.zones[planned.instance.zone] += 1
 
     def _wait(self, planned: Planned) -> None:
         self.queue[planned.key] = None
         self.waiting.setdefault(planned.wave, {})[planned.key] = None
+        self.last_wave = max(self.last_wave, planned.wave)
 
     def _sent(self, event: Sent) -> None:
         batch = self.batches[event.batch]
@@ -196,20 +229,16 @@ class RunState:
         for key in batch.open:
             self.instances[key].command_ids.append(event.command_id)
 
-    def _batch(self, event: Admitted | Looking | NotSent | Lost, at: float) -> None:
+    def _several(self, event: Admitted | Looking | NotSent | Lost | TakingBack | Draining, at: float) -> None:
         match event:
-            case Admitted():
-                self.batches_made += 1
-                opened = dict.fromkeys(event.keys)
-                self.batches[event.batch] = Batch(self.op, opened, event.not_after, at)
+            case Admitted() | TakingBack():
+                op = self.op if isinstance(event, Admitted) else Op.RESTORE
+                self._open(event.batch, Batch(op, dict.fromkeys(event.keys), event.not_after, at))
                 for key in event.keys:
-                    self.instances[key].batch = event.batch
-                    self.instances[key].attempts += 1
+                    self._sent_to(self.instances[key], taking_back=isinstance(event, TakingBack))
             case Looking():
-                self.batches_made += 1
-                self.batches[event.batch] = Batch(Op.INSPECT, dict.fromkeys(event.keys), 0, at)
+                self._open(event.batch, Batch(Op.INSPECT, dict.fromkeys(event.keys), 0, at))
                 for key in event.keys:
-                    self.instances[key].batch = event.batch
                     self.instances[key].looking = True
             case NotSent():
                 self.batches.pop(event.batch, None)
@@ -218,25 +247,80 @@ class RunState:
                     self._close(key)
                     self.instances[key].look_at = event.look_at
                     self.instances[key].lost = event.detail
+            case Draining():
+                for key in event.keys:
+                    self.instances[key].drained = True
 
-    def _one(self, event: Reported | Looked | Concluded, at: float) -> None:
+    def _open(self, name: str, batch: Batch) -> None:
+        self.batches_made += 1
+        self.batches[name] = batch
+        for key in batch.open:
+            self.instances[key].batch = name
+
+    def _sent_to(self, progress: Progress, *, taking_back: bool) -> None:
+        progress.attempts += 1
+        progress.fence = self.fence
+        if taking_back:  # its change is taken back: what was known of its effect is over
+            progress.drained = True
+            progress.takebacks += 1
+            progress.to_take_back = False
+            progress.look_at = None
+
+    def _one(
+        self,
+        event: Reported | Looked | Drained | Held | Disproven | Settled | Kept | Deferred | Concluded,
+        at: float,
+    ) -> None:
         progress = self.instances[event.key]
-        self._close(event.key)
+        match event:
+            case Reported() | Looked():
+                self._close(event.key)
+                self._seen(progress, event, at)
+            case Settled() | Deferred() | Concluded():
+                self._close(event.key)
+                self._ending(progress, event, at)
+            case Drained():
+                progress.idle = True
+            case Held():
+                progress.held, progress.again_at = event.why, event.again_at
+                progress.held_since = at if progress.held_since is None else progress.held_since
+            case Disproven():
+                progress.disproven, progress.to_take_back = event.reason, True
+            case Kept():
+                progress.kept += 1
+                progress.again_at = event.again_at
+
+    @staticmethod
+    def _seen(progress: Progress, event: Reported | Looked, at: float) -> None:
+        progress.proof_from = at
         match event:
             case Reported():
                 progress.report = event.report
-                progress.proof_from = at
+                progress.seen = None
             case Looked():
                 progress.looking = False
                 progress.looks += 1
                 progress.seen = event.facts
-                progress.proof_from = at
                 progress.look_at = None if event.facts else at + LOOK_AGAIN_AFTER
+
+    def _ending(self, progress: Progress, event: Settled | Deferred | Concluded, at: float) -> None:
+        match event:
+            case Settled():
+                progress.pending, progress.again_at = event.outcome, at
+                self._judged(event.outcome)
+            case Deferred():
+                progress.deferred = event.outcome
             case Concluded():
+                if progress.pending is None:
+                    self._judged(event.outcome)
                 progress.outcome = event.outcome
+                self.succeeded += bool(progress.attempts) and event.outcome.as_wanted
                 self.counts[event.outcome.kind] += 1
-                self.failed += event.outcome.kind in FAILURES and not event.outcome.as_wanted
                 self.last_end = at
+
+    def _judged(self, outcome: Outcome) -> None:
+        """Count a failure as soon as it is known, not when all has been given back."""
+        self.failed += outcome.kind in FAILURES and not outcome.as_wanted
 
     def _close(self, key: str) -> None:
         """Close the instance's present command, and forget a batch that has no open ones left."""

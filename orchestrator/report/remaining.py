@@ -8,7 +8,8 @@ from statistics import quantiles
 
 from orchestrator.core import policy
 from orchestrator.core.lifecycle import Phase
-from orchestrator.core.state import Progress, RunState
+from orchestrator.core.progress import Progress
+from orchestrator.core.state import RunState
 from orchestrator.report.estimates import duration, times
 
 _SPREAD = 0.5

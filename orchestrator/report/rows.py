@@ -5,10 +5,14 @@ from dataclasses import dataclass
 
 from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import UNSCOPED, Outcome, OutcomeKind, Persistence, RestartMethod
+from orchestrator.core.progress import Progress, Span
 from orchestrator.core.reasons import EXPLANATIONS, Explanation, Reason
-from orchestrator.core.state import Progress, RunState, Span
+from orchestrator.core.state import RunState
 from orchestrator.report.chosen import Chosen, options_of
 from orchestrator.report.visible import visible
+
+TEMPLATE_DRIFT = "template_drift"
+"""The instance joined during the run with another credential: what it boots from still holds it."""
 
 WORST_FIRST = (
     OutcomeKind.FAILED,
@@ -160,6 +164,10 @@ def _so_far(progress: Progress) -> Outcome:
     """Say what is known of an instance while its run has not ended, or broke off: it may have been begun."""
     if progress.phase is Phase.QUEUED:
         return Outcome(OutcomeKind.NOT_ATTEMPTED, Reason.NOT_YET)
+    if progress.deferred is not None and progress.phase is Phase.LAGGING:
+        return progress.deferred
+    if progress.pending is not None:
+        return progress.pending
     return Outcome(OutcomeKind.UNVERIFIED, Reason.UNDER_WAY, f"{progress.phase} when the journal was read")
 
 
@@ -172,7 +180,7 @@ def _row(progress: Progress) -> Row:
     ended = [span.ended_at for span in spans if span.ended_at is not None]
     return Row(
         instance_id=visible(instance.instance_id),
-        container_instance_arn=visible(report.arn if report and report.arn else instance.arn),
+        container_instance_arn=visible(progress.arn),
         zone=visible(instance.zone),
         wave=planned.wave,
         decision=f"{planned.decision.kind}({planned.decision.reason})",
@@ -184,13 +192,20 @@ def _row(progress: Progress) -> Row:
         restart_method=facts.method if facts else RestartMethod.NONE,
         tasks_before=report.tasks_before if report else instance.running_tasks,
         tasks_after=report.tasks_after if report else instance.running_tasks,
-        drained=any(span.phase == "draining" for span in progress.spans),
+        drained=progress.drained,
         duration_s=round(max(ended) - min(begun), 3) if begun and ended else 0.0,
         restart_ms=report.restart_ms if report else -1,
         log=visible(report.log) if report else "",
-        warnings=tuple(
-            map(visible, sorted({*(report.warnings if report else ()), *(facts.warnings if facts else ())}))
-        ),
+        warnings=tuple(map(visible, _warnings(progress))),
         phases=tuple(progress.spans),
         command_ids=tuple(map(visible, progress.command_ids)),
     )
+
+
+def _warnings(progress: Progress) -> tuple[str, ...]:
+    """Collect what inspect, the report and the run itself warn of, by name."""
+    report, facts = progress.report, progress.planned.facts
+    found = {*(report.warnings if report else ()), *(facts.warnings if facts else ())}
+    if progress.joined and facts is not None and facts.registries and progress.planned.decision.changes:
+        found.add(TEMPLATE_DRIFT)
+    return tuple(sorted(found))

@@ -7,8 +7,9 @@ from orchestrator.core import policy
 from orchestrator.core.gates import Word
 from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import OutcomeKind
+from orchestrator.core.progress import Progress
 from orchestrator.core.settings import Budget
-from orchestrator.core.state import Progress, RunState
+from orchestrator.core.state import RunState
 from orchestrator.report.estimates import duration
 from orchestrator.report.remaining import Left, remaining
 from orchestrator.report.rows import WORST_FIRST

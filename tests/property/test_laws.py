@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.core.amount import Amount
-from orchestrator.core.events import Admitted, Concluded, Halted
+from orchestrator.core.events import Admitted, Concluded, Deferred, Draining, Halted, Surveyed
 from orchestrator.core.lifecycle import LIFECYCLE, Phase
 from orchestrator.core.model import DecisionKind, OutcomeKind, Ping, Platform, Status
 from orchestrator.core.policy import window
@@ -80,11 +80,11 @@ def test_failures_end_within_budget_and_window(fleet: list[Host], policy: Policy
 
 @given(fleets, policies)
 def test_nothing_is_admitted_after_a_halt(fleet: list[Host], policy: Policy) -> None:
-    """Behind Halted no Admitted stands in the journal."""
+    """Behind Halted no instance is sent to nor drained."""
     _, _, journal = roll(fleet, policy)
     kinds = [type(entry.event) for entry in journal.entries]
     if Halted in kinds:
-        assert Admitted not in kinds[kinds.index(Halted) :]
+        assert not {Admitted, Draining} & set(kinds[kinds.index(Halted) :])
 
 
 @given(fleets, policies)
@@ -156,13 +156,16 @@ def test_a_lost_result_keeps_its_place_until_it_was_looked_at(fleet: list[Host],
 
 @given(fleets, policies)
 def test_a_wave_opens_only_after_the_one_before_it(fleet: list[Host], policy: Policy) -> None:
-    """Nobody of a later wave is admitted while one of an earlier wave has no outcome, nor before the bake time."""
+    """Nobody of a later wave is admitted while one of an earlier wave is at work, nor before the bake time."""
     state, _, journal = roll(fleet, policy)
     waves = {each.key: each.wave for each in state.run.planned}
     ended: dict[int, list[float]] = {}
     left = Counter(wave for wave in waves.values() if wave)
     for entry in journal.entries:
-        if isinstance(entry.event, Concluded) and waves[entry.event.key]:
+        if isinstance(entry.event, Surveyed):
+            waves |= {each.key: each.wave for each in entry.event.planned}
+            left.update(each.wave for each in entry.event.planned if each.wave)
+        if isinstance(entry.event, Concluded | Deferred) and waves[entry.event.key]:
             left[waves[entry.event.key]] -= 1
             ended.setdefault(waves[entry.event.key], []).append(entry.at)
         if isinstance(entry.event, Admitted):

@@ -200,14 +200,15 @@ def test_a_lost_answer_to_send_command_is_found_again_and_sent_once() -> None:
 
 
 def test_an_unanswered_send_command_that_is_not_found_is_inspected() -> None:
-    """When the command cannot be found either, its instances are inspected, not applied to again."""
+    """When the command cannot be found either, its instances are inspected before one is sent to them again."""
 
     def lose(world: World) -> None:
         world.next_answers = [Doubtful("ConnectionClosedError")]
 
     state, world, _ = roll([Host("i-1")], Policy(max_unreachable=(EVERYTHING,)), prepare=lose)
-    assert outcomes(state)["i-1"] == ("unreachable", "delivery_timed_out")
-    assert len([order for order in world.sends if order.op is Op.APPLY]) == 1
+    assert outcomes(state)["i-1"] == ("updated", "verified")
+    assert [order.op for order in world.sends] == [Op.INSPECT, Op.APPLY, Op.INSPECT, Op.INSPECT, Op.APPLY]
+    assert world.sends[4].parameters["NotAfter"] > world.sends[1].parameters["NotAfter"]
 
 
 def test_a_lost_answer_that_may_not_be_looked_for_breaks_nothing() -> None:

@@ -184,6 +184,9 @@ def test_ten_thousand_instances_fit(opened: Opener) -> None:
 
 # The record
 
+ADLER = 4
+"""Bytes of the checksum at the end of compressed text."""
+
 
 def test_every_event_comes_back_as_it_was(run: list[Entry]) -> None:
     """Packing and unpacking loses nothing of any event of a whole run."""
@@ -198,12 +201,18 @@ def test_a_damaged_event_is_an_error(kind: str, body: bytes) -> None:
 
 
 def test_a_damaged_record_is_an_error(run: list[Entry]) -> None:
-    """Whatever single byte of a record is changed or missing, it is an error and never another record."""
+    """Whatever single byte of a record is changed or missing, it is an error and never another record.
+
+    The bits that fill up the last byte of the compressed text mean nothing: changed, they leave the record as it was.
+    """
     record = pack(run[-2:])
     for place in range(len(record)):
         for damaged in (record[:place] + bytes([record[place] ^ 0x40]) + record[place + 1 :], record[:place]):
-            with pytest.raises(JournalFault):
-                unpack(damaged)
+            try:
+                assert unpack(damaged) == run[-2:]
+                assert place == len(record) - ADLER - 1
+            except JournalFault:
+                continue
 
 
 def test_a_record_of_a_newer_version_is_not_guessed_at(run: list[Entry], monkeypatch: pytest.MonkeyPatch) -> None:

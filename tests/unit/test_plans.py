@@ -12,21 +12,18 @@ from hypothesis import strategies as st
 
 from orchestrator.cli import flags, options
 from orchestrator.core.model import Ping, Plan, Planned
-from orchestrator.core.orders import Context, HostPaths
 from orchestrator.core.settings import Policy
 from orchestrator.report.estimates import Experience, duration, learn, whole_run
 from orchestrator.report.plans import Wish, folded_command, plan_json, plan_text
-from tests.fake_fleet import Host, VirtualClock, World, fleet_of, plan, roll
+from tests.fake_fleet import Host, Rollout, VirtualClock, World, fleet_of, roll
 
 WISH = Wish(words="secretsmanager:registry", credential=None, window=2)
 COMMAND = ("ecs-rollout", "run", "--cluster", "web", "--credential", "secretsmanager:registry")
 
 
 def planned_for(hosts: list[Host], policy: Policy | None = None) -> Plan:
-    world = World(hosts, VirtualClock())
-    policy = policy or Policy()
-    context = Context(run="run-1", cluster="c", fence=1, deadlines=policy.deadlines, paths=HostPaths())
-    return Plan(cluster="c", generation="g", planned=plan(world, context, policy))
+    rollout = Rollout(World(hosts, VirtualClock()), policy or Policy())
+    return Plan(cluster="c", generation="g", planned=rollout.plan(fence=1))
 
 
 def test_the_table_goes_by_wave() -> None:

@@ -68,6 +68,9 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     return happened  # type: ignore[return-value]  # pytest takes either
 
 
+GOAL = Goal(generation=GENERATION, registries=frozenset())
+
+
 def parts_of(world: World, lock: RecordingLock) -> Any:
     policy = Policy()
     request = SimpleNamespace(policy=policy, pace=Pace(shortest=2, longest=2), selection=EVERYBODY, allow_removal=True)
@@ -80,6 +83,7 @@ def parts_of(world: World, lock: RecordingLock) -> Any:
         session=SimpleNamespace(region="us-east-1"),
         commands=world,
         fleet=world,
+        drains=world,
         lock=lock,
         context=lambda _fence: context,
         gates=lambda: (),
@@ -87,8 +91,7 @@ def parts_of(world: World, lock: RecordingLock) -> Any:
 
 
 def plan_of(parts: Any) -> Plan:
-    goal = Goal(generation=GENERATION, registries=frozenset())
-    return rolling.plan(parts, goal, fence=7, say=lambda _: None)
+    return rolling.plan(parts, GOAL, fence=7, say=lambda _: None)
 
 
 @dataclass
@@ -98,12 +101,15 @@ class Nowhere:
     def append(self, _run: str, _fence: int, _entries: object) -> None:
         return
 
+    def asked(self, _run: str) -> tuple[()]:
+        return ()
+
 
 def roll(world: World, lock: RecordingLock, said: list[str] | None = None) -> None:
     parts = parts_of(world, lock)
     say = (said if said is not None else []).append
     with rolling.locked(parts, take_over=lock.predecessor is not None, say=say) as hold:
-        rolling.roll(parts, hold, plan_of(parts), Nowhere(), rolling.Watch(say=say), restores="")  # type: ignore[arg-type]  # keeps nothing
+        rolling.roll(parts, hold, plan_of(parts), Nowhere(), rolling.Watch(say=say), GOAL)  # type: ignore[arg-type]  # keeps nothing
 
 
 def test_a_run_that_ended_leaves_nothing_behind(store: list[str]) -> None:

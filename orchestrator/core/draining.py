@@ -1,0 +1,148 @@
+"""Say what is seen of a draining instance means, and what is to be given back at the end. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from orchestrator.core.events import Concluded, Drained, Event, Held, Settled
+from orchestrator.core.lifecycle import Phase
+from orchestrator.core.model import Outcome, OutcomeKind, Sighting, Status
+from orchestrator.core.planning import ending_of
+from orchestrator.core.progress import Progress
+from orchestrator.core.reasons import Reason
+from orchestrator.core.settings import StandaloneTasks
+from orchestrator.core.state import RunState
+
+READS = 2
+"""Reads of ECS in a row that must agree before somebody else's hand is believed: one may be older than our call."""
+
+TRIES = 5
+"""Times that something is tried to be given back."""
+
+AGAIN = 15
+"""Seconds until what could not be done is tried again."""
+
+_GONE = frozenset({None, Status.INACTIVE, Status.DEREGISTERING})
+
+
+def ours(state: RunState, progress: Progress) -> frozenset[str]:
+    """Name the runs whose mark on this instance is ours: this run, and the dead one that had drained it before."""
+    return frozenset({state.run.run, progress.planned.instance.mark}) - {""}
+
+
+def judge_before(state: RunState, key: str, seen: Sighting) -> Event | None:
+    """Say why an instance that is about to be changed must be left alone; None where nothing is in the way."""
+    if seen.status in _GONE:
+        return Concluded(key=key, outcome=Outcome(OutcomeKind.SKIPPED, Reason.TERMINATED))
+    if seen.status is Status.DRAINING and seen.mark not in ours(state, state.instances[key]):
+        return Concluded(key=key, outcome=Outcome(OutcomeKind.SKIPPED, Reason.DRAINING_ELSEWHERE))
+    return None
+
+
+def judge_room(state: RunState, key: str, why: str, now: float) -> Event:
+    """Hold an instance whose tasks would find no place; give it up when that has lasted too long."""
+    since = state.instances[key].held_since
+    if since is not None and now - since > state.run.policy.drain_timeout:
+        return Concluded(key=key, outcome=Outcome(OutcomeKind.REFUSED, Reason.NO_CAPACITY, why))
+    return Held(key=key, why=why, again_at=int(now) + AGAIN)
+
+
+def judge_draining(
+    state: RunState, key: str, seen: Sighting, *, standalone: int, strange: int, now: float
+) -> tuple[Event, ...]:
+    """Judge what ECS says of an instance that we drain.
+
+    `standalone`: tasks there that belong to no service, 0 where nobody asked; `strange`: how often in a row it was
+    seen in a state that we did not leave it in, this read included.
+    """
+    progress, policy = state.instances[key], state.run.policy
+    tasks = seen.running_tasks + seen.pending_tasks
+    if seen.status in _GONE:
+        return (Concluded(key=key, outcome=Outcome(OutcomeKind.SKIPPED, Reason.TERMINATED)),)
+    if seen.status is not Status.DRAINING or seen.mark not in ours(state, progress):
+        if strange < READS:
+            return ()
+        if seen.status is Status.DRAINING:
+            return (Concluded(key=key, outcome=Outcome(OutcomeKind.SKIPPED, Reason.DRAINING_ELSEWHERE)),)
+        return (Settled(key=key, outcome=Outcome(OutcomeKind.SKIPPED, Reason.REACTIVATED_ELSEWHERE)),)
+    if tasks == 0:
+        return (Drained(key=key),)
+    if standalone and policy.standalone_tasks is StandaloneTasks.SKIP:
+        outcome = Outcome(OutcomeKind.SKIPPED, Reason.STANDALONE_TASKS, f"{standalone} standalone task(s)")
+    elif now - progress.spans[-1].started_at > policy.drain_timeout:
+        outcome = Outcome(OutcomeKind.REFUSED, Reason.DRAIN_TIMED_OUT, f"{tasks} task(s) still there")
+    else:
+        return ()
+    return (Settled(key=key, outcome=outcome),)
+
+
+def is_strange(state: RunState, key: str, seen: Sighting) -> bool:
+    """Say whether an instance is not in the state in which we left it."""
+    return seen.status is not Status.DRAINING or seen.mark not in ours(state, state.instances[key])
+
+
+def release(state: RunState, key: str) -> Event:
+    """End an instance to which nothing is sent any more: what a dead run had drained, or what a halt has stopped."""
+    progress = state.instances[key]
+    if progress.phase is Phase.QUEUED:
+        return Settled(key=key, outcome=ending_of(progress.planned))
+    why = state.halted.why if state.halted else ""
+    return Settled(key=key, outcome=Outcome(OutcomeKind.NOT_ATTEMPTED, Reason.HALTED, why))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveBackPlan:
+    """What is to be given back to one instance. ARNs; `living` is empty where no registration is left.
+
+    `inherit`: the old registration whose attributes and tags the living one lacks; `activate`, `withhold`: whether
+    the living one is set ACTIVE, or kept DRAINING under our mark; `ghosts`: what is deregistered. `note`: what is left.
+    """
+
+    living: str = ""
+    inherit: str = ""
+    activate: bool = False
+    withhold: bool = False
+    disown: bool = False
+    ghosts: tuple[str, ...] = ()
+    note: str = ""
+
+
+def plan_give_back(
+    state: RunState, key: str, registrations: Iterable[Sighting], before: frozenset[str]
+) -> GiveBackPlan:
+    """Pair old and new registrations of one EC2 instance (F33), and say what each is owed.
+
+    `before`: ARNs that were registered before this run; of these only the instance's own may be a ghost of ours.
+    """
+    progress = state.instances[key]
+    original = progress.planned.instance.arn
+    there = [each for each in registrations if each.status not in _GONE]
+    if not there:
+        return GiveBackPlan()
+    living = max(there, key=lambda each: (each.agent_connected, each.arn == progress.arn, each.status is Status.ACTIVE))
+    marks = ours(state, progress)
+    # The agent has come back under another registration: those that it had in this run are gone for good.
+    ghosts = tuple(
+        each.arn
+        for each in there
+        if each is not living
+        and not each.agent_connected
+        and (each.mark in marks or (not each.mark and (each.arn not in before or each.arn == original)))
+    )
+    left = next((each.arn for each in there if each.arn in ghosts and each.arn in before), original)
+    drained = living.status is Status.DRAINING
+    foreign = drained and living.mark not in marks
+    return GiveBackPlan(
+        living=living.arn,
+        inherit=left if living.arn != left else "",
+        activate=drained and not foreign and progress.sound,
+        withhold=not progress.sound and not foreign,
+        disown=not foreign and progress.sound and living.mark in marks,
+        ghosts=ghosts if living.agent_connected else (),
+        note=_note(progress, foreign=foreign),
+    )
+
+
+def _note(progress: Progress, *, foreign: bool) -> str:
+    if foreign:
+        return "left DRAINING: somebody else has set it so"
+    return "" if progress.sound else "left DRAINING: it is not proven to work"

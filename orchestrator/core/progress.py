@@ -1,0 +1,97 @@
+"""Where one instance is in a run, and one SendCommand: what the fold of the journal keeps of each."""
+
+from dataclasses import dataclass, field
+
+from orchestrator.core.lifecycle import Phase
+from orchestrator.core.model import DecisionKind, Facts, Outcome, OutcomeKind, Planned
+from orchestrator.core.reasons import Reason
+from orchestrator.core.result import Op, Report
+
+
+@dataclass(slots=True)
+class Span:
+    """One stay in a phase, in epoch seconds; `ended_at` is None while it lasts."""
+
+    phase: Phase
+    started_at: float
+    ended_at: float | None = None
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where one instance is.
+
+    `look_at` is set while its result is lost and it was not seen since; `proof_from` is when its change became
+    known, from which on ECS has its time to see the agent connected; `fence`: that of its last command. `drained`: we
+    have set it DRAINING; `idle`: nothing runs on it any more. `pending`: how it will end, once all is given back;
+    `deferred`: how it ends if it stays unreachable; `disproven`: why its change is taken back,
+    `to_take_back` while that is still to be begun. `again_at`: when what
+    could not be done is tried again.
+    """
+
+    planned: Planned
+    phase: Phase | None = Phase.QUEUED
+    outcome: Outcome | None = None
+    batch: str = ""
+    attempts: int = 0
+    fence: int = 0
+    look_at: float | None = None
+    looking: bool = False
+    looks: int = 0
+    lost: str = ""
+    report: Report | None = None
+    seen: Facts | None = None
+    proof_from: float = 0.0
+    drained: bool = False
+    idle: bool = False
+    held: str = ""
+    held_since: float | None = None
+    disproven: Reason | None = None
+    to_take_back: bool = False
+    takebacks: int = 0
+    pending: Outcome | None = None
+    kept: int = 0
+    again_at: float = 0.0
+    deferred: Outcome | None = None
+    joined: bool = False
+    spans: list[Span] = field(default_factory=list)
+    command_ids: list[str] = field(default_factory=list)
+
+    @property
+    def arn(self) -> str:
+        """The registration under which the instance was seen last: a restart may have given it a new one (F33)."""
+        if self.seen is not None and self.seen.arn:
+            return self.seen.arn
+        return self.report.arn if self.report is not None and self.report.arn else self.planned.instance.arn
+
+    def owes(self, arn: str = "") -> bool:
+        """Say whether something must be given back before the lifecycle may end: its status, or its identity.
+
+        `arn`: the registration that an observation shows which is not folded yet.
+        """
+        marked = bool(self.planned.instance.mark) and self.planned.decision.changes
+        return self.drained or marked or (arn or self.arn) != self.planned.instance.arn
+
+    @property
+    def sound(self) -> bool:
+        """Whether the pending outcome leaves a host that may take tasks: what is not proven stays DRAINING."""
+        if self.pending is None:
+            return False
+        untouched = self.report is not None and not self.report.changed and self.pending.reason is self.report.reason
+        return untouched or self.pending.kind not in {OutcomeKind.FAILED, OutcomeKind.UNVERIFIED}
+
+    @property
+    def drains(self) -> bool:
+        """Whether it is to be drained before anything is sent to it."""
+        return self.planned.decision.kind is DecisionKind.DRAIN
+
+
+@dataclass(slots=True)
+class Batch:
+    """One SendCommand, from its intent on. `open` holds the instances whose invocation has not ended for us."""
+
+    op: Op
+    open: dict[str, None]
+    not_after: int
+    sent_at: float
+    command_id: str = ""
