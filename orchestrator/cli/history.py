@@ -33,7 +33,7 @@ def report(run: str, output: str, out: Path | None, journal: Path | None) -> Non
 
     \b
       ecs-rollout report 20261124-013006-d617fabc
-      ecs-rollout report 20261124-013006-d617fabc --out report.json
+      ecs-rollout report 20261124-013006-d617fabc --out report.html
     """
     from orchestrator.report.render import exit_code_of
 

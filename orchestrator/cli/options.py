@@ -116,7 +116,7 @@ boot_config = click.option(
 )
 output = click.option(
     "--output",
-    type=click.Choice(["table", "json", "csv", "markdown", "junit"]),
+    type=click.Choice(["table", "json", "csv", "markdown", "junit", "html"]),
     default="table",
     show_default=True,
     help="Form of the report.",

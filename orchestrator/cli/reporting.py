@@ -11,7 +11,7 @@ from orchestrator.cli.speech import say
 from orchestrator.core.state import RunState
 from orchestrator.errors import EnvironmentFault, ExitCode
 
-_SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown", ".xml": "junit"}
+_SUFFIXES = {".html": "html", ".json": "json", ".csv": "csv", ".md": "markdown", ".xml": "junit"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from orchestrator.core.state import RunState
 from orchestrator.errors import ExitCode
-from orchestrator.report import formats, json_report, junit, rows, text
+from orchestrator.report import formats, html, json_report, junit, rows, text
 from orchestrator.report.visible import visible
 
 
@@ -29,5 +29,7 @@ def render_report(state: RunState, output: str, code: ExitCode, undelivered: tup
             return formats.as_markdown(report)
         case "junit":
             return junit.as_junit(report)
+        case "html":
+            return html.as_html(report)
         case _:
             return text.report_text(report)

@@ -130,12 +130,21 @@ def build(state: RunState, *, exit_code: int) -> RunReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """The instances that ended with one outcome for one reason, and not as wanted. `seen`: what was seen on them."""
+    """The instances that ended with one outcome for one reason, and not as wanted."""
 
     outcome: OutcomeKind
     reason: Reason
-    instances: tuple[str, ...]
-    seen: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def instances(self) -> tuple[str, ...]:
+        """Their ids."""
+        return tuple(row.instance_id for row in self.rows)
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """What was seen on them, each once."""
+        return tuple(sorted({row.message for row in self.rows if row.message}))
 
     @property
     def explained(self) -> Explanation:
@@ -149,15 +158,7 @@ def troubles(report: RunReport) -> tuple[Trouble, ...]:
     for row in report.rows:
         if not row.as_wanted:
             groups.setdefault((row.outcome, row.reason), []).append(row)
-    return tuple(
-        Trouble(
-            outcome=outcome,
-            reason=reason,
-            instances=tuple(row.instance_id for row in rows),
-            seen=tuple(sorted({row.message for row in rows if row.message})),
-        )
-        for (outcome, reason), rows in groups.items()
-    )
+    return tuple(Trouble(outcome=kind, reason=why, rows=tuple(members)) for (kind, why), members in groups.items())
 
 
 def _so_far(progress: Progress) -> Outcome:

@@ -1,0 +1,108 @@
+"""A report as one HTML page that needs no network: its style and script are inside, and nothing else may run."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from importlib import resources
+from types import MappingProxyType
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from orchestrator.core.lifecycle import Phase
+from orchestrator.core.model import OutcomeKind
+from orchestrator.report.advice import advise
+from orchestrator.report.console import command_url, partition_of
+from orchestrator.report.estimates import duration
+from orchestrator.report.rows import RunReport, troubles
+from orchestrator.report.timeline import WIDTH, draw
+
+SHOWN = 5
+"""Instances of one kind of trouble that stand there at once; the others are folded away."""
+
+FOLDED = 200
+"""Instances of one kind of trouble that are listed at all with their evidence; the table has everybody."""
+
+SIGNS: Mapping[OutcomeKind, str] = MappingProxyType(
+    {
+        OutcomeKind.FAILED: "✕",
+        OutcomeKind.UNVERIFIED: "?",
+        OutcomeKind.ROLLED_BACK: "↩",
+        OutcomeKind.UNREACHABLE: "○",
+        OutcomeKind.REFUSED: "!",
+        OutcomeKind.NOT_ATTEMPTED: "–",
+        OutcomeKind.SKIPPED: "·",
+        OutcomeKind.UPDATED: "✓",
+        OutcomeKind.CURRENT: "=",
+    }
+)
+"""A sign for each outcome, beside its word and its colour."""
+
+
+def as_html(report: RunReport) -> str:
+    """Give the whole page. Everything that is not ours in it is escaped, and what the browser may do is listed in it."""
+    partition = next((partition_of(row.container_instance_arn, report.region) for row in report.rows), "aws")
+    places = {id(row): number for number, row in enumerate(report.rows, start=1)}  # two rows may have one instance's id
+    ended = report.ended_at
+    return _environment().get_template("report.html.j2").render(
+        report=report,
+        advice=advise(report),
+        troubles=troubles(report),
+        timeline=draw(report),
+        took=None if ended is None else duration(ended - report.started_at),
+        place=lambda row: places[id(row)],
+        link=lambda command_id: command_url(report.region, partition, command_id),
+        **_fixed(),
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("orchestrator.report", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["clock"] = _clock
+    environment.filters["duration"] = duration
+    environment.filters["prose"] = _prose
+    return environment
+
+
+@cache
+def _fixed() -> dict[str, object]:
+    """Give what is the same on every page: style, script, the policy that lets only these two in, signs and sizes."""
+    style, script = (resources.files("orchestrator.report").joinpath("page", name).read_text("utf-8") for name in ("report.css", "report.js"))
+    policy = (
+        f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return {
+        "style": Markup(style),  # noqa: S704 - files of this package
+        "script": Markup(script),  # noqa: S704 - files of this package
+        "policy": policy,
+        "signs": SIGNS,
+        "kinds": tuple(SIGNS),
+        "order": {phase: number for number, phase in enumerate(Phase)},
+        "width": WIDTH,
+        "shown": SHOWN,
+        "folded": FOLDED,
+    }
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"
+
+
+def _clock(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _prose(text: str) -> Markup:
+    """Set what stands between backticks as code."""
+    pieces = text.split("`")
+    return Markup("").join(Markup("<code>{}</code>").format(each) if at % 2 else each for at, each in enumerate(pieces))
