@@ -53,7 +53,7 @@ class Browser:
         while data:
             data = data[os.write(self.to, data) :]
         while True:
-            answer = self._read()
+            answer = self.read()
             if answer.get("id") == self._number:
                 if "error" in answer:
                     raise RuntimeError(f"{method}: {answer['error']}")
@@ -61,7 +61,8 @@ class Browser:
                 return result
             self.events.append(answer)
 
-    def _read(self) -> dict[str, Any]:
+    def read(self) -> dict[str, Any]:
+        """Wait for the next message."""
         while b"\0" not in self._buffer:
             if not select.select([self.back], [], [], PATIENCE)[0]:
                 raise TimeoutError(f"Chromium said nothing for {PATIENCE:.0f} s")
@@ -73,7 +74,9 @@ class Browser:
         loaded: dict[str, Any] = json.loads(message)
         return loaded
 
-    def page(self, path: Path, *, width: int = 1280, height: int = 800, scheme: str = "light", script: bool = True) -> "Page":
+    def page(
+        self, path: Path, *, width: int = 1280, height: int = 800, scheme: str = "light", script: bool = True
+    ) -> "Page":
         """Open a file in a tab of its own, and wait until it has loaded."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -111,8 +114,10 @@ class Page:
 
     def await_event(self, method: str) -> None:
         """Wait for an event."""
-        while not any(each.get("sessionId") == self.session and each.get("method") == method for each in self.browser.events):
-            self.browser.events.append(self.browser._read())
+        while not any(
+            each.get("sessionId") == self.session and each.get("method") == method for each in self.browser.events
+        ):
+            self.browser.events.append(self.browser.read())
 
     def size(self, width: int, height: int) -> None:
         """Give the window a size."""
@@ -136,8 +141,8 @@ class Page:
     def click(self, selector: str) -> None:
         """Click into the middle of an element, as a mouse would."""
         x, y = self.evaluate(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'center'}});"
-            " const b = e.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; })()"
+            "(e => { e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect();"
+            f" return [b.x + b.width / 2, b.y + b.height / 2]; }})(document.querySelector({json.dumps(selector)}))"
         )
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)

@@ -22,6 +22,4 @@ def command_url(region: str, partition: str, command_id: str) -> str | None:
     console = _CONSOLES.get(partition)
     if console is None or not region.replace("-", "").isalnum():
         return None
-    return (
-        f"https://{region}.{console}/systems-manager/run-command/{quote(command_id, safe='')}?region={quote(region)}"
-    )
+    return f"https://{region}.{console}/systems-manager/run-command/{quote(command_id, safe='')}?region={quote(region)}"

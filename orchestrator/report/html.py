@@ -32,7 +32,7 @@ SIGNS: Mapping[OutcomeKind, str] = MappingProxyType(
         OutcomeKind.ROLLED_BACK: "↩",
         OutcomeKind.UNREACHABLE: "○",
         OutcomeKind.REFUSED: "!",
-        OutcomeKind.NOT_ATTEMPTED: "–",
+        OutcomeKind.NOT_ATTEMPTED: "-",
         OutcomeKind.SKIPPED: "·",
         OutcomeKind.UPDATED: "✓",
         OutcomeKind.CURRENT: "=",
@@ -42,19 +42,23 @@ SIGNS: Mapping[OutcomeKind, str] = MappingProxyType(
 
 
 def as_html(report: RunReport) -> str:
-    """Give the whole page. Everything that is not ours in it is escaped, and what the browser may do is listed in it."""
+    """Give the whole page. Others' words are escaped, and the page's own policy names all that may run."""
     partition = next((partition_of(row.container_instance_arn, report.region) for row in report.rows), "aws")
     places = {id(row): number for number, row in enumerate(report.rows, start=1)}  # two rows may have one instance's id
     ended = report.ended_at
-    return _environment().get_template("report.html.j2").render(
-        report=report,
-        advice=advise(report),
-        troubles=troubles(report),
-        timeline=draw(report),
-        took=None if ended is None else duration(ended - report.started_at),
-        place=lambda row: places[id(row)],
-        link=lambda command_id: command_url(report.region, partition, command_id),
-        **_fixed(),
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            advice=advise(report),
+            troubles=troubles(report),
+            timeline=draw(report),
+            took=None if ended is None else duration(ended - report.started_at),
+            place=lambda row: places[id(row)],
+            link=lambda command_id: command_url(report.region, partition, command_id),
+            **_fixed(),
+        )
     )
 
 
@@ -76,7 +80,10 @@ def _environment() -> Environment:
 @cache
 def _fixed() -> dict[str, object]:
     """Give what is the same on every page: style, script, the policy that lets only these two in, signs and sizes."""
-    style, script = (resources.files("orchestrator.report").joinpath("page", name).read_text("utf-8") for name in ("report.css", "report.js"))
+    style, script = (
+        resources.files("orchestrator.report").joinpath("page", name).read_text("utf-8")
+        for name in ("report.css", "report.js")
+    )
     policy = (
         f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
         "base-uri 'none'; form-action 'none'"

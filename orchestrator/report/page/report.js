@@ -21,20 +21,21 @@
   }
 
   const heads = [...table.tHead.rows[0].cells];
-  const collator = new Intl.Collator("en", { numeric: true });
+  const byText = new Intl.Collator("en").compare;
+  const orders = {
+    number: (a, b) => (parseFloat(a) || 0) - (parseFloat(b) || 0),
+    version: new Intl.Collator("en", { numeric: true }).compare,
+  };
   function sort(column) {
     const head = heads[column];
     const order = { none: "ascending", ascending: "descending", descending: "none" }[head.ariaSort];
     for (const each of heads) each.ariaSort = "none";
     head.ariaSort = order;
-    const number = "number" in head.dataset;
-    const keyed = given.map((row) => {
-      const text = row.cells[column].textContent;
-      return [number ? parseFloat(text) || 0 : text, row];
-    });
+    const keyed = given.map((row) => [row.cells[column].textContent, row]);
     if (order !== "none") {
+      const compare = orders[head.dataset.sort] ?? byText;
       const sign = order === "ascending" ? 1 : -1;
-      keyed.sort(([a], [b]) => sign * (number ? a - b : collator.compare(a, b)));
+      keyed.sort(([a], [b]) => sign * compare(a, b));
     }
     body.append(...keyed.map(([, row]) => row));
   }
