@@ -49,3 +49,19 @@ def test_the_wheel_works_without_the_checkout(wheel: Path, tmp_path: Path) -> No
     subprocess.run(arguments, check=True, capture_output=True, cwd=tmp_path)
     for path in (ROOT / "documents").glob("*.yaml"):
         assert (tmp_path / "out" / path.name).read_text() == path.read_text()
+
+
+def test_the_wheel_renders_the_page(wheel: Path, tmp_path: Path) -> None:
+    """Template, style and script of the HTML report are found in the wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from orchestrator.report import html, rows\n"
+        "assert html.__file__.startswith(sys.argv[1]), html.__file__\n"
+        "print(html.as_html(rows.RunReport(run='r', cluster='c', region='', generation='', started_at=0.0, ended_at=1.0,"
+        " result='ok', halted='', restores='', exit_code=0, options={}, rows=())))"
+    )
+    arguments = [sys.executable, "-I", "-c", program, str(tmp_path / "site")]
+    done = subprocess.run(arguments, check=True, capture_output=True, cwd=tmp_path)
+    assert b"<title>c: ok (run r)</title>" in done.stdout

@@ -1,11 +1,12 @@
 """Runs to report: a fleet with every kind of trouble, with hostile names, a run that broke off, a large one."""
 
+import uuid
 from dataclasses import replace
 
 from orchestrator.core.amount import Amount
-from orchestrator.core.events import Admitted
+from orchestrator.core.events import Admitted, Entry
 from orchestrator.core.model import Ping, Platform, Status
-from orchestrator.core.settings import EVERYTHING, Policy
+from orchestrator.core.settings import EVERYTHING, Deadlines, Policy
 from orchestrator.core.state import RunState, replay
 from tests.fake_fleet import Host, World, fleet_of, roll
 
@@ -92,6 +93,29 @@ def large(count: int = 5000) -> RunState:
     some = [host for number in range(4) for host in trouble(f"i-0000000000000b{number}")]
     policy = replace(LENIENT, max_unavailable=Amount.parse("10%"))
     return roll([*fleet_of(count - len(some)), *some], policy, prepare=_go_mute)[0]
+
+
+def showcase(count: int = 16) -> RunState:
+    """A run to be looked at: a cluster in Frankfurt, one night in November."""
+    hosts = [
+        *fleet_of(count - 5),
+        Host("i-0c2f00000000000a1", behaviour="rolled_back"),
+        Host("i-0c2f00000000000a2", behaviour="failed", reason="container_not_replaced", zone="b"),
+        Host("i-0c2f00000000000a3", behaviour="lost_restored", zone="c"),
+        Host("i-0c2f00000000000a4", ping=Ping.CONNECTION_LOST),
+        Host("i-0c2f00000000000a5", persistence="ephemeral", zone="b", tasks=3),
+    ]
+    for number, host in enumerate(hosts):
+        host.zone = f"eu-central-1{host.zone}"
+        host.apply_seconds += 7 * (number % 5)
+    policy = replace(LENIENT, max_unavailable=Amount.parse("20%"), deadlines=Deadlines(watchdog=301, step=302))
+    _, _, journal = roll(hosts, policy, run="20261124-013006-d617fabc")
+    since = 1_795_483_806 - journal.entries[0].at
+    state = replay([Entry(entry.at + since, entry.event) for entry in journal.entries])
+    state.started = replace(state.run, cluster="web", region="eu-central-1")
+    for progress in state.instances.values():
+        progress.command_ids = [str(uuid.uuid5(uuid.NAMESPACE_OID, each)) for each in progress.command_ids]
+    return state
 
 
 STATES = {each.__name__: each for each in (troubled, fine, halted, interrupted, broken_off, taken_back, hostile)}

@@ -1,0 +1,146 @@
+"""What the page is made of: the timeline's geometry, links to the console, what to do next, escaping."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from orchestrator.core.lifecycle import LIFECYCLE, Phase
+from orchestrator.core.model import OutcomeKind
+from orchestrator.core.state import RunState
+from orchestrator.report import html, timeline
+from orchestrator.report.advice import advise
+from orchestrator.report.console import command_url, partition_of
+from orchestrator.report.render import exit_code_of, render_report
+from orchestrator.report.rows import RunReport, build
+from tests.report.reports import SCRIPT, STATES, large
+
+CSS = Path(html.__file__).with_name("page") / "report.css"
+BAR = re.compile(r"M(\S+) (\S+)h(\S+)v(\S+)h-(\S+)z")
+
+
+def report_of(state: RunState) -> RunReport:
+    return build(state, exit_code=exit_code_of(state))
+
+
+@pytest.mark.parametrize("count", [12, 40, 400, 5000])
+def test_every_instance_is_in_the_picture(count: int) -> None:
+    """Each stay in a phase has its bar inside the picture, whether instances have rows of their own or share one."""
+    report = report_of(large(count) if count > 40 else STATES["troubled"]())
+    picture = timeline.draw(report)
+    changed = [row for row in report.rows if row.wave]
+    assert sum(lane.size for lane in picture.lanes) + picture.left_out == len(report.rows)
+    assert [lane.wave for lane in picture.lanes] == sorted({row.wave for row in changed})
+    named = all(lane.lines for lane in picture.lanes)
+    assert named == (len(changed) <= 40)
+    for lane in picture.lanes:
+        members = [row for row in changed if row.wave == lane.wave]
+        for phase in Phase:
+            stays = sum(span.phase is phase for row in members for span in row.phases)
+            bars = [BAR.findall(path) for each, path in lane.areas if each is phase]
+            if phase is not timeline.WAITING or named:
+                assert sum(map(len, bars)) == stays
+            for left, top, width, height, back in (bar for found in bars for bar in found):
+                assert width == back
+                assert 0 <= float(left) <= timeline.WIDTH
+                assert -2 <= float(top) <= float(top) + float(height) <= lane.height + 2
+    assert sum(lane.height for lane in picture.lanes) < 1000
+
+
+def test_a_bar_is_as_long_as_its_time() -> None:
+    """An instance's bars begin and end where its phases did, on the scale of the whole run."""
+    report = report_of(STATES["fine"]())
+    assert report.ended_at is not None
+    whole = report.ended_at - report.started_at
+    lane = timeline.draw(report).lanes[0]
+    (row,) = (row for row in report.rows if row.wave == 1)
+    for (phase, path), span in zip(lane.areas, row.phases, strict=True):
+        ((left, _, width, _, _),) = BAR.findall(path)
+        assert (phase, span.ended_at is not None) == (span.phase, True)
+        assert float(left) == pytest.approx((span.started_at - report.started_at) / whole * timeline.WIDTH, abs=0.1)
+        if span.ended_at:
+            length = (span.ended_at - span.started_at) / whole * timeline.WIDTH
+            assert float(width) == pytest.approx(max(length, 2), abs=0.1)
+
+
+def test_what_ended_badly_is_marked() -> None:
+    """Each changed instance that did not end as wanted has its mark; one whose run broke off has a bar to the end."""
+    report = report_of(STATES["troubled"]())
+    bad = sum(bool(row.wave) and not row.as_wanted for row in report.rows)
+    assert sum(len(lane.marks) for lane in timeline.draw(report).lanes) == bad == 4
+    assert timeline.draw(report_of(STATES["broken_off"]())).lanes[0].areas
+
+
+def test_the_axis_has_few_words() -> None:
+    """At most five marks of time, evenly spaced, within the picture."""
+    for state in (STATES["fine"](), STATES["troubled"](), large(300)):
+        ticks = timeline.draw(report_of(state)).ticks
+        assert 1 <= len(ticks) <= 5
+        assert all(0 < at <= 100 for at, _ in ticks)
+
+
+def test_every_phase_and_outcome_can_be_drawn() -> None:
+    """Style and signs know every member of the enums: a new phase or outcome without them fails here."""
+    style = CSS.read_text()
+    for number, _ in enumerate(Phase):
+        assert f".p{number} {{" in style
+        assert style.count(f"--p{number}: #") == 2  # light and dark
+    assert set(html.SIGNS) == set(OutcomeKind)
+    assert len(set(html.SIGNS.values())) == len(html.SIGNS)
+    assert all(f".{kind}" in style for kind in OutcomeKind)
+    assert timeline.WAITING is next(iter(LIFECYCLE))
+
+
+@pytest.mark.parametrize(
+    ("arn", "region", "console"),
+    [
+        ("arn:aws:ecs:eu-central-1:1:x", "eu-central-1", "https://eu-central-1.console.aws.amazon.com/"),
+        ("arn:aws-cn:ecs:cn-north-1:1:x", "cn-north-1", "https://cn-north-1.console.amazonaws.cn/"),
+        ("", "cn-northwest-1", "https://cn-northwest-1.console.amazonaws.cn/"),
+        (
+            "arn:aws-us-gov:ecs:us-gov-west-1:1:x",
+            "us-gov-west-1",
+            "https://us-gov-west-1.console.amazonaws-us-gov.com/",
+        ),
+        ("", "us-gov-east-1", "https://us-gov-east-1.console.amazonaws-us-gov.com/"),
+        ("", "eu-west-1", "https://eu-west-1.console.aws.amazon.com/"),
+        ("arn:aws-iso:ecs:us-iso-east-1:1:x", "us-iso-east-1", None),
+        ("", "evil.example/?", None),
+        ("", "", None),
+    ],
+)
+def test_links_lead_to_the_partitions_console(arn: str, region: str, console: str | None) -> None:
+    """A command is linked where its Region's console is known and public, and nowhere else."""
+    url = command_url(region, partition_of(arn, region), "2f9a/../0b11")
+    path = f"systems-manager/run-command/2f9a%2F..%2F0b11?region={region}"
+    assert url == (f"{console}{path}" if console else None)
+
+
+def test_the_next_command_fits_what_happened() -> None:
+    """Nothing after success; a fresh plan after trouble; --take-over where a run broke off; restore for a restore."""
+    told = {name: advise(report_of(state())) for name, state in STATES.items()}
+    assert told["fine"].command == told["taken_back"].command == ""
+    plan = "ecs-rollout plan --cluster c --region us-east-1 --credential SOURCE"
+    assert {told[name].command for name in ("troubled", "halted", "interrupted")} == {plan}
+    assert told["broken_off"].command.endswith("--credential SOURCE --take-over")
+    assert "--max-failures" in told["halted"].result
+    assert told["troubled"].headline == "6 of 14 instances run the credential"
+    assert told["taken_back"].headline == "The run run-1 is taken back on 2 of 2 instances"
+
+
+def test_others_words_stay_words() -> None:
+    """Not one tag, attribute or link of the page comes from an instance's name, message, log, warning or ARN."""
+    page = render_report(STATES["hostile"](), "html", exit_code_of(STATES["hostile"]()))
+    assert SCRIPT not in page
+    assert page.count("<script") == 1
+    assert not re.findall(r"<img|\son\w+=\"", page)
+    assert all(url.startswith("#") for url in re.findall(r'href="([^"]*)"', page))
+
+
+def test_the_page_names_no_other_place() -> None:
+    """Beside links to the console there is no address in the page, neither in style nor in script."""
+    page = render_report(STATES["troubled"](), "html", exit_code_of(STATES["troubled"]()))
+    addresses = re.findall(r"(?:https?:)?//[a-z][\w.-]*", re.sub(r"(?m)^\s*//.*$", "", page))
+    assert set(addresses) == {"https://us-east-1.console.aws.amazon.com"}
+    assert "url(" not in re.sub(r"url\(#\w+\)", "", page)
+    assert "@import" not in page
