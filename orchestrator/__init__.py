@@ -34,11 +34,14 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         telling               Around a run: tell those who want to know, measure, and log
         unattended            The flags of runs that nobody watches: notices, metrics, the log's form
     report/                   What a person or a pipeline reads afterwards and meanwhile
+        advice                What to do about a whole run: its result in words, and the command that comes next
         chosen                What was chosen for a run, by the flags' names
+        console               Links to the AWS console, in the partition that a Region belongs to
         estimates             How long a rollout takes
         findings              What the lint of a credential found, for a person and as JSON
         following             Follow a run's events once for all who want to know the state behind them
         formats               A report as CSV and Markdown, and the form of a moment in every report
+        html                  A report as one HTML page that needs no network
         json_report           The JSON report and its JSON Schema
         junit                 A report as JUnit XML, for pipelines: a test case for the run and one for each instance
         live                  Live progress
@@ -57,6 +60,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         rows                  What a report tells, as rows
         standing              Where a run stands at a moment, as one frozen value
         text                  A report for a person, in at most 80 columns
+        timeline              The picture of a run: every instance by wave and phase over time, as SVG paths
         visible               Others' words, made safe to show
     clock                     The one place that reads the time and waits
     config                    The configuration file: TOML with the flags' names, and tables of them to choose from

@@ -42,24 +42,22 @@ SIGNS: Mapping[OutcomeKind, str] = MappingProxyType(
 
 
 def as_html(report: RunReport) -> str:
-    """Give the whole page. Others' words are escaped, and the page's own policy names all that may run."""
+    """Give the whole page, in ASCII. Others' words are escaped, and the page's own policy names all that may run."""
     partition = next((partition_of(row.container_instance_arn, report.region) for row in report.rows), "aws")
     places = {id(row): number for number, row in enumerate(report.rows, start=1)}  # two rows may have one instance's id
     ended = report.ended_at
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            report=report,
-            advice=advise(report),
-            troubles=troubles(report),
-            timeline=draw(report),
-            took=None if ended is None else duration(ended - report.started_at),
-            place=lambda row: places[id(row)],
-            link=lambda command_id: command_url(report.region, partition, command_id),
-            **_fixed(),
-        )
+    page = _environment().get_template("report.html.j2")
+    text = page.render(
+        report=report,
+        advice=advise(report),
+        troubles=troubles(report),
+        timeline=draw(report),
+        took=None if ended is None else duration(ended - report.started_at),
+        place=lambda row: places[id(row)],
+        link=lambda command_id: command_url(report.region, partition, command_id),
+        **_fixed(),
     )
+    return text.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
 @cache

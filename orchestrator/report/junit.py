@@ -11,7 +11,7 @@ _NOT_KNOWN = frozenset({OutcomeKind.UNVERIFIED, OutcomeKind.UNREACHABLE})
 
 
 def as_junit(report: RunReport) -> str:
-    """Give one test suite. It passes only where the run's result is ok.
+    """Give one test suite, in ASCII. It passes only where the run's result is ok.
 
     `failure`: an instance does not run the credential; `error`: that is not known; `skipped`: the run never came to
     it, or was not about it. A run that halted or has not ended is a failing case of its own.
@@ -34,7 +34,8 @@ def as_junit(report: RunReport) -> str:
     root = ET.Element("testsuites")
     root.append(suite)
     ET.indent(root)
-    return ET.tostring(root, encoding="unicode", xml_declaration=True)
+    text: bytes = ET.tostring(root, encoding="us-ascii", xml_declaration=True)
+    return text.decode("ascii")
 
 
 def _of_run(report: RunReport) -> ET.Element:

@@ -59,8 +59,9 @@ def test_the_wheel_renders_the_page(wheel: Path, tmp_path: Path) -> None:
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from orchestrator.report import html, rows\n"
         "assert html.__file__.startswith(sys.argv[1]), html.__file__\n"
-        "print(html.as_html(rows.RunReport(run='r', cluster='c', region='', generation='', started_at=0.0, ended_at=1.0,"
-        " result='ok', halted='', restores='', exit_code=0, options={}, rows=())))"
+        "about = dict(run='r', cluster='c', region='', generation='', result='ok', halted='', restores='')\n"
+        "run = rows.RunReport(**about, started_at=0.0, ended_at=1.0, exit_code=0, options={}, rows=())\n"
+        "print(html.as_html(run))"
     )
     arguments = [sys.executable, "-I", "-c", program, str(tmp_path / "site")]
     done = subprocess.run(arguments, check=True, capture_output=True, cwd=tmp_path)

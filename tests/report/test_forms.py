@@ -3,7 +3,8 @@
 import csv
 import io
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
+from html import unescape
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -144,13 +145,24 @@ def test_markdown_stays_a_table() -> None:
     assert not [text[at - 1 : at + 1] for at, sign in enumerate(text) if sign in "<>[]" and text[at - 1] != "\\"]
 
 
-@pytest.mark.parametrize("form", ["table", "json", "csv", "markdown", "junit"])
+@pytest.mark.parametrize("form", ["table", "json", "csv", "markdown", "junit", "html"])
 def test_no_form_holds_what_nobody_sees(form: str) -> None:
     """A terminal's escape sequences, NUL, turned text and lone surrogates are written out in every form."""
     text = rendered(STATES["hostile"](), form)
     assert all(character.isprintable() or character == "\n" for character in text)
     text.encode()
     assert "\\x1b[31m" in text.replace("\\\\", "\\").replace("\\[", "[")
+
+
+@pytest.mark.parametrize("form", ["json", "junit", "html"])
+def test_what_machines_read_is_ascii(form: str) -> None:
+    """These forms survive every locale: what is not ASCII is written as a reference, and reads as it was."""
+    state = STATES["fine"]()
+    state.started = replace(state.run, cluster="Größe 日本")
+    text = rendered(state, form)
+    assert text.isascii()
+    read = json.loads(text)["run"]["cluster"] if form == "json" else unescape(text)
+    assert "Größe 日本" in read
 
 
 def test_what_is_visible_stays() -> None:
