@@ -23,6 +23,7 @@ from orchestrator.errors import EnvironmentFault, UsageError
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
     from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_events import EventBridgeClient
@@ -47,6 +48,11 @@ _ONCE = _RETRIED.merge(Config(retries={"mode": "standard", "total_max_attempts":
 # Notices and metrics: nobody waits long for them.
 _BRIEF = _RETRIED.merge(
     Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=2, read_timeout=3)
+)
+
+# The journal: a run waits for it at every step, and can see its work through without it.
+_JOURNAL = _RETRIED.merge(
+    Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=3, read_timeout=10)
 )
 
 _DENIED = frozenset({"AccessDeniedException", "AccessDenied", "AuthorizationError", "UnauthorizedOperation"})
@@ -133,6 +139,10 @@ class Session:
     def autoscaling(self) -> "AutoScalingClient":
         """Amazon EC2 Auto Scaling."""
         return self._boto.client("autoscaling", config=_RETRIED)
+
+    def dynamodb(self) -> "DynamoDBClient":
+        """Amazon DynamoDB, for the journal."""
+        return self._boto.client("dynamodb", config=_JOURNAL)
 
     def ec2(self) -> "EC2Client":
         """Amazon EC2."""

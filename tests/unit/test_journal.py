@@ -1,11 +1,13 @@
 """What every store of the journal promises, proven of each."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from orchestrator.aws.journal import DynamoJournal
 from orchestrator.core.asks import Ask, AskKind
 from orchestrator.core.events import Entry, Halted, RunStarted, WaveOpened
 from orchestrator.core.state import replay
@@ -14,23 +16,27 @@ from orchestrator.journal.codec import decode, pack, unpack
 from orchestrator.journal.head import Head, Record, entries_of, extended
 from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.journal.store import RunJournal, Store
-from tests.journal_runs import large_run, troubled_run
+from tests.fake_fleet import VirtualClock
+from tests.journal_runs import TABLE, a_table, large_run, troubled_run
 
 Opener = Callable[[], Store]
 
 
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Opener]:
+@pytest.fixture(params=["sqlite", "dynamodb"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Opener]:
     """Open the same journal again and again, as processes would."""
-    stores: list[Store] = []
+    with ExitStack() as stack:
+        if request.param == "dynamodb":
+            client = stack.enter_context(a_table(monkeypatch))
 
-    def open_it() -> Store:
-        stores.append(SqliteJournal(tmp_path / "state" / "journal.db"))
-        return stores[-1]
+        def open_it() -> Store:
+            if request.param == "dynamodb":
+                return DynamoJournal(client=client, clock=VirtualClock(), table=TABLE)
+            store = SqliteJournal(tmp_path / "state" / "journal.db")
+            stack.callback(store.close)
+            return store
 
-    yield open_it
-    for each in stores:
-        each.close()
+        yield open_it
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +182,7 @@ def test_an_append_of_nothing_writes_nothing(opened: Opener, run: list[Entry]) -
 
 def test_ten_thousand_instances_fit(opened: Opener) -> None:
     """A run of 10,000 instances comes back as it was."""
-    entries = large_run(10_000)
+    entries = large_run(10_000, stopped=True)
     opened().append("run-1", 1, entries[:1])
     assert opened().entries("run-1") == entries[:1]
     assert opened().head("run-1").summary.planned == 10_000
