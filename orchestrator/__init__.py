@@ -5,6 +5,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
 
     cli/                      The command line
         approvals             `plan --out FILE` and `run --plan FILE`: what was approved is what runs, or nothing does
+        asking                `ecs-rollout approve` and `abort`
         compose               The only place that builds everything
         configuration         `ecs-rollout config show`: what each setting is, and where it comes from
         credential            `ecs-rollout credential lint`
@@ -14,8 +15,9 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         files                 Files that commands write: whole or not at all, and readable by their owner alone
         flags                 The flags as they were written
         generations           `ecs-rollout generations`
-        history               `ecs-rollout runs` and `report`: from the journal alone, no AWS
+        history               `ecs-rollout runs`, `status`, `report` and `why`
         iam                   `ecs-rollout iam`: print the policies that the code needs, as JSON
+        identity              Who works at this terminal
         lab                   `ecs-rollout lab` and `demo`: the only place that starts the lab
         loading               The credential's road in the controller
         main                  The entry point
@@ -30,7 +32,8 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         showing               What a plan is shown with
         signals               Ctrl-C and SIGTERM
         speech                What commands say on stderr
-        store                 Where the journal is, and its life around a command. Needs no boto3
+        state                 `ecs-rollout state init`: make the table of a journal that machines share
+        store                 Where the journal is, and its life around a command. A SQLite journal needs no boto3
         telling               Around a run: tell those who want to know, measure, and log
         unattended            The flags of runs that nobody watches: notices, metrics, the log's form
     report/                   What a person or a pipeline reads afterwards and meanwhile
@@ -59,6 +62,8 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         render                A run's report in the form that was asked for
         rows                  What a report tells, as rows
         standing              Where a run stands at a moment, as one frozen value
+        status                How a run stands, from its journal
+        story                 Everything that a journal holds about one instance, in order
         text                  A report for a person, in at most 80 columns
         timeline              The picture of a run: every instance by wave and phase over time, as SVG paths
         visible               Others' words, made safe to show
@@ -83,6 +88,8 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         draining              Draining behind the port `Drains`
         ecs                   ECS container instances behind the port `Fleet`
         gates                 Gates that ask AWS: CloudWatch alarms and SSM Change Calendar
+        journal               The journal in a DynamoDB table that several machines share; every write is conditional
+        journal_items         The items of the journal's DynamoDB table
         lock                  The cluster's lock
         metrics               Put a run's metrics into CloudWatch
         notices               Send notices to an SNS topic or an EventBridge bus
@@ -94,6 +101,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
     journal/                  The durable record of a run
         codec                 Records as bytes and back, strictly
         head                  What stands at the head of a run's record
+        place                 Where a journal is
         sqlite                The journal in one SQLite file under the XDG state directory
         sqlite_file           The journal's SQLite file: made, recognised, upgraded and opened
         store                 What every store of the journal can do, and one run's part of it as the engine sees it
@@ -125,6 +133,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         iam                   Least-privilege IAM policies, made from what the code calls
         iam_document          IAM policy documents as values: statements that allow, and the JSON form of them
         iam_draining          What runs that drain instances may do beside the rollout itself
+        iam_journal           What a journal in DynamoDB needs
         iam_unattended        What may be done beside the rollout itself
         judging               Say what an observation means for a run: pure functions from what was seen to events
         lifecycle             The lifecycle of one instance, as one table

@@ -225,6 +225,4 @@ class DynamoJournal:
             if isinstance(cause, ClientError) and code_of(cause) == "ResourceNotFoundException":
                 hint = f"`ecs-rollout state init --state dynamodb:{self.table}` makes it; check --region, too."
                 raise self._fault("there is no such table", hint) from cause
-            raise JournalFault(
-                f"The journal's table {self.table} cannot be used: {fault.message}", hint=fault.hint
-            ) from cause
+            raise JournalFault(fault.message, hint=fault.hint) from cause

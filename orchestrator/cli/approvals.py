@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.cli.compose import Parts
 
 NOT_PART = unattended.TELLING | frozenset(
-    {"output", "journal", "yes", "take_over", "plan_file", "out", "full", "detailed_exitcode"}
+    {"output", "journal", "state", "yes", "take_over", "plan_file", "out", "full", "detailed_exitcode"}
 )
 """Flags that say nothing about what happens to an instance."""
 

@@ -1,9 +1,7 @@
 """The only place that builds everything: from what was asked for to the parts that carry it out."""
 
-import getpass
 import os
 import secrets as randomness
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,7 +13,7 @@ from orchestrator.aws.gates import AlarmGate, CalendarGate
 from orchestrator.aws.lock import ClusterLock
 from orchestrator.aws.session import Session
 from orchestrator.aws.ssm import SsmCommands
-from orchestrator.cli import options
+from orchestrator.cli import identity, options
 from orchestrator.cli.loading import Loaded, Reading, delivery_warnings, load_credential, try_logins
 from orchestrator.core.documents import lint, render
 from orchestrator.core.gates import TimeWindow, Word
@@ -176,11 +174,7 @@ def documents(*, region: str | None, profile: str | None, prefix: str) -> Docume
 
 def holder() -> str:
     """Say who we are, for whoever meets our lock."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = f"uid {os.getuid()}"
-    return f"{user}@{socket.gethostname()} (pid {os.getpid()})"
+    return f"{identity.who()} (pid {os.getpid()})"
 
 
 def new_run_id(now: float) -> str:

@@ -1,7 +1,6 @@
 """`ecs-rollout generations`: which instances run which credential, and whether the previous one may be revoked."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -13,6 +12,7 @@ from orchestrator.core.settings import Deadlines, Policy
 from orchestrator.core.source import S3Source
 from orchestrator.core.state import RunState, replay
 from orchestrator.errors import ExitCode, RolloutError
+from orchestrator.journal.place import JournalPlace
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -50,7 +50,7 @@ def _where(function: F) -> F:
 def generations(
     *,
     boot_config: tuple[S3Source, ...],
-    journal: Path | None,
+    journal: JournalPlace,
     output: str,
     check: bool,
     delivery_seconds: int,
@@ -84,10 +84,10 @@ def generations(
     return ExitCode.NOT_ALL_UPDATED if check and found.verdict is not Verdict.UNUSED else ExitCode.OK
 
 
-def earlier_runs(path: Path | None, cluster: str) -> list[RunState]:
+def earlier_runs(place: JournalPlace, cluster: str) -> list[RunState]:
     """Read the cluster's last runs, oldest first; none where there is no journal, which is not made for this."""
     try:
-        with store.opened(path, read_only=True) as journal:
+        with store.opened(place, read_only=True) as journal:
             names = [head.run for head in journal.runs() if head.summary.cluster == cluster][:_RUNS]
             return [replay(journal.entries(run)) for run in reversed(names)]
     except RolloutError:

@@ -1,4 +1,4 @@
-"""`ecs-rollout runs` and `report`: from the journal alone, no AWS."""
+"""`ecs-rollout runs`, `status`, `report` and `why`: from the journal alone, also while the run runs."""
 
 from pathlib import Path
 
@@ -6,29 +6,67 @@ import click
 
 from orchestrator.cli import options, reporting, store
 from orchestrator.core.state import replay
+from orchestrator.errors import UsageError
+from orchestrator.journal.place import JournalPlace
+from orchestrator.journal.store import Store
 
 
 @click.command()
-@options.journal
-def runs(journal: Path | None) -> None:
-    """List the runs that the journal knows, newest first."""
+@options.only_journal
+def runs(journal: JournalPlace) -> None:
+    """List the runs that the journal knows, newest first.
+
+    A run that has not ended is under way, or broke off: the journal alone cannot tell; `status` has its last sign.
+    """
+    from orchestrator.report.formats import moment
     from orchestrator.report.text import columns
 
     with store.opened(journal, read_only=True) as found:
-        rows = []
-        for head in found.runs():
-            summary = head.summary
-            counts = ", ".join(f"{count} {kind}" for kind, count in summary.counts.items())
-            rows.append((head.run, summary.cluster, summary.result or "not ended", counts))
-    click.echo(columns(("RUN", "CLUSTER", "RESULT", "INSTANCES"), rows))
+        heads = found.runs()
+    rows = []
+    for head in heads:
+        summary = head.summary
+        counts = ", ".join(f"{count} {kind}" for kind, count in summary.counts.items())
+        started = (moment(summary.started_at) or "")[:16].replace("T", " ")
+        rows.append((head.run, summary.cluster, started, summary.result or "not ended", counts))
+    click.echo(columns(("RUN", "CLUSTER", "STARTED (UTC)", "RESULT", "INSTANCES"), rows))
+
+
+@click.command()
+@click.argument("run", required=False)
+@options.plan_output
+@options.only_journal
+def status(run: str | None, output: str, journal: JournalPlace) -> None:
+    """Show how the run RUN stands: by default the newest one.
+
+    \b
+      ecs-rollout status
+      ecs-rollout status 20261124-013006-d617fabc --output json
+    """
+    from orchestrator.clock import SystemClock
+    from orchestrator.report.status import status_json, status_of, status_text
+
+    with store.opened(journal, read_only=True) as found:
+        name = run or _newest(found)
+        entries = found.entries(name)
+        asked = found.asked(name)
+    seen = status_of(replay(entries), last_at=entries[-1].at, asked=asked, now=SystemClock().now())
+    click.echo(status_json(seen) if output == "json" else status_text(seen))
+
+
+def _newest(journal: Store) -> str:
+    heads = journal.runs()
+    if not heads:
+        raise UsageError("The journal knows no run yet.", hint="Name another one with --journal or --state.")
+    return heads[0].run
 
 
 @click.command()
 @click.argument("run")
 @options.output
 @options.report_out
-@options.journal
-def report(run: str, output: str, out: Path | None, journal: Path | None) -> None:
+@options.only_journal
+def report(run: str, output: str, out: Path | None, journal: JournalPlace) -> None:
     """Report the run RUN, as it was or as it stands.
 
     \b
@@ -41,3 +79,23 @@ def report(run: str, output: str, out: Path | None, journal: Path | None) -> Non
     with store.opened(journal, read_only=True) as found:
         state = replay(found.entries(run))
     reporting.show(wish, state, exit_code_of(state))
+
+
+@click.command()
+@click.argument("run")
+@click.argument("instance")
+@options.plan_output
+@options.only_journal
+def why(run: str, instance: str, output: str, journal: JournalPlace) -> None:
+    """Tell every decision of the run RUN about INSTANCE, with its evidence and time.
+
+    INSTANCE is an EC2 instance id, or the ARN or id of a container instance.
+
+    \b
+      ecs-rollout why 20261124-013006-d617fabc i-0123456789abcdef0
+    """
+    from orchestrator.report.story import story, story_json, story_text
+
+    with store.opened(journal, read_only=True) as found:
+        told = story(found.entries(run), instance)
+    click.echo(story_json(told) if output == "json" else story_text(told))

@@ -9,6 +9,7 @@ import click
 
 from orchestrator.cli import options, unattended
 from orchestrator.errors import UsageError
+from orchestrator.journal.place import JournalPlace
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,6 +54,7 @@ def iam() -> None:
 @click.option("--generations", is_flag=True, help="`generations` looks at Auto Scaling groups and their user data.")
 @options.boot_config
 @click.option("--boot-config-kms-key", metavar="KEY", help="The customer KMS key of the boot configurations.")
+@options.state
 @unattended.extra_options
 def controller(  # noqa: PLR0913 - the flags, each by name
     *,
@@ -65,6 +67,7 @@ def controller(  # noqa: PLR0913 - the flags, each by name
     generations: bool,
     boot_config: tuple[Any, ...],
     boot_config_kms_key: str | None,
+    state: JournalPlace | None,
     notify: tuple[Any, ...],
     metrics: tuple[Any, ...],
     **where: Any,  # noqa: ANN401 - click's keyword arguments go on by name
@@ -73,6 +76,7 @@ def controller(  # noqa: PLR0913 - the flags, each by name
     from orchestrator.core.iam import controller_policy
     from orchestrator.core.iam_document import IamPolicy
     from orchestrator.core.iam_draining import drain_statements
+    from orchestrator.core.iam_journal import keeps_journal
     from orchestrator.core.iam_unattended import Extras, extra_statements
     from orchestrator.core.source import parse_source
 
@@ -93,16 +97,22 @@ def controller(  # noqa: PLR0913 - the flags, each by name
         generations=generations,
     )
     draining = drain_statements(place) if drain else ()
-    _print(IamPolicy(statements=(*policy.statements, *draining, *extra_statements(place, extras))))
+    journal = (keeps_journal(place, state.table),) if state and state.table else ()
+    _print(IamPolicy(statements=(*policy.statements, *draining, *journal, *extra_statements(place, extras))))
 
 
 @iam.command()
 @_where
-def publisher(**where: Any) -> None:  # noqa: ANN401 - see controller
-    """Print the policy of the role that runs `documents publish`."""
+@options.state
+def publisher(*, state: JournalPlace | None, **where: Any) -> None:  # noqa: ANN401 - see controller
+    """Print the policy of the role that runs `documents publish` and, with --state dynamodb:TABLE, `state init`."""
     from orchestrator.core.iam import publisher_policy
+    from orchestrator.core.iam_document import IamPolicy
+    from orchestrator.core.iam_journal import makes_table
 
-    _print(publisher_policy(_place(**where)))
+    place = _place(**where)
+    table = (makes_table(place, state.table),) if state and state.table else ()
+    _print(IamPolicy(statements=(*publisher_policy(place).statements, *table)))
 
 
 @iam.command()

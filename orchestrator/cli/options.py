@@ -1,11 +1,14 @@
 """The flags that several commands share, and how they become values."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from enum import StrEnum
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
+from click.core import ParameterSource
 
 from orchestrator.cli.parameter_types import (
     AmountType,
@@ -14,12 +17,14 @@ from orchestrator.cli.parameter_types import (
     ExclusionType,
     MarkType,
     MomentType,
+    PlaceType,
     WavesType,
     WindowType,
 )
 from orchestrator.core.gates import Word
 from orchestrator.core.settings import Budget, Deadlines, Policy, ZoneOrder
 from orchestrator.errors import UsageError
+from orchestrator.journal.place import JournalPlace
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -103,10 +108,49 @@ parameter_prefix = click.option(
 )
 readable_file = click.option("--allow-readable-file", is_flag=True, help="Take file:PATH although others can read it.")
 registry = click.option("--registry", help="Registry of a credential that holds only a user and a password.")
-journal = click.option(
-    "--journal",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The journal's file. [default: ecs-rollout/journal.db under the XDG state directory]",
+
+
+def journal(function: F) -> F:
+    """Say where the journal is: the command gets one JournalPlace, as `journal`."""
+    return _placed(function, ())
+
+
+def only_journal(function: F) -> F:
+    """Say the same for a command that needs nothing else: --region, --profile and the file are for the journal."""
+    return aws_options(_placed(function, ("region", "profile")))
+
+
+def _placed(function: F, kept: tuple[str, ...]) -> F:
+    """Make one place of the flags; those `kept` do not reach the command."""
+
+    @wraps(function)
+    def placed(*, journal: Path | None, state: JournalPlace | None, **given: Any) -> Any:  # noqa: ANN401 - click's keyword arguments go on by name
+        place = replace(_one_of(journal, state), region=given.get("region"), profile=given.get("profile"))
+        return function(journal=place, **{name: value for name, value in given.items() if name not in kept})
+
+    file = click.option(
+        "--journal",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="The journal's file. [default: ecs-rollout/journal.db under the XDG state directory]",
+    )
+    return cast("F", file(state(placed)))
+
+
+def _one_of(journal: Path | None, state: JournalPlace | None) -> JournalPlace:
+    """Choose between --journal and --state. Raises UsageError for both; the command line beats the file."""
+    if journal is None or state is None:
+        return state or JournalPlace(path=journal)
+    context = click.get_current_context()
+    said = {name for name in ("journal", "state") if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    if len(said) != 1:
+        raise UsageError("--journal and --state name two places for one journal.", hint="Say one of them.")
+    return state if "state" in said else JournalPlace(path=journal)
+
+
+state = click.option(
+    "--state",
+    type=PlaceType(),
+    help="Where the journal is kept: sqlite:PATH, as --journal PATH, or dynamodb:TABLE, which machines share.",
 )
 boot_config = click.option(
     "--boot-config",

@@ -11,6 +11,7 @@ from orchestrator.core.gates import TimeWindow
 from orchestrator.core.selection import Exclusion, Mark
 from orchestrator.core.source import S3Source, parse_source
 from orchestrator.errors import UsageError
+from orchestrator.journal.place import JournalPlace
 
 _AMOUNT = "([0-9]+|([0-9]{1,2}|100)%)"
 
@@ -96,6 +97,20 @@ class DurationType(click.ParamType[int]):
         if found is None:
             self.fail(f"{value!r} is no time: write 90s, 5m or 1h", param, ctx)
         return int(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+class PlaceType(click.ParamType[JournalPlace]):
+    """`sqlite:PATH` or `dynamodb:TABLE`."""
+
+    name = "PLACE"
+    pattern = "^(sqlite:.+|dynamodb:[A-Za-z0-9_.-]{3,255})$"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> JournalPlace:  # noqa: ANN401 - click's signature
+        """Read it, or fail as click does."""
+        try:
+            return value if isinstance(value, JournalPlace) else JournalPlace.parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class WindowType(click.ParamType[TimeWindow]):

@@ -25,6 +25,7 @@ from orchestrator.core.settings import (
     ZoneOrder,
 )
 from orchestrator.errors import ExitCode, RefusedError, UsageError
+from orchestrator.journal.place import JournalPlace
 from orchestrator.report.plans import plan_json, plan_text
 
 _POLICY = (
@@ -125,7 +126,7 @@ def _request(*, verify_login: bool, no_probe: bool, probe_image: tuple[str, ...]
 def plan(
     *,
     output: str,
-    journal: Path | None,
+    journal: JournalPlace,
     full: bool,
     out: Path | None,
     detailed_exitcode: bool,
@@ -160,9 +161,9 @@ def _next_command(out: Path | None) -> tuple[str, ...]:
     """Name the command that carries this plan out, with the flags that were given."""
     context = click.get_current_context()
     if out is None:
-        again = flags.words(context, without=approvals.NOT_PART - {"journal"})
+        again = flags.words(context, without=approvals.NOT_PART - {"journal", "state"})
         return ("ecs-rollout", "run", *again)
-    kept = {param.name for param in context.command.params if param.name} - {"journal"}
+    kept = {param.name for param in context.command.params if param.name} - {"journal", "state"}
     return ("ecs-rollout", "run", "--plan", str(out), *flags.words(context, without=kept))
 
 
@@ -183,7 +184,7 @@ def run(
     *,
     output: str,
     out: Path | None,
-    journal: Path | None,
+    journal: JournalPlace,
     yes: bool,
     take_over: bool,
     plan_file: Path | None,
@@ -215,7 +216,7 @@ def restore(
     run: str,
     output: str,
     out: Path | None,
-    journal: Path | None,
+    journal: JournalPlace,
     yes: bool,
     take_over: bool,
     **flags: Any,  # noqa: ANN401 - see _rules
@@ -252,7 +253,7 @@ def _told(flags: dict[str, Any], *, nobody: bool) -> Told:
     return Told(**{name: flags.pop(name) for name in TELLING}, attended=not nobody)
 
 
-def _watched(told: Told, request: Any, journal: Path | None) -> Any:  # noqa: ANN401 - see _request
+def _watched(told: Told, request: Any, journal: JournalPlace) -> Any:  # noqa: ANN401 - see _request
     """Watch the command: whatever ends it, those who want to know are told."""
     from orchestrator.aws.session import Session
     from orchestrator.cli.telling import telling
@@ -264,7 +265,7 @@ def _watched(told: Told, request: Any, journal: Path | None) -> Any:  # noqa: AN
     origin = Origin(
         cluster=request.cluster,
         region=session.region,
-        store=("--journal", str(journal)) if journal else (),
+        store=journal.words,
         again=plan if request.credential else (),
     )
     return telling(told, session, origin, SystemClock())

@@ -1,6 +1,5 @@
 """What a plan is shown with: its words, its window, what earlier runs took, and the command that comes next."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.cli import store
@@ -12,6 +11,7 @@ from orchestrator.report.plans import Wish
 
 if TYPE_CHECKING:
     from orchestrator.cli.compose import Parts
+    from orchestrator.journal.place import JournalPlace
     from orchestrator.journal.store import Store
 
 _RUNS = 5
@@ -41,10 +41,10 @@ def earlier(journal: "Store", cluster: str) -> Experience | None:
         return None
 
 
-def earlier_in(path: Path | None, cluster: str) -> Experience | None:
+def earlier_in(place: "JournalPlace", cluster: str) -> Experience | None:
     """Learn the same from a journal's file; a plan writes nothing, so it is not made where there is none."""
     try:
-        with store.opened(path, read_only=True) as journal:
+        with store.opened(place, read_only=True) as journal:
             return earlier(journal, cluster)
     except RolloutError:
         return None

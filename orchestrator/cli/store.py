@@ -1,11 +1,16 @@
-"""Where the journal is, and its life around a command. Needs no boto3."""
+"""Where the journal is, and its life around a command. A SQLite journal needs no boto3."""
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from orchestrator.journal.sqlite import SqliteJournal
+from orchestrator.journal.place import JournalPlace
+from orchestrator.journal.store import Store
+
+if TYPE_CHECKING:
+    from orchestrator.aws.journal import DynamoJournal
 
 
 def default_path() -> Path:
@@ -15,10 +20,23 @@ def default_path() -> Path:
 
 
 @contextmanager
-def opened(path: Path | None, *, read_only: bool = False) -> Iterator[SqliteJournal]:
-    """Open the journal, and close it after the command. Raises as SqliteJournal does."""
-    journal = SqliteJournal(path or default_path(), read_only=read_only)
-    try:
-        yield journal
-    finally:
-        journal.close()
+def opened(place: JournalPlace, *, read_only: bool = False) -> Iterator[Store]:
+    """Open the journal, and close it after the command. Raises JournalFault where it cannot be used."""
+    if place.table:
+        with closing(table_of(place)) as journal:
+            yield journal
+    else:
+        from orchestrator.journal.sqlite import SqliteJournal
+
+        with closing(SqliteJournal(place.path or default_path(), read_only=read_only)) as file:
+            yield file
+
+
+def table_of(place: JournalPlace) -> "DynamoJournal":
+    """Connect to a DynamoDB journal, whether its table is there or not."""
+    from orchestrator.aws.journal import DynamoJournal
+    from orchestrator.aws.session import Session
+    from orchestrator.clock import SystemClock
+
+    session = Session(region=place.region, profile=place.profile)
+    return DynamoJournal(client=session.dynamodb(), clock=SystemClock(), table=place.table)

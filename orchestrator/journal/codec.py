@@ -5,6 +5,7 @@ A record is what one append makes durable: entries as JSON, compressed. zlib's c
 
 import zlib
 from collections.abc import Sequence
+from functools import cache
 from types import MappingProxyType
 from typing import TypeVar, get_args
 
@@ -59,7 +60,12 @@ def decode(kind: str, body: bytes) -> Event:
     if kind not in _KINDS:
         raise JournalFault(f"The journal holds an event {kind!r} that this version does not know.", hint=_HINT)
     try:
-        event: Event = msgspec.json.decode(body, type=_KINDS[kind], strict=True)
+        event: Event = _decoder(kind).decode(body)
     except msgspec.MsgspecError as error:
         raise JournalFault(f"The journal holds a damaged event of the kind {kind!r}.", hint=_HINT) from error
     return event
+
+
+@cache
+def _decoder(kind: str) -> msgspec.json.Decoder[Event]:
+    return msgspec.json.Decoder(_KINDS[kind], strict=True)

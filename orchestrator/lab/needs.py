@@ -22,6 +22,7 @@ _SELECTOR = re.compile(r"(?<=[A-Za-z0-9_.-]):[A-Za-z0-9_.-]+$")
 _SUFFIX = "-Lab001"
 # Where a service signs under another name than IAM's.
 _PREFIXES = {"monitoring": "cloudwatch"}
+_PARTS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
 _FREE = frozenset({("sts", "GetCallerIdentity")})
 _S3_ACTIONS = {"GET": "GetObject", "HEAD": "GetObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
 _S3_ASPECTS = {"tagging": "GetObjectTagging", "acl": "GetObjectAcl"}
@@ -75,7 +76,7 @@ class Needs:
             case "s3":
                 return self._object(call)
             case "dynamodb":
-                return (Need(action=action, resource=self._arn(call, f"table/{call.params.get('TableName', '')}")),)
+                return self._table(call, action)
             case "sns":
                 fields = urllib.parse.parse_qs(call.request.body.decode())
                 return (Need(action=action, resource=fields.get("TopicArn", ["*"])[0]),)
@@ -98,6 +99,16 @@ class Needs:
             case _:
                 return
         self._keys[stored] = "" if key.startswith("alias/aws/") else self._key(call, key)
+
+    def _table(self, call: Call, action: str) -> tuple[Need, ...]:
+        """Tell what a table's use needs: a transaction is no action of its own, its parts are."""
+        if call.operation != "TransactWriteItems":
+            return (Need(action=action, resource=self._arn(call, f"table/{call.params.get('TableName', '')}")),)
+        return tuple(
+            Need(action=f"dynamodb:{_PARTS[kind]}", resource=self._arn(call, f"table/{part['TableName']}"))
+            for item in call.params["TransactItems"]
+            for kind, part in item.items()
+        )
 
     def _events(self, call: Call, action: str) -> tuple[Need, ...]:
         """Tell what an event needs: its bus, which is named or given by its ARN."""

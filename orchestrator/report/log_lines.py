@@ -48,10 +48,10 @@ class LogLines:
 
     def told(self, entry: Entry, state: RunState) -> None:
         """Write the lines of one entry."""
-        name = _snake(type(entry.event).__name__)
+        name = snake(type(entry.event).__name__)
         level, message, more = _worded(entry.event, state)
         where: dict[str, str | int] = {"run": state.run.run, "cluster": state.run.cluster, **more}
-        keys = _keys(entry.event)
+        keys = keys_of(entry.event)
         if not keys:
             self._write(json_line(entry.at, level, name, message, **where))
         for key in keys:
@@ -61,11 +61,12 @@ class LogLines:
             self._write(json_line(entry.at, level, name, message, **where, instance=instance, phase=phase))
 
 
-def _snake(name: str) -> str:
+def snake(name: str) -> str:
+    """Write an event's name as a log does: `WaveOpened` as `wave_opened`."""
     return "".join(f"_{char.lower()}" if char.isupper() else char for char in name).removeprefix("_")
 
 
-def _keys(event: Event) -> Sequence[str]:
+def keys_of(event: Event) -> Sequence[str]:
     """List the instances that an event is about."""
     key = getattr(event, "key", None)
     found: Sequence[str] = (key,) if key else getattr(event, "keys", ())
@@ -109,7 +110,7 @@ def _worded_of_instances(event: Event, state: RunState) -> Worded:
             level = Level.INFO if outcome.as_wanted else Level.ERROR
             return level, _sentence(outcome), {"outcome": outcome.kind.value, "reason": outcome.reason.value}
         case other:
-            return Level.INFO, _snake(type(other).__name__).replace("_", " "), {}
+            return Level.INFO, snake(type(other).__name__).replace("_", " "), {}
 
 
 def _changes(started: RunStarted) -> int:

@@ -10,6 +10,7 @@ from orchestrator.cli import reporting, store
 from orchestrator.cli.main import invoke
 from orchestrator.core.state import replay
 from orchestrator.errors import ExitCode
+from orchestrator.journal.place import JournalPlace
 from tests.fake_fleet import fleet_of, roll
 from tests.report.reports import LENIENT, trouble
 
@@ -19,7 +20,7 @@ def journal(tmp_path: Path) -> Path:
     """A journal with one run in it, run-1."""
     _, _, made = roll([*fleet_of(2), *trouble()], LENIENT)
     path = tmp_path / "state" / "journal.db"
-    with store.opened(path) as opened:
+    with store.opened(JournalPlace(path=path)) as opened:
         opened.append("run-1", 1, made.entries)
     return path
 

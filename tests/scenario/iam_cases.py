@@ -12,7 +12,11 @@ from tests.scenario.iam_steps import (
     CROWDED,
     KEY,
     PREFIX,
+    SHARED,
     TOLD,
+    abort,
+    begun_and_shared,
+    claim,
     cut_creation,
     delivered_with_versions,
     delivered_without_versions,
@@ -23,16 +27,20 @@ from tests.scenario.iam_steps import (
     kept_under_a_key,
     locked_before,
     look_around,
+    make_table,
     no_key_yet,
+    no_table,
     plan_at_a_version,
     publish,
     published,
     published_and_replaced,
     published_by_another,
     renew,
+    report,
     restore,
     rolled,
     rollout,
+    shared,
     somebody_to_tell,
     tell,
     unpublished,
@@ -47,6 +55,7 @@ class Case:
 
     `policy` is the caller's: `controller` or `publisher`. `refusals` are permissions of the instances. Without one of
     the `doubts` a look around names something that is not known.
+    `publishes`: what `iam publisher` is told.
     """
 
     act: Callable[[Workplace], Answer]
@@ -54,6 +63,7 @@ class Case:
     policy: str = "controller"
     told: tuple[str, ...] = ("--credential", "secretsmanager:registry")
     delivery: tuple[str, ...] = ()
+    publishes: tuple[str, ...] = ()
     errors: tuple[Permission, ...] = ()
     warnings: tuple[Permission, ...] = ()
     doubts: tuple[Permission, ...] = ()
@@ -62,7 +72,7 @@ class Case:
     @property
     def terms(self) -> tuple[str, ...]:
         """Everything that the caller's policy is printed with."""
-        return (*(self.told if self.policy == "controller" else ()), *self.delivery)
+        return (*(self.told if self.policy == "controller" else self.publishes), *self.delivery)
 
 
 _OVER_S3 = ("--delivery", "s3", "--delivery-bucket", "payloads", "--kms-key", KEY)
@@ -169,6 +179,32 @@ CASES: dict[str, Case] = {
         act=rollout("run", "--take-over"),
         prepare=held_by_another,
         errors=(("FollowCommands", "ssm:ListCommands"),),
+    ),
+    "run with a journal that machines share": Case(
+        act=rollout("run", *SHARED),
+        prepare=shared,
+        told=("--credential", "secretsmanager:registry", *SHARED),
+        errors=(("KeepJournal", "dynamodb:GetItem"), ("KeepJournal", "dynamodb:PutItem")),
+    ),
+    "report from a journal that machines share": Case(
+        act=report,
+        prepare=begun_and_shared,
+        told=SHARED,
+        errors=(("KeepJournal", "dynamodb:Query"), ("KeepJournal", "dynamodb:GetItem")),
+    ),
+    "abort over a journal that machines share": Case(
+        act=abort, prepare=begun_and_shared, told=SHARED, errors=(("KeepJournal", "dynamodb:PutItem"),)
+    ),
+    "claim over a journal that machines share": Case(
+        act=claim, prepare=begun_and_shared, told=SHARED, errors=(("KeepJournal", "dynamodb:UpdateItem"),)
+    ),
+    "making a journal that machines share": Case(
+        act=make_table,
+        prepare=no_table,
+        policy="publisher",
+        delivery=("--document-prefix", PREFIX),
+        publishes=SHARED,
+        errors=(("MakeJournal", "dynamodb:CreateTable"), ("MakeJournal", "dynamodb:DescribeTable")),
     ),
     "run with a customer key": Case(
         act=rollout("run", "--kms-key", KEY),

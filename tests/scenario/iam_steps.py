@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import boto3
 
+from orchestrator.cli import store
+from orchestrator.errors import RolloutError
+from orchestrator.journal.place import JournalPlace
 from orchestrator.lab.wire import AwsError
+from tests.journal_runs import large_run
 from tests.receiver import receiver
 from tests.scenario.conftest import QUICK, Answer, Workplace
 
@@ -190,6 +194,51 @@ def cut_creation(place: Workplace) -> None:
     renew(place)
     place.lab.faults.cut("CreateSecret")
     place.lab.faults.fail("CreateSecret", AwsError("ResourceExistsException", "It exists already."), call=2)
+
+
+SHARED = ("--state", "dynamodb:rollouts")
+
+
+def shared(place: Workplace) -> None:
+    renew(place)
+    assert place.cli("state", "init", *SHARED).code == 0
+
+
+def begun_and_shared(place: Workplace) -> None:
+    """Leave a run in the table that has not ended."""
+    shared(place)
+    with store.opened(JournalPlace(table="rollouts")) as journal:
+        started = large_run(3)[0]
+        journal.append(f"run-{place.directory.name}", 1, [started])
+
+
+def report(place: Workplace) -> Answer:
+    return place.cli("report", f"run-{place.directory.name}", *SHARED)
+
+
+def abort(place: Workplace) -> Answer:
+    return place.cli("abort", f"run-{place.directory.name}", *SHARED)
+
+
+def claim(place: Workplace) -> Answer:
+    """Claim a run as whoever takes it over does."""
+    try:
+        with store.opened(JournalPlace(table="rollouts")) as journal:
+            journal.claim(f"run-{place.directory.name}", 2)
+    except RolloutError as error:
+        return Answer(error.exit_code, "", f"error: {error.message}")
+    return Answer(0, "", "")
+
+
+def no_table(place: Workplace) -> None:
+    published(place)
+    client = boto3.client("dynamodb")
+    if client.list_tables()["TableNames"]:
+        client.delete_table(TableName="rollouts")
+
+
+def make_table(place: Workplace) -> Answer:
+    return place.cli("state", "init", *SHARED)
 
 
 def publish(place: Workplace) -> Answer:

@@ -13,6 +13,7 @@ from orchestrator.cli.main import invoke
 from orchestrator.core.iam import Place, controller_policy, instance_policy, key_policy, publisher_policy
 from orchestrator.core.iam_document import IamPolicy
 from orchestrator.core.iam_draining import drain_statements
+from orchestrator.core.iam_journal import keeps_journal, makes_table
 from orchestrator.core.iam_unattended import Extras, extra_statements
 from orchestrator.core.metrics import parse_meter
 from orchestrator.core.notices import parse_target
@@ -49,6 +50,7 @@ def every_policy() -> list[IamPolicy]:
     ]
     found += [IamPolicy(statements=extra_statements(each, EXTRAS)) for each in places]
     found += [IamPolicy(statements=drain_statements(each)) for each in places]
+    found += [IamPolicy(statements=(keeps_journal(each, "t"), makes_table(each, "t"))) for each in places]
     return [*found, *(publisher_policy(each) for each in places), *(instance_policy(each) for each in places)]
 
 
@@ -59,7 +61,7 @@ def test_the_policies_name_what_the_code_calls() -> None:
         action
         for text in texts
         for action in re.findall(
-            r'"((?:autoscaling|cloudwatch|ec2|events|ssm|ecs|secretsmanager|s3|sns):[A-Z]\w+)"', text
+            r'"((?:autoscaling|cloudwatch|dynamodb|ec2|events|ssm|ecs|secretsmanager|s3|sns):[A-Z]\w+)"', text
         )
     }
     allowed = {action for policy in every_policy() for action in policy.actions}

@@ -1,0 +1,69 @@
+"""`ecs-rollout approve` and `abort`: ask something of a run that is under way, through its journal."""
+
+import click
+
+from orchestrator.cli import identity, options, store
+from orchestrator.cli.speech import say
+from orchestrator.core.asks import Ask, AskKind
+from orchestrator.core.state import RunState, replay
+from orchestrator.errors import UsageError
+from orchestrator.journal.place import JournalPlace
+
+
+@click.command()
+@click.argument("run")
+@click.option("--wave", type=click.IntRange(min=1), help="The wave to approve. [default: the one that comes next]")
+@options.only_journal
+def approve(run: str, wave: int | None, journal: JournalPlace) -> None:
+    """Let the run RUN go on with its next wave.
+
+    \b
+      ecs-rollout approve 20261124-013006-d617fabc
+      ecs-rollout approve 20261124-013006-d617fabc --wave 3
+    """
+    approved = _ask(journal, run, AskKind.APPROVE, wave)
+    say(f"Wave {approved} of the run {run} is approved: it opens when the run next looks, and every gate says go.")
+
+
+@click.command()
+@click.argument("run")
+@options.only_journal
+def abort(run: str, journal: JournalPlace) -> None:
+    """Stop the run RUN: nothing more is admitted, and what is under way is seen to its end.
+
+    \b
+      ecs-rollout abort 20261124-013006-d617fabc
+    """
+    _ask(journal, run, AskKind.ABORT, None)
+    say(
+        f"The run {run} is asked to stop: it admits nobody more, sees its instances to their end and reports. "
+        f"`ecs-rollout {' '.join(('status', run, *journal.words))}` shows it."
+    )
+
+
+def _ask(journal: JournalPlace, run: str, kind: AskKind, wave: int | None) -> int:
+    """Write the ask down; give the wave that it is about. Raises UsageError where there is nothing to ask."""
+    from orchestrator.clock import SystemClock
+
+    with store.opened(journal) as found:
+        summary = found.head(run).summary
+        if summary.result:
+            raise UsageError(
+                f"The run {run} has ended ({summary.result}): there is nothing to {kind}.",
+                hint=f"`ecs-rollout report {run}` shows what became of it.",
+            )
+        about = 0 if kind is AskKind.ABORT else _wave(replay(found.entries(run)), wave)
+        found.ask(run, Ask(kind=kind, wave=about, by=identity.who(), at=SystemClock().now()))
+    return about
+
+
+def _wave(state: RunState, wanted: int | None) -> int:
+    """Choose the wave: the one that is named, or the next that has not opened. Raises UsageError for none such."""
+    left = sorted({each.wave for each in state.run.planned if each.wave > state.wave})
+    name = state.run.run
+    if wanted in left or (wanted is None and left):
+        return left[0] if wanted is None else wanted
+    hint = f"`ecs-rollout status {name}` shows where it is."
+    if wanted is None:
+        raise UsageError(f"The run {name} has no wave left to approve.", hint=hint)
+    raise UsageError(f"The run {name} has no wave {wanted} that is still to open.", hint=hint)

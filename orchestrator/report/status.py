@@ -1,0 +1,169 @@
+"""How a run stands, from its journal: what it is at, what it waits for, and what is left of its budgets."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.core import policy
+from orchestrator.core.asks import Ask, AskKind
+from orchestrator.core.gates import GateAnswer, Word
+from orchestrator.core.model import OutcomeKind
+from orchestrator.core.settings import Budget
+from orchestrator.core.state import RunState
+from orchestrator.report.formats import moment
+from orchestrator.report.text import columns, wrap
+from orchestrator.report.visible import visible
+
+SCHEMA = 1
+_SHOWN = 20
+"""Rows of instances at work in the table; JSON has all."""
+
+
+@dataclass(frozen=True, slots=True)
+class AtWork:
+    """One instance in flight, and for how many seconds it has been in its phase."""
+
+    key: str
+    phase: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """A budget: how many count against it, and how many may; None where there is no limit."""
+
+    name: str
+    used: int
+    allowed: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """How a run stands at `now`. Times in epoch seconds; `result` is empty while the run has not ended."""
+
+    run: str
+    cluster: str
+    region: str
+    now: float
+    started_at: float
+    last_at: float
+    result: str
+    halted: str
+    wave: int
+    waves: int
+    window: int
+    counts: tuple[tuple[str, int], ...]
+    queued: int
+    at_work: tuple[AtWork, ...]
+    gates: tuple[GateAnswer, ...]
+    budgets: tuple[Spent, ...]
+    asked: tuple[Ask, ...]
+
+
+def status_of(state: RunState, *, last_at: float, asked: Sequence[Ask], now: float) -> Status:
+    """Read the status out of a run's state. `last_at`: when its last entry was written."""
+    run = state.run
+    return Status(
+        run=run.run,
+        cluster=run.cluster,
+        region=run.region,
+        now=now,
+        started_at=state.started_at,
+        last_at=last_at,
+        result=state.ended.result if state.ended else "",
+        halted=state.halted.why if state.halted else "",
+        wave=state.wave,
+        waves=max((each.wave for each in run.planned), default=0),
+        window=policy.window(state),
+        counts=tuple((kind.value, state.counts[kind]) for kind in OutcomeKind if state.counts[kind]),
+        queued=len(state.queue),
+        at_work=tuple(_at_work(state, key, now) for key in state.in_flight),
+        gates=tuple(state.gates.values()),
+        budgets=(
+            _spent(state, "failures", state.failed, run.policy.max_failures),
+            _spent(state, "unreachable", state.counts[OutcomeKind.UNREACHABLE], run.policy.max_unreachable),
+            _spent(state, "refused", state.counts[OutcomeKind.REFUSED], run.policy.max_refused),
+        ),
+        asked=tuple(asked),
+    )
+
+
+def _at_work(state: RunState, key: str, now: float) -> AtWork:
+    span = state.instances[key].spans[-1]
+    return AtWork(key, span.phase.value, max(now - span.started_at, 0.0))
+
+
+def _spent(state: RunState, name: str, used: int, budget: Budget) -> Spent:
+    return Spent(name, used, min((amount.of(state.in_scope, at_least=0) for amount in budget), default=None))
+
+
+def status_text(status: Status) -> str:
+    """Write it for a person, in at most 80 columns."""
+    at_work = f"{len(status.at_work)} of at most {status.window}"
+    lines = [
+        f"Run {status.run} on cluster {status.cluster} ({status.region}): {status.result or 'not ended'}",
+        f"started {moment(status.started_at)}, last entry {_age(status.now - status.last_at)} ago",
+        f"wave {status.wave} of {status.waves}; {at_work} at work, {status.queued} not begun",
+        "done: " + (", ".join(f"{count} {kind}" for kind, count in status.counts) or "none"),
+        "budgets: " + ", ".join(_budget(each) for each in status.budgets),
+    ]
+    lines += [f"gate {each.gate}: {each.word}: {each.reason}" for each in status.gates if each.word is not Word.GO]
+    lines += [f"asked: {_asked(each)} by {each.by} at {moment(each.at)}" for each in status.asked]
+    if status.halted:
+        lines.append(f"HALTED, nothing more is admitted: {status.halted}")
+    parts = ["\n".join(wrap(visible(line)) for line in lines)]
+    if status.at_work:
+        longest = sorted(status.at_work, key=lambda each: -each.seconds)
+        parts.append(
+            columns(("AT WORK", "PHASE", "SEC"), [(e.key, e.phase, f"{e.seconds:.0f}") for e in longest[:_SHOWN]])
+        )
+    if len(status.at_work) > _SHOWN:
+        parts.append(f"and {len(status.at_work) - _SHOWN} more")
+    return "\n\n".join(parts)
+
+
+def _budget(spent: Spent) -> str:
+    return f"{spent.name} {spent.used} of {'any number' if spent.allowed is None else spent.allowed}"
+
+
+def _asked(ask: Ask) -> str:
+    return f"{ask.kind} of wave {ask.wave}" if ask.kind is AskKind.APPROVE else ask.kind.value
+
+
+def _age(seconds: float) -> str:
+    minutes, rest = divmod(int(max(seconds, 0.0)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def status_json(status: Status) -> str:
+    """Write it as JSON; keys are added to, never renamed."""
+    return json.dumps(
+        {
+            "schema": SCHEMA,
+            "run": {
+                "id": status.run,
+                "cluster": status.cluster,
+                "region": status.region,
+                "started_at": moment(status.started_at),
+                "last_entry_at": moment(status.last_at),
+                "last_entry_age_s": round(status.now - status.last_at, 3),
+                "result": status.result or "running",
+                "halted": status.halted,
+            },
+            "wave": {"now": status.wave, "of": status.waves},
+            "window": {"used": len(status.at_work), "of": status.window},
+            "summary": dict(status.counts),
+            "not_begun": status.queued,
+            "at_work": [
+                {"instance": each.key, "phase": each.phase, "seconds": round(each.seconds, 3)}
+                for each in status.at_work
+            ],
+            "gates": [{"gate": each.gate, "word": each.word, "reason": each.reason} for each in status.gates],
+            "budgets": {each.name: {"used": each.used, "allowed": each.allowed} for each in status.budgets},
+            "asked": [
+                {"kind": each.kind, "wave": each.wave, "by": each.by, "at": moment(each.at)} for each in status.asked
+            ],
+        },
+        indent=2,
+    )

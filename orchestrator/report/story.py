@@ -1,0 +1,228 @@
+"""Everything that a journal holds about one instance, in order: each decision with its evidence and its time."""
+
+import json
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from enum import Enum
+
+from orchestrator.core.events import (
+    Admitted,
+    Concluded,
+    Entry,
+    Event,
+    GateAnswered,
+    Halted,
+    Looked,
+    Looking,
+    Lost,
+    NotSent,
+    Reported,
+    RunEnded,
+    RunStarted,
+    Sent,
+    WaveOpened,
+)
+from orchestrator.core.model import Outcome, Planned
+from orchestrator.core.reasons import EXPLANATIONS
+from orchestrator.errors import UsageError
+from orchestrator.report.formats import moment
+from orchestrator.report.log_lines import keys_of, snake
+from orchestrator.report.text import WIDTH, wrap
+from orchestrator.report.visible import visible
+
+SCHEMA = 1
+Evidence = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chapter:
+    """One thing that happened to the instance, or that concerned it. `at` in epoch seconds."""
+
+    at: float
+    event: str
+    text: str
+    evidence: Evidence = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """One instance's part of a run. `outcomes`: by key, as an instance may be registered more than once."""
+
+    run: str
+    cluster: str
+    instance: str
+    outcomes: tuple[tuple[str, Outcome | None], ...]
+    chapters: tuple[Chapter, ...]
+
+
+def story(entries: Sequence[Entry], instance: str) -> Story:
+    """Tell one instance's story: by EC2 instance id, by key, or by the ARN or id of its container instance.
+
+    Raises UsageError for one that the run does not know.
+    """
+    started = entries[0].event
+    if not isinstance(started, RunStarted):
+        raise TypeError("a run begins with RunStarted")
+    planned = [each for each in started.planned if instance in _names(each)]
+    if not planned:
+        raise UsageError(
+            f"The run {started.run} knows no instance {instance!r}.",
+            hint=f"`ecs-rollout report {started.run}` lists those it knows.",
+        )
+    outcomes: dict[str, Outcome | None] = dict.fromkeys(each.key for each in planned)
+    chapters = [chapter for each in planned for chapter in _planned(each, entries[0].at)]
+    chapters += _followed(entries[1:], planned, outcomes)
+    return Story(
+        run=started.run,
+        cluster=started.cluster,
+        instance=instance,
+        outcomes=tuple(outcomes.items()),
+        chapters=tuple(chapters),
+    )
+
+
+def _names(planned: Planned) -> frozenset[str]:
+    arn = planned.instance.arn
+    return frozenset({planned.key, planned.instance.instance_id, arn, arn.rpartition("/")[2]})
+
+
+def _followed(
+    entries: Iterable[Entry], planned: Sequence[Planned], outcomes: dict[str, Outcome | None]
+) -> Iterator[Chapter]:
+    """Find what names the instance or its commands, and what concerned the whole run before its outcome."""
+    waves = {each.wave for each in planned}
+    batches: set[str] = set()
+    for at, event in ((entry.at, entry.event) for entry in entries):
+        named = outcomes.keys() & set(keys_of(event))
+        batch = getattr(event, "batch", "")
+        if named and batch:
+            batches.add(batch)
+        for_all = not keys_of(event) and not batch and None in outcomes.values()
+        if isinstance(event, WaveOpened):
+            for_all = for_all and event.wave in waves
+        if named or batch in batches or for_all:
+            text, seen = _told(event)
+            yield Chapter(at=at, event=snake(type(event).__name__), text=text, evidence=seen)
+        if isinstance(event, Concluded) and named:
+            outcomes[event.key] = event.outcome
+
+
+def _planned(planned: Planned, at: float) -> Iterator[Chapter]:
+    """Say what was seen before anything was decided, and what was decided."""
+    yield Chapter(at=at, event="discovered", text="ECS and Systems Manager say:", evidence=evidence(planned.instance))
+    if planned.facts:
+        yield Chapter(at=at, event="inspected", text="inspect saw:", evidence=evidence(planned.facts))
+    decision = planned.decision
+    wave = f" in wave {planned.wave}" if planned.wave else ""
+    text = f"decided: {decision.kind}{wave} ({decision.reason}): {EXPLANATIONS[decision.reason].meaning}"
+    yield Chapter(at=at, event="decided", text=text)
+
+
+def _told(event: Event) -> tuple[str, Evidence]:
+    """Say an event in a sentence, with the evidence that does not stand in it; an event without one says its fields."""
+    match event:
+        case Admitted(batch=batch, not_after=until):
+            return f"admitted: the command {batch} is to be sent, and does nothing after {moment(until)}", ()
+        case Looking(batch=batch):
+            return f"looked at again: the inspection {batch} is to be sent", ()
+        case Sent(batch=batch, command_id=command):
+            return f"SSM accepted {batch} as {command}", ()
+        case NotSent(detail=detail):
+            return f"SSM surely did not accept it: {detail}", ()
+        case Reported(report=report):
+            text = f"the instance reported {report.claim} ({report.reason}): {EXPLANATIONS[report.reason].meaning}"
+            return text, evidence(report)
+        case Lost(detail=detail, look_at=look_at):
+            return f"no result came: {detail}; it may or may not have run, look again at {moment(look_at)}", ()
+        case Looked(facts=None, reason=reason):
+            return f"the second look gave nothing ({reason}): {EXPLANATIONS[reason].meaning}", ()
+        case Looked(facts=facts):
+            return "the second look saw:", evidence(facts)
+        case Concluded(outcome=outcome):
+            return _concluded(outcome)
+        case other:
+            return _told_of_the_run(other)
+
+
+def _told_of_the_run(event: Event) -> tuple[str, Evidence]:
+    match event:
+        case WaveOpened(wave=wave):
+            return f"wave {wave} opened", ()
+        case GateAnswered(answer=answer):
+            return f"gate {answer.gate}: {answer.word}: {answer.reason}", ()
+        case Halted(why=why):
+            return f"the run stopped admitting instances: {why}", ()
+        case RunEnded(result=result):
+            return f"the run ended: {result}", ()
+        case other:
+            return snake(type(other).__name__).replace("_", " "), evidence(other)
+
+
+def _concluded(outcome: Outcome) -> tuple[str, Evidence]:
+    known = EXPLANATIONS[outcome.reason]
+    seen = (("seen", outcome.message),) if outcome.message else ()
+    to_do = () if outcome.as_wanted else (("do", known.remedy),)
+    return f"outcome {outcome.kind} ({outcome.reason}): {known.meaning}", (*seen, *to_do)
+
+
+def evidence(value: object) -> Evidence:
+    """Write a value's fields as names and texts; what is empty or unknown, and the other instances, is left out."""
+    found = []
+    for each in fields(value):  # type: ignore[arg-type]  # every event and what it holds is a dataclass
+        item = getattr(value, each.name)
+        if each.name not in {"key", "keys"} and item not in ("", (), None, -1):
+            found.append((each.name, _text(item)))
+    return tuple(found)
+
+
+def _text(item: object) -> str:
+    if isinstance(item, bool):
+        return "yes" if item else "no"
+    if isinstance(item, Enum):
+        return str(item.value)
+    if isinstance(item, tuple | list | frozenset):
+        return ", ".join(_text(each) for each in item)
+    return str(item)
+
+
+def story_text(told: Story) -> str:
+    """Write a story for a person, in UTC."""
+    heads = [f"{key} in the run {told.run} on cluster {told.cluster}: {_ended(end)}" for key, end in told.outcomes]
+    lines = [*(wrap(visible(each)) for each in heads), ""]
+    for chapter in told.chapters:
+        lines.append(wrap(visible(f"{moment(chapter.at)}  {chapter.text}")))
+        lines += [_indented(visible(f"{name}: {text}")) for name, text in chapter.evidence]
+    return "\n".join(lines)
+
+
+def _indented(text: str) -> str:
+    """Fold a line of evidence; an ARN stays whole, to be copied."""
+    return textwrap.fill(
+        text, WIDTH, initial_indent="    ", subsequent_indent="      ", break_on_hyphens=False, break_long_words=False
+    )
+
+
+def _ended(outcome: Outcome | None) -> str:
+    return f"{outcome.kind} ({outcome.reason})" if outcome else "no outcome yet"
+
+
+def story_json(told: Story) -> str:
+    """Write a story as JSON; keys are added to, never renamed."""
+    return json.dumps(
+        {
+            "schema": SCHEMA,
+            "run": told.run,
+            "cluster": told.cluster,
+            "instance": told.instance,
+            "outcomes": [
+                {"key": key, "outcome": end.kind if end else None, "reason": end.reason if end else None}
+                for key, end in told.outcomes
+            ],
+            "entries": [
+                {"at": moment(each.at), "event": each.event, "message": each.text, "evidence": dict(each.evidence)}
+                for each in told.chapters
+            ],
+        },
+        indent=2,
+    )

@@ -1,0 +1,123 @@
+"""What the journal costs: transactions, room, and the time of the commands that read it.
+
+`python -m tests.bench.journal` prints a table. Instances, their ids, results and evidence are as different as a real
+fleet's; seconds are this machine's processor's, with the start of Python.
+"""
+
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from tabulate import tabulate
+
+from orchestrator.core.events import Entry, Event, Reported, RunStarted
+from orchestrator.core.model import Planned
+from orchestrator.core.settings import EVERYTHING, Policy
+from orchestrator.journal.sqlite import SqliteJournal
+from tests.fake_fleet import Host, MemoryJournal, roll
+from tests.journal_runs import digest
+
+_ARN = "arn:aws:ecs:eu-central-1:123456789012:container-instance/production"
+
+
+class Batches(MemoryJournal):
+    """A journal that remembers what was appended together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[list[Entry]] = []
+
+    def append(self, entries: "list[Entry] | tuple[Entry, ...]") -> None:  # type: ignore[override]  # a bench's own
+        super().append(entries)
+        self.batches.append(list(entries))
+
+
+def batches_of(count: int) -> list[list[Entry]]:
+    """Roll `count` instances; give what was appended together, with evidence as long as a real one's."""
+    hosts = [Host(f"i-{digest(number)[:17]}", zone="abc"[number % 3]) for number in range(count)]
+    kept = Batches()
+
+    def keep(world: object) -> None:
+        world.journal.append = kept.append  # type: ignore[attr-defined]  # the fake's own
+
+    roll(hosts, Policy(waves=(EVERYTHING,), max_failures=(EVERYTHING,)), prepare=keep)
+    return [[Entry(entry.at, varied(entry.event)) for entry in batch] for batch in kept.batches]
+
+
+def varied(event: Event) -> Event:
+    """Make an event's evidence differ from every other's."""
+    match event:
+        case RunStarted(planned=planned):
+            return replace(event, planned=tuple(_planned(each) for each in planned))
+        case Reported(key=key, report=report):
+            arn = f"{_ARN}/{digest(hash(key))[:32]}"
+            return replace(
+                event,
+                report=replace(
+                    report, arn=arn, arn_before=arn, agent_version="1.105.1", tasks_before=9, tasks_after=9,
+                    restart_ms=len(key) * 977, warnings=("stale_copy:/etc/ecs/ecs.config.bak",),
+                ),
+            )  # fmt: skip
+        case _:
+            return event
+
+
+def _planned(planned: Planned) -> Planned:
+    arn = f"{_ARN}/{digest(hash(planned.key))[:32]}"
+    facts = planned.facts and replace(
+        planned.facts, arn=arn, generation=digest(1)[:32], run="20261124-013006-d617fabc",
+        registries=("registry.example.com", "123456789012.dkr.ecr.eu-central-1.amazonaws.com"), registries_total=2,
+    )  # fmt: skip
+    return replace(planned, instance=replace(planned.instance, arn=arn, ami="ami-0123456789abcdef0"), facts=facts)
+
+
+def seconds_of(path: Path, *command: str) -> float:
+    """Give the processor's time of a command in a process of its own, which others do not blur; the best of five."""
+    tried = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(
+            [sys.executable, "-m", "orchestrator.cli.main", *command, "--journal", str(path)],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        tried.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return min(tried)
+
+
+def measured(count: int, folder: Path) -> tuple[object, ...]:
+    """Write a whole run; give the row of the table."""
+    batches = batches_of(count)
+    path = folder / f"{count}.db"
+    journal = SqliteJournal(path)
+    began = time.perf_counter()
+    for batch in batches:
+        journal.append("run-1", 1, batch)
+    spent = time.perf_counter() - began
+    journal.close()
+    return (
+        count,
+        sum(len(batch) for batch in batches),
+        len(batches),
+        f"{path.stat().st_size / 1e6:.2f}",
+        f"{1000 * spent / len(batches):.2f}",
+        *(f"{seconds_of(path, *command):.2f}" for command in (("runs",), ("status",), ("report", "run-1"))),
+    )
+
+
+def main() -> None:
+    """Print the table."""
+    sizes = [int(argument) for argument in sys.argv[1:]] or [100, 5_000]
+    headers = ("instances", "entries", "txns", "MB", "ms a txn", "runs s", "status s", "report s")
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [measured(count, Path(folder)) for count in sizes]
+    sys.stdout.write(tabulate(rows, headers=headers) + "\n")
+
+
+if __name__ == "__main__":
+    main()

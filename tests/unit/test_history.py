@@ -1,0 +1,513 @@
+"""What the journal alone tells: `runs`, `status`, `why`, and what other shells ask with `approve` and `abort`."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.cli import identity
+from orchestrator.cli.main import invoke
+from orchestrator.core.amount import Amount
+from orchestrator.core.asks import Ask, AskKind
+from orchestrator.core.events import (
+    Concluded,
+    Entry,
+    GateAnswered,
+    Halted,
+    Looked,
+    RunEnded,
+    RunStarted,
+    WaveOpened,
+)
+from orchestrator.core.gates import GateAnswer, Word
+from orchestrator.core.model import OutcomeKind
+from orchestrator.core.reasons import EXPLANATIONS, Reason
+from orchestrator.core.settings import Policy
+from orchestrator.core.state import replay
+from orchestrator.journal.sqlite import SqliteJournal
+from orchestrator.report.status import status_json, status_of, status_text
+from orchestrator.report.story import story, story_text
+from tests.fake_fleet import fleet_of, roll
+from tests.journal_runs import a_table, troubled_run
+
+LOST = "i-00000000000000002"
+REFUSED = "i-00000000000000006"
+
+
+@dataclass
+class Shell:
+    """The command line, and what it printed."""
+
+    capture: pytest.CaptureFixture[str]
+    flags: tuple[str, ...]
+
+    def __call__(self, *arguments: str) -> tuple[int, str, str]:
+        self.capture.readouterr()
+        code = invoke((*arguments, *self.flags))
+        captured = self.capture.readouterr()
+        return code, captured.out, captured.err
+
+
+@pytest.fixture
+def run() -> list[Entry]:
+    return troubled_run()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.db"
+
+
+@pytest.fixture
+def shell(capsys: pytest.CaptureFixture[str], path: Path) -> Shell:
+    return Shell(capsys, ("--journal", str(path)))
+
+
+def kept(path: Path, entries: list[Entry], run: str = "run-1") -> None:
+    journal = SqliteJournal(path)
+    journal.append(run, 1, entries)
+    journal.close()
+
+
+def asked(path: Path, run: str = "run-1") -> list[Ask]:
+    journal = SqliteJournal(path, read_only=True)
+    try:
+        return list(journal.asked(run))
+    finally:
+        journal.close()
+
+
+def middle(run: list[Entry], key: str = LOST) -> int:
+    """The number of entries until an instance has been admitted and not concluded."""
+    state = replay(run[:1])
+    for number, entry in enumerate(run[1:], start=2):
+        state.fold(entry)
+        if key in state.in_flight:
+            return number
+    raise AssertionError(key)
+
+
+# runs
+
+
+def test_runs_lists_the_newest_first(shell: Shell, path: Path, run: list[Entry]) -> None:
+    """Each run has a line with its cluster, start, result and counts; one that did not end says no more than that."""
+    kept(path, run)
+    kept(path, [replace(entry, at=entry.at + 90) for entry in run[: middle(run)]], "run-2")
+    code, out, _ = shell("runs")
+    lines = out.splitlines()
+    assert code == 0
+    assert lines[0].split() == ["RUN", "CLUSTER", "STARTED", "(UTC)", "RESULT", "INSTANCES"]
+    assert lines[1].startswith("run-2  c        1970-01-12 13:48  not ended")
+    assert lines[2].startswith("run-1  c        1970-01-12 13:46  incomplete")
+    assert "9 updated" in lines[2]
+
+
+def test_runs_of_no_journal_are_none(shell: Shell, path: Path) -> None:
+    """Where there is no journal there are no runs, and none is made by looking."""
+    code, out, err = shell("runs")
+    assert (code, err) == (0, "")
+    assert len(out.splitlines()) == 1
+    assert not path.exists()
+
+
+# status
+
+
+def test_status_tells_how_a_run_stands(shell: Shell, path: Path, run: list[Entry]) -> None:
+    """In the middle of a run: wave, window, counts, budgets, who is at work in which phase, and what was asked."""
+    kept(path, run[: middle(run)])
+    shell("abort", "run-1")
+    code, out, _ = shell("status")
+    assert code == 0
+    assert out.startswith("Run run-1 on cluster c (us-east-1): not ended\n")
+    assert "wave 2 of 3; 1 of at most 1 at work, 6 not begun" in out
+    assert "done: 3 updated, 1 refused" in out
+    gone = replay(run[: middle(run)]).counts[OutcomeKind.UNREACHABLE]
+    assert f"budgets: failures 0 of 1, unreachable {gone} of 12, refused 1 of any number" in out
+    assert f"asked: abort by {identity.who()} at 20" in out
+    assert out.splitlines()[-2].split() == ["AT", "WORK", "PHASE", "SEC"]
+    assert out.splitlines()[-1].split()[:2] == [LOST, "applying"]
+    assert max(len(line) for line in out.splitlines()) <= 80
+
+
+def test_status_json_has_it_all(shell: Shell, path: Path, run: list[Entry]) -> None:
+    """The JSON agrees with the fold of the entries."""
+    entries = run[: middle(run)]
+    kept(path, entries)
+    code, out, _ = shell("status", "run-1", "--output", "json")
+    found: dict[str, Any] = json.loads(out)
+    state = replay(entries)
+    assert code == 0
+    assert found["schema"] == 1
+    assert found["summary"] == {kind.value: count for kind, count in state.counts.items() if count}
+    assert found["not_begun"] == len(state.queue)
+    assert [each["instance"] for each in found["at_work"]] == list(state.in_flight)
+    assert found["wave"] == {"now": 2, "of": 3}
+    assert found["run"]["result"] == "running"
+    assert found["run"]["last_entry_at"].startswith("1970-01-12T13:4")
+
+
+def test_status_says_why_a_run_waits(run: list[Entry]) -> None:
+    """A gate that holds is told with its reason, one that says go is not; a halt is told with its why."""
+    answers = [
+        GateAnswer(gate="window", word=Word.HOLD, reason="no window is open"),
+        GateAnswer(gate="alarm", word=Word.GO, reason="quiet"),
+    ]
+    entries = [run[0], *(Entry(run[0].at + 1, GateAnswered(answer=each)) for each in answers)]
+    entries.append(Entry(run[0].at + 2, Halted(why="2 failed, --max-failures 1 allows 1 of 12")))
+    seen = status_of(replay(entries), last_at=entries[-1].at, asked=(), now=entries[-1].at + 3725)
+    text = status_text(seen)
+    assert "gate window: hold: no window is open" in text
+    assert "alarm" not in text
+    assert "HALTED, nothing more is admitted: 2 failed, --max-failures 1 allows 1 of 12" in text
+    assert "last entry 1 h 2 min ago" in text
+    found = json.loads(status_json(seen))
+    assert [each["gate"] for each in found["gates"]] == ["window", "alarm"]
+    assert found["run"]["last_entry_age_s"] == 3725.0
+
+
+def test_status_shows_who_takes_longest() -> None:
+    """In a large window the table shows those that are at work for longest, and how many more there are."""
+    entries = roll(fleet_of(60), Policy(waves=(Amount.parse("100%"),), max_unavailable=Amount.parse("100%")))[2].entries
+    state = replay(entries[:1])
+    for entry in entries[1:]:
+        state.fold(entry)
+        if len(state.in_flight) == 60:
+            break
+    text = status_text(status_of(state, last_at=0, asked=(), now=2_000_000.0))
+    assert text.splitlines()[-1] == "and 40 more"
+
+
+def test_status_without_a_run_says_so(shell: Shell) -> None:
+    """No run, and none of that name, are one error line and one hint line."""
+    for arguments, message in ((("status",), "knows no run yet"), (("status", "x"), "knows no run 'x'")):
+        code, out, err = shell(*arguments)
+        assert (code, out) == (2, "")
+        assert message in err
+        assert "hint:" in err
+
+
+# why
+
+
+def test_why_tells_every_decision(shell: Shell, path: Path, run: list[Entry]) -> None:
+    """What was seen, decided, sent, lost, looked at and concluded, in order and with times; nothing of the others."""
+    kept(path, run)
+    code, out, _ = shell("why", "run-1", LOST)
+    assert code == 0
+    assert out.startswith(f"{LOST} in the run run-1 on cluster c: rolled_back")
+    order = [
+        "ECS and Systems Manager say:",
+        "ping: Online",
+        "inspect saw:",
+        "method: systemd",
+        "decided: apply in wave 2 (needs_update)",
+        "wave 2 opened",
+        "admitted: the command apply-4",
+        "SSM accepted apply-4 as cmd-5",
+        "no result came: no result line",
+        "looked at again: the inspection inspect-5",
+        "the second look saw:",
+        "last: watchdog_restored",
+        "outcome rolled_back (watchdog_restored)",
+        f"do: {EXPLANATIONS[Reason.WATCHDOG_RESTORED].remedy[:30]}",
+    ]
+    places = [out.find(each) for each in order]
+    assert places == sorted(places)
+    assert -1 not in places
+    assert "apply-1 " not in out
+    assert REFUSED not in out
+    assert all(line.startswith(("    ", "  ", "1970-01-12T", "i-")) for line in out.splitlines() if line)
+    assert all(len(line) <= 80 or "arn:" in line for line in out.splitlines())
+
+
+def test_why_json_has_the_same(shell: Shell, path: Path, run: list[Entry]) -> None:
+    """Each entry as JSON with its time, its event's name and its evidence."""
+    kept(path, run)
+    code, out, _ = shell("why", "run-1", REFUSED, "--output", "json")
+    found: dict[str, Any] = json.loads(out)
+    assert code == 0
+    assert found["outcomes"] == [{"key": REFUSED, "outcome": "refused", "reason": "ephemeral"}]
+    assert [each["event"] for each in found["entries"]] == ["discovered", "inspected", "decided", "concluded"]
+    assert found["entries"][1]["evidence"]["persistence"] == "ephemeral"
+    assert found["entries"][3]["evidence"]["do"] == EXPLANATIONS[Reason.EPHEMERAL].remedy
+
+
+def test_an_instance_is_found_by_any_of_its_names(run: list[Entry]) -> None:
+    """The EC2 id, the container instance's ARN and its id lead to the same story."""
+    started = run[0].event
+    assert isinstance(started, RunStarted)
+    arn = next(each.instance.arn for each in started.planned if each.key == LOST)
+    stories = [story(run, name).chapters for name in (LOST, arn, arn.rpartition("/")[2])]
+    assert stories[0] == stories[1] == stories[2]
+
+
+def test_why_of_an_unknown_instance_says_so(shell: Shell, path: Path, run: list[Entry]) -> None:
+    """An instance that the run does not know is one error line and one hint line."""
+    kept(path, run)
+    code, out, err = shell("why", "run-1", "i-nobody")
+    assert (code, out) == (2, "")
+    assert "knows no instance 'i-nobody'" in err
+    assert "ecs-rollout report run-1" in err
+
+
+def test_every_entry_about_an_instance_is_in_its_story(run: list[Entry]) -> None:
+    """Whatever names an instance, or a command that it was sent, stands in its story, once each."""
+    started = run[0].event
+    assert isinstance(started, RunStarted)
+    for planned in started.planned:
+        told = [(each.at, each.event) for each in story(run, planned.key).chapters]
+        batches = {
+            batch
+            for entry in run
+            if (batch := getattr(entry.event, "batch", "")) and planned.key in getattr(entry.event, "keys", ())
+        }
+        for entry in run[1:]:
+            named = planned.key in (*getattr(entry.event, "keys", ()), getattr(entry.event, "key", ""))
+            if named or getattr(entry.event, "batch", "") in batches:
+                name = "".join(f"_{c.lower()}" if c.isupper() else c for c in type(entry.event).__name__)[1:]
+                told.remove((entry.at, name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undrained:
+    """An event that the story has no sentence for."""
+
+    keys: tuple[str, ...]
+    by: str
+    tasks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blessed:
+    """One that names no instance."""
+
+    wave: int
+
+
+def test_an_event_without_a_sentence_is_told_by_its_fields(run: list[Entry]) -> None:
+    """A new kind of event shows up with its name and what it holds, if it names the instance or nobody."""
+    at = run[0].at + 1
+    events: list[Any] = [
+        Undrained(keys=(LOST, REFUSED), by="anna", tasks=("a", "b")),
+        Undrained(keys=(REFUSED,), by="bob", tasks=()),
+        Blessed(wave=2),
+    ]
+    told = story([run[0], *(Entry(at, event) for event in events)], LOST).chapters[-2:]
+    assert [(each.text, each.evidence) for each in told] == [
+        ("undrained", (("by", "anna"), ("tasks", "a, b"))),
+        ("blessed", (("wave", "2"),)),
+    ]
+
+
+def test_what_concerns_all_is_told_until_the_outcome(run: list[Entry]) -> None:
+    """Gates, halts and the wave of an instance stand in its story while it is open; other waves and later ones not."""
+    answer = GateAnswer(gate="window", word=Word.HOLD, reason="closed")
+    outcome = next(entry.event for entry in run if isinstance(entry.event, Concluded))
+    events: list[Any] = [
+        WaveOpened(wave=1),
+        GateAnswered(answer=answer),
+        WaveOpened(wave=2),
+        Halted(why="enough"),
+        Looked(key=LOST, facts=None, reason=Reason.RESULT_LOST),
+        replace(outcome, key=LOST),
+        GateAnswered(answer=answer),
+        RunEnded(result="halted"),
+    ]
+    told = story([run[0], *(Entry(run[0].at + 1, event) for event in events)], LOST)
+    assert [each.event for each in told.chapters[3:]] == [
+        *("gate_answered", "wave_opened", "halted", "looked", "concluded")
+    ]
+    assert told.chapters[5].text == "the run stopped admitting instances: enough"
+
+
+def test_words_of_others_cannot_steer_a_terminal(run: list[Entry]) -> None:
+    """What AWS, a gate or an instance said is shown without control characters."""
+    answer = GateAnswer(gate="window", word=Word.HOLD, reason="\x1b[2Jclosed")
+    entries = [
+        run[0],
+        *(Entry(run[0].at + 1, each) for each in (GateAnswered(answer=answer), Halted(why="\x1b[31mno"))),
+    ]
+    shown = story_text(story(entries, LOST)) + status_text(status_of(replay(entries), last_at=0, asked=(), now=0))
+    assert "\x1b" not in shown
+    assert shown.count("\\x1b[2Jclosed") == shown.count("\\x1b[31mno") == 2
+
+
+# approve and abort
+
+
+def test_approve_asks_for_the_next_wave(shell: Shell, path: Path, run: list[Entry]) -> None:
+    """Without a number it is the next wave that has not opened; who asks, and when, is written down."""
+    kept(path, run[: middle(run)])
+    code, out, err = shell("approve", "run-1")
+    assert (code, out) == (0, "")
+    assert "Wave 3 of the run run-1 is approved" in err
+    found = asked(path)
+    assert [(each.kind, each.wave, each.by) for each in found] == [(AskKind.APPROVE, 3, identity.who())]
+    assert found[0].at > 1.7e9
+
+
+def test_a_run_that_has_not_opened_a_wave_waits_for_the_first(shell: Shell, path: Path, run: list[Entry]) -> None:
+    """Before any wave has opened it is the canary's that is approved."""
+    kept(path, run[:1])
+    shell("approve", "run-1")
+    assert [each.wave for each in asked(path)] == [1]
+    code, _, _ = shell("approve", "run-1", "--wave", "2")
+    assert code == 0
+    assert [each.wave for each in asked(path)] == [1, 2]
+
+
+@pytest.mark.parametrize("wave", ["1", "2", "4"])
+def test_only_a_wave_that_is_still_to_open_can_be_approved(
+    shell: Shell, path: Path, run: list[Entry], wave: str
+) -> None:
+    """A wave that is over, is open or does not exist is an error, and nothing is asked."""
+    kept(path, run[: middle(run)])
+    code, _, err = shell("approve", "run-1", "--wave", wave)
+    assert code == 2
+    assert f"no wave {wave} that is still to open" in err
+    assert asked(path) == []
+
+
+def test_abort_asks_the_run_to_stop(shell: Shell, path: Path, run: list[Entry]) -> None:
+    """The ask is in the journal, and the shell is told what happens next and how to see it."""
+    kept(path, run[: middle(run)])
+    code, out, err = shell("abort", "run-1")
+    assert (code, out) == (0, "")
+    assert f"`ecs-rollout status run-1 --journal {path}`" in err
+    assert [(each.kind, each.wave) for each in asked(path)] == [(AskKind.ABORT, 0)]
+
+
+@pytest.mark.parametrize("command", ["approve", "abort"])
+def test_nothing_is_asked_of_a_run_that_has_ended(shell: Shell, path: Path, run: list[Entry], command: str) -> None:
+    """A run that has ended, or that nobody knows, is one error line with a hint; nothing is written."""
+    kept(path, run)
+    code, _, err = shell(command, "run-1")
+    assert code == 2
+    assert f"The run run-1 has ended (incomplete): there is nothing to {command}." in err
+    assert "ecs-rollout report run-1" in err
+    code, _, err = shell(command, "run-9")
+    assert code == 2
+    assert "knows no run 'run-9'" in err
+    assert asked(path) == []
+
+
+# Places
+
+
+def test_the_same_commands_read_a_table(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, run: list[Entry]
+) -> None:
+    """With --state dynamodb:TABLE everything is read from and asked through the table."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with a_table(monkeypatch) as client:
+        del client
+        shell = Shell(capsys, ("--state", "dynamodb:other"))
+        assert shell("runs")[0] == 4
+        code, out, _ = shell("state", "init")
+        assert (code, out) == (0, "The table other is ready.\n")
+        assert shell("state", "init")[1] == "The table other was there already, and is ready.\n"
+        in_table(run[: middle(run)])
+        assert "run-1" in shell("runs")[1]
+        assert "wave 2 of 3" in shell("status")[1]
+        assert "admitted" in shell("why", "run-1", LOST)[1]
+        code, _, err = shell("abort", "run-1")
+        assert code == 0
+        assert "ecs-rollout status run-1 --state dynamodb:other" in err
+        assert "asked: abort by" in shell("status")[1]
+
+
+def in_table(entries: list[Entry]) -> None:
+    from orchestrator.cli import store  # noqa: PLC0415 - after moto has begun
+    from orchestrator.journal.place import JournalPlace  # noqa: PLC0415
+
+    with store.opened(JournalPlace(table="other")) as journal:
+        journal.append("run-1", 1, entries)
+
+
+def test_sqlite_can_be_named_as_a_state(shell: Shell, path: Path, run: list[Entry]) -> None:
+    """`--state sqlite:PATH` is the file that `--journal PATH` is."""
+    kept(path, run)
+    named = replace(shell, flags=("--state", f"sqlite:{path}"))
+    assert named("runs") == shell("runs")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--state", "dynamodb:t1x", "--journal", "j"), "--journal and --state name two places"),
+        (("--state", "postgres:x"), "write sqlite:PATH or dynamodb:TABLE"),
+        (("--state", "dynamodb:a b"), "'a b' is no name of a DynamoDB table"),
+        (("--state", "sqlite:"), "write sqlite:PATH or dynamodb:TABLE"),
+    ],
+)
+def test_a_place_that_is_none_is_a_usage_error(
+    capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], message: str
+) -> None:
+    """Two places at once, and places that are not known, are said so."""
+    code, out, err = Shell(capsys, flags)("runs")
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+def test_the_command_line_beats_the_file(shell: Shell, path: Path, run: list[Entry], tmp_path: Path) -> None:
+    """--journal beats a configuration file's state; a file that holds both is a usage error."""
+    kept(path, run)
+    file = tmp_path / "config.toml"
+    file.write_text('state = "sqlite:/nowhere/journal.db"\n')
+    assert "run-1" in shell("runs", "--config", str(file))[1]
+    file.write_text('state = "sqlite:/nowhere/journal.db"\njournal = "x.db"\n')
+    code, _, err = replace(shell, flags=())("runs", "--config", str(file))
+    assert code == 2
+    assert "two places" in err
+
+
+def test_only_a_table_is_made(capsys: pytest.CaptureFixture[str]) -> None:
+    """`state init` of a file, or of nothing, is a usage error."""
+    for flags in ((), ("--state", "sqlite:x")):
+        code, _, err = Shell(capsys, flags)("state", "init")
+        assert code == 2
+        assert "--state dynamodb:TABLE" in err
+
+
+_IMPORTS = """
+import sys
+from orchestrator.cli.main import invoke
+code = invoke(sys.argv[1:])
+print(code, sorted(name for name in ("boto3", "botocore", "moto") if name in sys.modules))
+"""
+
+
+@pytest.mark.parametrize(
+    "command", [("runs",), ("status",), ("why", "run-1", LOST), ("report", "run-1"), ("abort", "run-2")]
+)
+def test_a_file_is_read_without_boto3(path: Path, run: list[Entry], command: tuple[str, ...]) -> None:
+    """Whoever only reads a SQLite journal, or asks through it, does not wait for boto3."""
+    kept(path, run)
+    kept(path, run[:4], "run-2")
+    arguments = [sys.executable, "-c", _IMPORTS, *command, "--journal", str(path)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    assert done.stdout.splitlines()[-1] == "0 []"
+
+
+READERS: list[Callable[[Shell], object]] = [
+    lambda shell: shell("runs"),
+    lambda shell: shell("status"),
+    lambda shell: shell("why", "run-1", LOST),
+    lambda shell: shell("report", "run-1"),
+]
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_readers_change_no_byte(shell: Shell, path: Path, run: list[Entry], read: Callable[[Shell], object]) -> None:
+    """A command that reads leaves the journal's file as it was."""
+    kept(path, run)
+    before = path.read_bytes()
+    read(shell)
+    assert path.read_bytes() == before
