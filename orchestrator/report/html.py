@@ -14,6 +14,7 @@ from markupsafe import Markup
 from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import OutcomeKind
 from orchestrator.report.advice import advise
+from orchestrator.report.chosen import worded
 from orchestrator.report.console import command_url, partition_of
 from orchestrator.report.estimates import duration
 from orchestrator.report.rows import RunReport, troubles
@@ -72,6 +73,7 @@ def _environment() -> Environment:
     environment.filters["clock"] = _clock
     environment.filters["duration"] = duration
     environment.filters["prose"] = _prose
+    environment.filters["worded"] = worded
     return environment
 
 

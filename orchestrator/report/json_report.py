@@ -77,7 +77,9 @@ class JsonRun:
     restores: Annotated[str, Meta(description="The run that was taken back; empty for a rollout.")]
     exit_code: Count
     generation: Annotated[str, Meta(description="Opaque id of the credential's content; empty for a restore.")]
-    options: Annotated[dict[str, Chosen], Meta(description="What was chosen, by the flags' names; empty for no limit.")]
+    options: Annotated[
+        dict[str, Chosen], Meta(description="What was chosen, by the flags' names; empty where nothing was set.")
+    ]
     undelivered: Annotated[tuple[str, ...], Meta(description="Notices and metrics that did not arrive, and why.")]
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
 from orchestrator.core.model import OutcomeKind
+from orchestrator.report.chosen import worded
 from orchestrator.report.rows import Row, RunReport
 
 _NOT_KNOWN = frozenset({OutcomeKind.UNVERIFIED, OutcomeKind.UNREACHABLE})
@@ -29,7 +30,7 @@ def as_junit(report: RunReport) -> str:
     properties = ET.SubElement(suite, "properties")
     told = {"run": report.run, "region": report.region, "result": report.result, "generation": report.generation}
     for name, value in {**told, **report.options}.items():
-        ET.SubElement(properties, "property", name=name, value=str(value))
+        ET.SubElement(properties, "property", name=name, value=worded(value))
     suite.extend(cases)
     root = ET.Element("testsuites")
     root.append(suite)

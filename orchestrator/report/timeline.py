@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from orchestrator.core.lifecycle import LIFECYCLE, Phase
-from orchestrator.core.state import Span
+from orchestrator.core.progress import Span
 from orchestrator.report.estimates import duration
 from orchestrator.report.rows import Row, RunReport
 

@@ -95,7 +95,8 @@ def test_the_options_leave_nothing_out() -> None:
     assert {name.removesuffix("_seconds") for name in options} == names
     assert options["waves"] == "1,10%,50%,100%"
     assert (options["bake_seconds"], options["watchdog_seconds"]) == (0, 420)
-    assert all(type(value) in {str, int} for value in options.values())
+    assert options["verify_login"] == "never"
+    assert {type(value) for value in options.values()} == {str, int, bool}
 
 
 def test_junit_fails_where_the_run_did(state: RunState) -> None:
