@@ -5,7 +5,9 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
 
     cli/                      The command line
         approvals             `plan --out FILE` and `run --plan FILE`: what was approved is what runs, or nothing does
+        asked                 What -v says: which operations AWS is asked for, and how often
         asking                `ecs-rollout approve` and `abort`
+        completion            `ecs-rollout completion`: print what teaches a shell to complete our commands and flags
         compose               The only place that builds everything
         configuration         `ecs-rollout config show`: what each setting is, and where it comes from
         credential            `ecs-rollout credential lint`
@@ -21,6 +23,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         lab                   `ecs-rollout lab` and `demo`: the only place that starts the lab
         loading               The credential's road in the controller
         main                  The entry point
+        manners               -q
         options               The flags that several commands share, and how they become values
         overlap               How it is found out which generations a cluster runs and what can bring an older one
         parameter_types       How the flags' texts become values. `pattern`: what such a text looks like, for editors

@@ -13,6 +13,7 @@ class ExitCode(IntEnum):
     ENVIRONMENT = 4
     LOCKED = 5
     CHANGES_PENDING = 6
+    DEFECT = 70
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -57,3 +58,18 @@ class LockedError(RolloutError):
     """Another run holds the cluster's lock."""
 
     exit_code = ExitCode.LOCKED
+
+
+class DefectError(RolloutError):
+    """Something happened that no code of ours expects. `place`: where, as file, line and function.
+
+    What the exception itself says is left out: it may hold a secret.
+    """
+
+    exit_code = ExitCode.DEFECT
+
+    def __init__(self, error: BaseException, place: str) -> None:
+        super().__init__(
+            f"A defect of ecs-rollout: {type(error).__name__}" + (f" at {place}." if place else "."),
+            hint="Report it where you have ecs-rollout from, with what --debug prints: that holds no secret.",
+        )

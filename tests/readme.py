@@ -15,7 +15,7 @@ from tests.hosts_table import ROWS
 
 README = Path(__file__).parent.parent / "README.md"
 
-_EXITS = {
+EXITS = {
     ExitCode.OK: "everything is as wanted",
     ExitCode.NOT_ALL_UPDATED: "the run ended or halted with instances that do not run the credential",
     ExitCode.USAGE: "the command line or the configuration is wrong",
@@ -23,6 +23,7 @@ _EXITS = {
     ExitCode.ENVIRONMENT: "AWS, permissions or the journal do not let us work",
     ExitCode.LOCKED: "another run holds the cluster",
     ExitCode.CHANGES_PENDING: "`plan --detailed-exitcode`: changes are pending",
+    ExitCode.DEFECT: "a defect of ecs-rollout; what a run had begun, `run --take-over` finds out",
     ExitCode.INTERRUPTED: "stopped by Ctrl-C, safely",
     ExitCode.TERMINATED: "stopped by SIGTERM, safely",
 }
@@ -62,7 +63,7 @@ def blocks() -> dict[str, str]:
     return {
         "lifecycle": f"```mermaid\n{diagram()}```\n\n{phases}",
         "defaults": _table([(f"`{flag}`", value, text) for flag, value, text in defaults], ("flag", "default", "what")),
-        "exit-codes": _table([(str(int(code)), text) for code, text in _EXITS.items()], ("code", "meaning")),
+        "exit-codes": _table([(str(int(code)), text) for code, text in EXITS.items()], ("code", "meaning")),
         "reasons": _table(
             [(f"`{reason}`", each.meaning, each.remedy) for reason, each in EXPLANATIONS.items()],
             ("reason", "what it means", "what to do"),
@@ -120,5 +121,8 @@ def _line(indent: int, name: str, path: Path) -> str:
 
 
 if __name__ == "__main__":
+    from tests import commands
+
+    commands.write()
     MAP.write_text(map_text(), encoding="utf-8")
     README.write_text(with_blocks(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -2,9 +2,9 @@
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -17,6 +17,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ProfileNotFound,
 )
+from botocore.model import OperationModel
 
 from orchestrator.errors import EnvironmentFault, UsageError
 
@@ -76,6 +77,20 @@ _BAD_CREDENTIALS = frozenset(
 for _noisy in ("boto3", "botocore", "urllib3", "s3transfer"):
     logging.getLogger(_noisy).setLevel(logging.WARNING)
 
+_LOG = logging.getLogger(__name__)
+
+
+def _asked(model: OperationModel, **_: object) -> None:
+    """Log which operation is asked for, never with what: parameters may hold a secret."""
+    _LOG.debug("%s:%s", model.service_model.service_name, model.name)
+
+
+def _answered(model: OperationModel, parsed: Mapping[str, Any], **_: object) -> None:
+    """Log the code of an error that AWS answered with."""
+    code = parsed.get("Error", {}).get("Code")
+    if code:
+        _LOG.debug("%s:%s answered %s", model.service_model.service_name, model.name, code)
+
 
 class Session:
     """The clients of one account and Region.
@@ -88,6 +103,8 @@ class Session:
             self._boto = boto3.session.Session(region_name=region, profile_name=profile)
         except ProfileNotFound as error:
             raise UsageError(f"{error}.", hint="Name a profile of your AWS configuration with --profile.") from error
+        self._boto.events.register("before-call", _asked)
+        self._boto.events.register("after-call", _answered)
         if needed and not self._boto.region_name:
             raise UsageError("No AWS Region is configured.", hint="Say --region, or set AWS_DEFAULT_REGION.")
         self.region: str = self._boto.region_name or ""

@@ -1,7 +1,6 @@
 """`plan --out FILE` and `run --plan FILE`: what was approved is what runs, or nothing does."""
 
 import os
-import secrets as randomness
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
@@ -11,18 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli import files, flags, unattended
-from orchestrator.core.approved import VERSION, ApprovedPlan, as_approved, changes_since, fingerprint_of
-from orchestrator.core.model import Plan
+from orchestrator.cli import files, flags, manners, speech, unattended
 from orchestrator.core.settings import Policy
 from orchestrator.errors import RefusedError, UsageError
-from orchestrator.report.text import WIDTH
 
 if TYPE_CHECKING:
     from orchestrator.cli.compose import Parts
+    from orchestrator.core.approved import ApprovedPlan
+    from orchestrator.core.model import Plan
 
-NOT_PART = unattended.TELLING | frozenset(
-    {"output", "journal", "state", "yes", "take_over", "plan_file", "out", "full", "detailed_exitcode"}
+NOT_PART = (
+    unattended.TELLING
+    | manners.NAMES
+    | {"output", "journal", "state", "yes", "take_over", "plan_file", "out", "full", "detailed_exitcode"}
 )
 """Flags that say nothing about what happens to an instance."""
 
@@ -32,9 +32,13 @@ _WRITABLE_BY_OTHERS = 0o022
 _PLAN = "ecs_rollout.plan"
 
 
-def save(path: Path, parts: "Parts", planned: Plan, options: dict[str, flags.Written]) -> None:
+def save(path: Path, parts: "Parts", planned: "Plan", options: dict[str, flags.Written]) -> None:
     """Save a plan for `run --plan`, readable by its owner alone; a file that is there is replaced whole."""
+    import secrets as randomness
+
     import msgspec
+
+    from orchestrator.core.approved import ApprovedPlan, fingerprint_of
 
     salt = "" if planned.generation else randomness.token_hex(16)
     approved = ApprovedPlan(
@@ -52,9 +56,11 @@ def save(path: Path, parts: "Parts", planned: Plan, options: dict[str, flags.Wri
     files.save(path, msgspec.json.format(msgspec.json.encode(approved), indent=1), "plan")
 
 
-def load(path: Path) -> ApprovedPlan:
+def load(path: Path) -> "ApprovedPlan":
     """Read a saved plan. Raises UsageError for one that is none, and for one that others may have changed."""
     import msgspec
+
+    from orchestrator.core.approved import VERSION, ApprovedPlan
 
     again = "Make it again: `ecs-rollout plan --out FILE`."
     try:
@@ -85,7 +91,7 @@ def from_plan(ctx: click.Context, _param: click.Parameter, value: Path | None) -
     return value
 
 
-def approved_in(ctx: click.Context) -> ApprovedPlan | None:
+def approved_in(ctx: click.Context) -> "ApprovedPlan | None":
     """Give the plan that was named with --plan. Raises RefusedError where other flags were given than it was made with.
 
     Nothing was asked of AWS yet.
@@ -101,7 +107,7 @@ def approved_in(ctx: click.Context) -> ApprovedPlan | None:
         for name, value in ctx.params.items()
         if name not in NOT_PART and alone.params[name] != value
     ]
-    _refuse(different, approved, "The flags are not those that the plan was made with", _say)
+    _refuse(different, approved, "The flags are not those that the plan was made with")
     return approved
 
 
@@ -115,11 +121,13 @@ def _text(value: Any) -> str:  # noqa: ANN401 - any flag's value
     return "none" if value is None else str(getattr(value, "text", value))
 
 
-def fitted(approved: ApprovedPlan, parts: "Parts", now: Plan, say: Callable[[str], None]) -> Plan:
+def fitted(approved: "ApprovedPlan", parts: "Parts", now: "Plan", say: Callable[[str], None]) -> "Plan":
     """Give the approved plan over what was seen now. Says what differs, and then raises RefusedError."""
+    from orchestrator.core.approved import as_approved, changes_since
+
     changes = changes_since(approved, now)
     different = [*_surroundings(approved, parts, now), *(f"{what}: {_names(keys)}" for what, keys in changes.items())]
-    _refuse(different, approved, "The plan does not fit any more", say)
+    _refuse(different, approved, "The plan does not fit any more")
     say(f"The plan of {_when(approved)} still fits.\n")
     return as_approved(approved, now)
 
@@ -129,7 +137,7 @@ def _names(keys: Sequence[str]) -> str:
     return ", ".join(keys[:_NAMED]) + more
 
 
-def _surroundings(approved: ApprovedPlan, parts: "Parts", now: Plan) -> Iterator[str]:
+def _surroundings(approved: "ApprovedPlan", parts: "Parts", now: "Plan") -> Iterator[str]:
     for what, then, found in (
         ("cluster", approved.cluster, parts.cluster),
         ("Region", approved.region, parts.session.region),
@@ -145,19 +153,23 @@ def _surroundings(approved: ApprovedPlan, parts: "Parts", now: Plan) -> Iterator
             yield f"{_flag(each.name)}: {_text(then)} in the plan, {_text(found)} now"
 
 
-def _same_credential(approved: ApprovedPlan, parts: "Parts", now: Plan) -> bool:
+def _same_credential(approved: "ApprovedPlan", parts: "Parts", now: "Plan") -> bool:
+    from orchestrator.core.approved import fingerprint_of
+
     if approved.generation:
         return approved.generation == now.generation
     return approved.fingerprint == fingerprint_of(parts.credential.credential, approved.salt)
 
 
-def _refuse(different: Sequence[str], approved: ApprovedPlan, message: str, say: Callable[[str], None]) -> None:
+def _refuse(different: Sequence[str], approved: "ApprovedPlan", message: str) -> None:
+    from orchestrator.report.text import WIDTH
+
     if not different:
         return
     for line in different[:_SHOWN]:
-        say(textwrap.fill(line, WIDTH, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False))
+        speech.tell(textwrap.fill(line, WIDTH, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False))
     if len(different) > _SHOWN:
-        say(f"- and {len(different) - _SHOWN} more")
+        speech.tell(f"- and {len(different) - _SHOWN} more")
     count = f"{len(different)} difference" + ("s" if len(different) > 1 else "")
     raise RefusedError(
         f"{message}: {count} since {_when(approved)}.",
@@ -165,9 +177,5 @@ def _refuse(different: Sequence[str], approved: ApprovedPlan, message: str, say:
     )
 
 
-def _when(approved: ApprovedPlan) -> str:
+def _when(approved: "ApprovedPlan") -> str:
     return datetime.fromtimestamp(approved.made_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _say(line: str) -> None:
-    click.echo(line, err=True)

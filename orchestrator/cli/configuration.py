@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import click
 from click.core import ParameterSource
 
-from orchestrator.cli import flags, options, settings
+from orchestrator.cli import flags, options, settings, speech
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +60,10 @@ def show(ctx: click.Context, /, **_: object) -> None:
 
     \b
       ecs-rollout config show --config rollout.toml --use web
-      ecs-rollout config show --config rollout.toml --use web --max-unavailable 25%
+      ecs-rollout config show --config rollout.toml --use web --bake 5m
     """
     shown = list(_shown(ctx))
-    click.echo(_json(ctx, shown) if ctx.params["output"] == "json" else _table(ctx, shown))
+    speech.show(_json(ctx, shown) if ctx.params["output"] == "json" else _table(ctx, shown))
 
 
 def _shown(ctx: click.Context) -> Iterator[Shown]:

@@ -4,13 +4,17 @@ import json
 
 import click
 
-from orchestrator.cli import options
+from orchestrator.cli import options, speech
 from orchestrator.errors import ExitCode
 
 
 @click.group(name="credential")
 def credential() -> None:
-    """Judge a credential by the ECS agent's own rules."""
+    """Judge a credential by the ECS agent's own rules.
+
+    \b
+      ecs-rollout credential lint secretsmanager:registry
+    """
 
 
 @credential.command()
@@ -35,7 +39,7 @@ def lint(  # noqa: PLR0913 - the flags, each by name
     """Say what the agent would make of SOURCE. Ends with 3 when it would be refused.
 
     \b
-      ecs-rollout credential lint secretsmanager:registry --image registry.example.com/team/app:1
+      ecs-rollout credential lint ssm:/registry --image reg.example.com/app:1
     """
     from orchestrator.aws.session import Session
     from orchestrator.cli.loading import Reading, judge
@@ -45,6 +49,6 @@ def lint(  # noqa: PLR0913 - the flags, each by name
     reading = Reading(source=source, registry=registry, readable_file=allow_readable_file)
     report, notes = judge(session, reading, images=image, fix=fix)
     for note in notes:
-        click.echo(f"note: {note}", err=True)
-    click.echo(json.dumps(lint_json(report), indent=2) if output == "json" else lint_text(report))
+        speech.say(f"note: {note}")
+    speech.show(json.dumps(lint_json(report), indent=2) if output == "json" else lint_text(report))
     return ExitCode.REFUSED if report.refused else ExitCode.OK

@@ -4,13 +4,18 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli import options
+from orchestrator.cli import options, speech
 from orchestrator.errors import RefusedError
 
 
 @click.group(name="documents")
 def documents() -> None:
-    """Publish, render or check the three SSM documents."""
+    """Publish, render or check the three SSM documents.
+
+    \b
+      ecs-rollout documents publish
+      ecs-rollout documents check
+    """
 
 
 @documents.command()
@@ -20,23 +25,30 @@ def publish(document_prefix: str, region: str | None, profile: str | None) -> No
     """Create or update the documents and make them the default versions.
 
     Doing it twice changes nothing; no version is ever removed.
+
+    \b
+      ecs-rollout documents publish --region eu-central-1
     """
     from orchestrator.cli import compose
 
     for each in compose.documents(region=region, profile=profile, prefix=document_prefix).publish():
-        click.echo(f"{each.name}  version {each.version}  {each.what}")
+        speech.show(f"{each.name}  version {each.version}  {each.what}")
 
 
 @documents.command()
 @click.option("--directory", type=click.Path(path_type=Path, file_okay=False), required=True, help="Where to.")
 def render(directory: Path) -> None:
-    """Write the documents as YAML files that `aws ssm create-document` takes."""
+    """Write the documents as YAML files that `aws ssm create-document` takes.
+
+    \b
+      ecs-rollout documents render --directory documents
+    """
     from orchestrator.cli import compose
 
     directory.mkdir(parents=True, exist_ok=True)
     for op, text in compose.rendered().items():
         (directory / f"{op}.yaml").write_text(text, encoding="utf-8")
-        click.echo(directory / f"{op}.yaml")
+        speech.show(str(directory / f"{op}.yaml"))
 
 
 @documents.command()
@@ -44,7 +56,11 @@ def render(directory: Path) -> None:
 @options.document_prefix
 @options.aws_options
 def check(*, local: bool, document_prefix: str, region: str | None, profile: str | None) -> None:
-    """Check that what is published (or, with --local, what lies here) is what this version would send."""
+    """Check that what is published (or, with --local, what lies here) is what this version would send.
+
+    \b
+      ecs-rollout documents check --region eu-central-1
+    """
     from orchestrator.cli import compose
 
     if local:
@@ -54,10 +70,10 @@ def check(*, local: bool, document_prefix: str, region: str | None, profile: str
                 f"Not what documents/src renders, or against the rules: {'; '.join(stale)}.",
                 hint="Run `ecs-rollout documents render --directory documents`.",
             )
-        click.echo("documents/*.yaml are what documents/src renders, and keep the rules.")
+        speech.show("documents/*.yaml are what documents/src renders, and keep the rules.")
         return
     states = compose.documents(region=region, profile=profile, prefix=document_prefix).check()
     for name, state in states:
-        click.echo(f"{name}  {state}")
+        speech.show(f"{name}  {state}")
     if any(state != "unchanged" for _, state in states):
         raise RefusedError("Not every document is published as this version has it.", hint="`documents publish`.")

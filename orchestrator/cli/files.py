@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import tempfile
 from pathlib import Path
 
 from orchestrator.errors import EnvironmentFault, UsageError
@@ -16,6 +15,8 @@ def check_place(path: Path, what: str) -> None:
 
 def save(path: Path, content: bytes, what: str) -> None:
     """Write `content` with mode 0600; a file that is there is replaced whole. Raises EnvironmentFault."""
+    import tempfile
+
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:  # mode 0600
             try:

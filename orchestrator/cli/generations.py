@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
-from orchestrator.cli import options, store
+from orchestrator.cli import options, speech, store
 from orchestrator.cli.speech import say
 from orchestrator.core.overlap import Verdict
 from orchestrator.core.settings import Deadlines, Policy
@@ -80,7 +80,7 @@ def generations(
     )
     found = overlap.look(parts, asked, say=say)
     scene = Scene(cluster=parts.cluster, at=clock.now(), names=names)
-    click.echo(overlap_json(found, scene) if output == "json" else overlap_text(found, scene))
+    speech.show(overlap_json(found, scene) if output == "json" else overlap_text(found, scene))
     return ExitCode.NOT_ALL_UPDATED if check and found.verdict is not Verdict.UNUSED else ExitCode.OK
 
 

@@ -1,14 +1,16 @@
 """`ecs-rollout runs`, `status`, `report` and `why`: from the journal alone, also while the run runs."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli import options, reporting, store
-from orchestrator.core.state import replay
+from orchestrator.cli import options, reporting, speech, store
 from orchestrator.errors import UsageError
 from orchestrator.journal.place import JournalPlace
-from orchestrator.journal.store import Store
+
+if TYPE_CHECKING:
+    from orchestrator.journal.store import Store
 
 
 @click.command()
@@ -17,6 +19,9 @@ def runs(journal: JournalPlace) -> None:
     """List the runs that the journal knows, newest first.
 
     A run that has not ended is under way, or broke off: the journal alone cannot tell; `status` has its last sign.
+
+    \b
+      ecs-rollout runs
     """
     from orchestrator.report.formats import moment
     from orchestrator.report.text import columns
@@ -29,7 +34,7 @@ def runs(journal: JournalPlace) -> None:
         counts = ", ".join(f"{count} {kind}" for kind, count in summary.counts.items())
         started = (moment(summary.started_at) or "")[:16].replace("T", " ")
         rows.append((head.run, summary.cluster, started, summary.result or "not ended", counts))
-    click.echo(columns(("RUN", "CLUSTER", "STARTED (UTC)", "RESULT", "INSTANCES"), rows))
+    speech.show(columns(("RUN", "CLUSTER", "STARTED (UTC)", "RESULT", "INSTANCES"), rows))
 
 
 @click.command()
@@ -44,6 +49,7 @@ def status(run: str | None, output: str, journal: JournalPlace) -> None:
       ecs-rollout status 20261124-013006-d617fabc --output json
     """
     from orchestrator.clock import SystemClock
+    from orchestrator.core.state import replay
     from orchestrator.report.status import status_json, status_of, status_text
 
     with store.opened(journal, read_only=True) as found:
@@ -51,10 +57,10 @@ def status(run: str | None, output: str, journal: JournalPlace) -> None:
         entries = found.entries(name)
         asked = found.asked(name)
     seen = status_of(replay(entries), last_at=entries[-1].at, asked=asked, now=SystemClock().now())
-    click.echo(status_json(seen) if output == "json" else status_text(seen))
+    speech.show(status_json(seen) if output == "json" else status_text(seen))
 
 
-def _newest(journal: Store) -> str:
+def _newest(journal: "Store") -> str:
     heads = journal.runs()
     if not heads:
         raise UsageError("The journal knows no run yet.", hint="Name another one with --journal or --state.")
@@ -73,6 +79,7 @@ def report(run: str, output: str, out: Path | None, journal: JournalPlace) -> No
       ecs-rollout report 20261124-013006-d617fabc
       ecs-rollout report 20261124-013006-d617fabc --out report.html
     """
+    from orchestrator.core.state import replay
     from orchestrator.report.render import exit_code_of
 
     wish = reporting.wanted(output, out)
@@ -98,4 +105,4 @@ def why(run: str, instance: str, output: str, journal: JournalPlace) -> None:
 
     with store.opened(journal, read_only=True) as found:
         told = story(found.entries(run), instance)
-    click.echo(story_json(told) if output == "json" else story_text(told))
+    speech.show(story_json(told) if output == "json" else story_text(told))

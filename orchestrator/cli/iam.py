@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from orchestrator.cli import options, unattended
+from orchestrator.cli import options, speech, unattended
 from orchestrator.errors import UsageError
 from orchestrator.journal.place import JournalPlace
 
@@ -38,7 +38,7 @@ def iam() -> None:
     """Print least-privilege policies: what ecs-rollout calls and nothing else.
 
     \b
-      ecs-rollout iam controller --cluster web --credential secretsmanager:registry
+      ecs-rollout iam controller --cluster web --credential ssm:/registry
       ecs-rollout iam instance --cluster web
     """
 
@@ -72,7 +72,11 @@ def controller(  # noqa: PLR0913 - the flags, each by name
     metrics: tuple[Any, ...],
     **where: Any,  # noqa: ANN401 - click's keyword arguments go on by name
 ) -> None:
-    """Print the policy of the role that runs `plan` and `run`."""
+    """Print the policy of the role that runs `plan` and `run`.
+
+    \b
+      ecs-rollout iam controller --cluster web --credential ssm:/registry
+    """
     from orchestrator.core.iam import controller_policy
     from orchestrator.core.iam_document import IamPolicy
     from orchestrator.core.iam_draining import drain_statements
@@ -105,7 +109,11 @@ def controller(  # noqa: PLR0913 - the flags, each by name
 @_where
 @options.state
 def publisher(*, state: JournalPlace | None, **where: Any) -> None:  # noqa: ANN401 - see controller
-    """Print the policy of the role that runs `documents publish` and, with --state dynamodb:TABLE, `state init`."""
+    """Print the policy of the role that runs `documents publish` and, with --state dynamodb:TABLE, `state init`.
+
+    \b
+      ecs-rollout iam publisher
+    """
     from orchestrator.core.iam import publisher_policy
     from orchestrator.core.iam_document import IamPolicy
     from orchestrator.core.iam_journal import makes_table
@@ -121,6 +129,9 @@ def instance(**where: Any) -> None:  # noqa: ANN401 - see controller
     """Print the policy that lets the instances' role fetch the delivered credential.
 
     It comes on top of what the SSM agent and the ECS agent need.
+
+    \b
+      ecs-rollout iam instance --cluster web
     """
     from orchestrator.core.iam import instance_policy
 
@@ -132,7 +143,11 @@ def instance(**where: Any) -> None:  # noqa: ANN401 - see controller
 @click.option("--controller-role", metavar="ARN", required=True, help="The role that runs ecs-rollout.")
 @click.option("--instance-role", metavar="ARN", required=True, help="The role of the cluster's instances.")
 def key(*, controller_role: str, instance_role: str, **where: Any) -> None:  # noqa: ANN401 - see controller
-    """Print the policy of a KMS key with which only this cluster's instances can read what is delivered."""
+    """Print the policy of a KMS key with which only this cluster's instances can read what is delivered.
+
+    \b
+      ecs-rollout iam key --cluster web --controller-role ARN --instance-role ARN
+    """
     from orchestrator.core.iam import key_policy
 
     for role in (controller_role, instance_role):
@@ -199,4 +214,4 @@ def _tag(text: str | None) -> tuple[str, str] | None:
 
 
 def _print(policy: Any) -> None:  # noqa: ANN401 - see _place
-    click.echo(json.dumps(policy.document(), indent=2))
+    speech.show(json.dumps(policy.document(), indent=2))

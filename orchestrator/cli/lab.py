@@ -86,6 +86,9 @@ def lab(*, instances: int | None, scenario: Path | None, port: int, directory: P
     """Serve an embedded AWS with a fleet of container instances, until Ctrl-C.
 
     Prints the exports that point AWS tools, and ecs-rollout, at it. It listens on 127.0.0.1 alone.
+
+    \b
+      ecs-rollout lab --instances 20
     """
     wanted = _scenario(scenario, instances, packaged="plain")
     stopped = threading.Event()
@@ -95,7 +98,7 @@ def lab(*, instances: int | None, scenario: Path | None, port: int, directory: P
         try:
             with _running(wanted, directory or Path(fresh), isolation=isolation, port=port) as running:
                 for name, value in running.exports().items():
-                    click.echo(f"export {name}={shlex.quote(value)}")
+                    speech.show(f"export {name}={shlex.quote(value)}")
                 cluster = wanted.cluster
                 say("")
                 say(f"{len(wanted.instances)} container instances in the cluster {cluster}. In another shell, with")
@@ -122,6 +125,10 @@ def demo(*, instances: int | None, scenario: Path | None, isolation: str, output
     """Roll a fleet with realistic trouble in the lab, and report.
 
     Ends with 0 when every instance ended as its trouble implies. Nothing outside this machine is touched.
+
+    \b
+      ecs-rollout demo
+      ecs-rollout demo --instances 60 --output json
     """
     wanted = _scenario(scenario, instances, packaged="demo")
     from orchestrator.cli.demonstration import Demonstration
@@ -138,6 +145,6 @@ def demo(*, instances: int | None, scenario: Path | None, isolation: str, output
 
 def _shown(output: str) -> Callable[[str, str], None]:
     def show(table: str, as_json: str) -> None:
-        click.echo(as_json if output == "json" else table)
+        speech.show(as_json if output == "json" else table)
 
     return show

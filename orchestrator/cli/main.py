@@ -3,13 +3,16 @@
 import importlib
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Final
 
 import click
+from click.shell_completion import CompletionItem
 
-from orchestrator.cli import speech
-from orchestrator.errors import ExitCode, RolloutError
+from orchestrator.cli import manners, speech
+from orchestrator.cli.signals import StoppedError
+from orchestrator.errors import DefectError, ExitCode, RolloutError, UsageError
 
 COMMANDS: Final = {
     "plan": ("orchestrator.cli.rollout", "Show what would happen to each instance, and why. Reads only."),
@@ -28,6 +31,7 @@ COMMANDS: Final = {
     "iam": ("orchestrator.cli.iam", "Print least-privilege policies for controller, publisher, instances and key."),
     "config": ("orchestrator.cli.configuration", "Show what the configuration file and the flags say together."),
     "schema": ("orchestrator.cli.schema", "Print the JSON Schema of what this tool writes or reads."),
+    "completion": ("orchestrator.cli.completion", "Print the completion script for bash, zsh or fish."),
     "lab": ("orchestrator.cli.lab", "Serve an embedded AWS with a fleet, until Ctrl-C."),
     "demo": ("orchestrator.cli.lab", "Roll a fleet with realistic trouble in the lab, and report."),
 }
@@ -45,7 +49,13 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        manners.equip(command)
         return command if isinstance(command, click.Command) else None
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command's name without loading any of them."""
+        names = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """List the commands without loading them."""
@@ -59,48 +69,80 @@ def root() -> None:
     """Change the registry credential of every ECS container instance, and prove it.
 
     \b
-      ecs-rollout demo                                        try it, no AWS needed
-      ecs-rollout documents publish                           once per account and Region
+      ecs-rollout demo                  try it, no AWS needed
+      ecs-rollout documents publish     once per account and Region
       ecs-rollout plan --cluster web --credential secretsmanager:registry
       ecs-rollout run  --cluster web --credential secretsmanager:registry
     """
 
 
+manners.equip(root)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; end the process with its exit code."""
+    _hold_standard_streams()
+    threading.excepthook = _of_a_thread
     sys.exit(invoke(arguments))
+
+
+def _hold_standard_streams() -> None:
+    """Open nothing in place of a standard stream that the caller has closed: no file may get its number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def _of_a_thread(args: threading.ExceptHookArgs) -> None:
+    """Tell of a defect in a thread that only watches; the run goes on."""
+    if args.exc_value is not None:
+        speech.write_line(f"warning: {_defect(args.exc_value).message}")
 
 
 def invoke(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code. Everything that goes wrong is one error line and one hint line."""
     speech.reset()
     try:
-        answer = root.main(args=arguments, prog_name="ecs-rollout", standalone_mode=False)
+        try:
+            answer = root.main(args=arguments, prog_name="ecs-rollout", standalone_mode=False)
+        finally:
+            manners.conclude()
     except RolloutError as error:
-        return _say(error.message, error.hint, error.exit_code)
+        return _say(error, error)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return ExitCode.USAGE
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "ecs-rollout"
-        return _say(error.format_message().replace("\n", " "), f"`{path} --help` shows what there is.", ExitCode.USAGE)
-    except (click.Abort, KeyboardInterrupt):
-        return _say("Stopped.", "No instance was changed.", ExitCode.INTERRUPTED)
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("orchestrator"):
-            raise
-        package = f"This needs a package that is not installed: {error.name}."
-        return _say(package, "pip install 'ecs-rollout[lab]'", ExitCode.USAGE)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone; there is nobody to tell
-        return ExitCode.OK
+        said = UsageError(error.format_message().replace("\n", " "), hint=f"`{path} --help` shows what there is.")
+        return _say(error, said)
+    except (click.Abort, KeyboardInterrupt) as error:
+        return _say(error, StoppedError(ExitCode.INTERRUPTED))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it ends in two lines
+        return _say(error, _missing(error) or _defect(error))
     return answer if isinstance(answer, int) else ExitCode.OK
 
 
-def _say(message: str, hint: str, code: ExitCode) -> int:
-    speech.say_error(message, hint)
-    return code
+def _missing(error: Exception) -> RolloutError | None:
+    """Say what to install, where a package of an extra is missing."""
+    name = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
+    if not name or name.startswith("orchestrator"):
+        return None
+    return UsageError(f"This needs a package that is not installed: {name}.", hint="pip install 'ecs-rollout[lab]'")
+
+
+def _defect(error: BaseException) -> DefectError:
+    return DefectError(error, manners.where(error))
+
+
+def _say(error: BaseException, said: RolloutError) -> int:
+    if speech.debugs():
+        speech.write_line(manners.safe_traceback(error))
+    speech.say_error(said.message, said.hint)
+    return said.exit_code
 
 
 if __name__ == "__main__":

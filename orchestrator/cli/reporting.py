@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
-from orchestrator.cli import files
+from orchestrator.cli import files, speech
 from orchestrator.cli.speech import say
-from orchestrator.core.state import RunState
 from orchestrator.errors import EnvironmentFault, ExitCode
+
+if TYPE_CHECKING:
+    from orchestrator.core.state import RunState
 
 _SUFFIXES = {".html": "html", ".json": "json", ".csv": "csv", ".md": "markdown", ".xml": "junit"}
 
@@ -34,16 +37,16 @@ def wanted(output: str, out: Path | None) -> Wanted:
     return Wanted(form=output if said else _SUFFIXES.get(out.suffix.lower(), output), out=out)
 
 
-def show(wish: Wanted, state: RunState, code: ExitCode, undelivered: tuple[str, ...] = ()) -> None:
+def show(wish: Wanted, state: "RunState", code: ExitCode, undelivered: tuple[str, ...] = ()) -> None:
     """Print the report, and write its file. Raises EnvironmentFault where that cannot be written."""
     from orchestrator.report.render import render_report
 
-    click.echo(render_report(state, wish.form if wish.out is None else "table", code, undelivered))
+    speech.show(render_report(state, wish.form if wish.out is None else "table", code, undelivered))
     if wish.out is not None:
         files.save(wish.out, f"{render_report(state, wish.form, code, undelivered)}\n".encode(), "report")
 
 
-def conclude(wish: Wanted, state: RunState, code: ExitCode, undelivered: tuple[str, ...]) -> None:
+def conclude(wish: Wanted, state: "RunState", code: ExitCode, undelivered: tuple[str, ...]) -> None:
     """Show the report of a run that has just ended: what became of the fleet decides its exit code, not the file."""
     try:
         show(wish, state, code, undelivered)

@@ -4,16 +4,14 @@ import shlex
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli import approvals, files, flags, options, reporting, showing, store
+from orchestrator.cli import approvals, files, flags, options, reporting, speech, store
 from orchestrator.cli.speech import say
 from orchestrator.cli.unattended import TELLING, Told, telling_options
-from orchestrator.core.approved import ApprovedPlan
 from orchestrator.core.gates import Word
-from orchestrator.core.model import Plan
 from orchestrator.core.selection import Filter, Selection
 from orchestrator.core.settings import (
     Deadlines,
@@ -26,7 +24,10 @@ from orchestrator.core.settings import (
 )
 from orchestrator.errors import ExitCode, RefusedError, UsageError
 from orchestrator.journal.place import JournalPlace
-from orchestrator.report.plans import plan_json, plan_text
+
+if TYPE_CHECKING:
+    from orchestrator.core.approved import ApprovedPlan
+    from orchestrator.core.model import Plan
 
 _POLICY = (
     "waves",
@@ -138,10 +139,11 @@ def plan(
 
     \b
       ecs-rollout plan --cluster web --credential secretsmanager:registry
-      ecs-rollout plan --cluster web --credential secretsmanager:registry --out web.plan
+      ecs-rollout plan --cluster web --credential ssm:/registry --out web.plan
     """
-    from orchestrator.cli import compose, loading, rolling
+    from orchestrator.cli import compose, loading, rolling, showing
     from orchestrator.clock import SystemClock
+    from orchestrator.report.plans import plan_json, plan_text
 
     if out is not None:
         files.check_place(out, "plan")
@@ -153,7 +155,7 @@ def plan(
         approvals.save(out, parts, planned, options_given)
     wish = showing.wish_of(parts, planned, showing.earlier_in(journal, parts.cluster))
     wish = replace(wish, full=full, next_command=_next_command(out))
-    click.echo(plan_json(planned, wish) if output == "json" else plan_text(planned, wish))
+    speech.show(plan_json(planned, wish) if output == "json" else plan_text(planned, wish))
     return ExitCode.CHANGES_PENDING if detailed_exitcode and planned.changes else ExitCode.OK
 
 
@@ -279,24 +281,25 @@ class Rolls:
     yes: bool
     take_over: bool
     restores: str = ""
-    approved: ApprovedPlan | None = None
+    approved: "ApprovedPlan | None" = None
 
 
 def _roll(request: Any, journal: Any, rolls: Rolls, tell: Any) -> int:  # noqa: ANN401 - see _request
-    from orchestrator.cli import compose, rolling
+    from orchestrator.cli import compose, rolling, showing
     from orchestrator.cli.signals import BrokenOffError, LeftError, StoppedError, stopping
     from orchestrator.clock import SystemClock
+    from orchestrator.report.plans import plan_text
     from orchestrator.report.render import exit_code_of
 
     clock = SystemClock()
     parts = compose.build(request, clock=clock, say=say)
 
-    def confirm(planned: Plan) -> Plan:
+    def confirm(planned: "Plan") -> "Plan":
         if rolls.approved is not None:
             planned = approvals.fitted(rolls.approved, parts, planned, say)
         if tell.shows_plans:
             experience = showing.earlier(journal, parts.cluster)
-            say(plan_text(planned, showing.wish_of(parts, planned, experience, restores=rolls.restores)))
+            speech.tell(plan_text(planned, showing.wish_of(parts, planned, experience, restores=rolls.restores)))
         asks = planned.changes and not rolls.yes and rolls.approved is None
         if asks and not click.confirm("\nRoll?", err=True):
             raise RefusedError("Not confirmed.", hint="Nothing was touched.")

@@ -4,6 +4,8 @@ import json
 
 import click
 
+from orchestrator.cli import speech
+
 
 @click.group(name="schema")
 def schema() -> None:
@@ -19,7 +21,7 @@ def report() -> None:
     """
     from orchestrator.report.json_report import report_schema
 
-    click.echo(json.dumps(report_schema(), indent=2))
+    speech.show(json.dumps(report_schema(), indent=2))
 
 
 @schema.command()
@@ -34,4 +36,4 @@ def config() -> None:
     from orchestrator.cli.settings import settings
     from orchestrator.config_model import schema_of
 
-    click.echo(json.dumps(schema_of(settings()), indent=2))
+    speech.show(json.dumps(schema_of(settings()), indent=2))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator.cli import manners
 from orchestrator.errors import RolloutError
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ ONLY_SAID = frozenset(
         *("config", "use", "plan", "out", "instance"),
         *("yes", "take-over"),
         *("full", "detailed-exitcode", "check", "local", "fix"),
+        *manners.NAMES,
     }
 )
 """Flags that are said each time: they name one occasion, agree to something, or are about the screen."""

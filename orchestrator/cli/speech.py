@@ -1,4 +1,4 @@
-"""What commands say on stderr: lines for a person, or JSON lines for a machine (`--log-format`)."""
+"""What commands say on stderr, to a person or a machine (`--log-format`), and the result that they show on stdout."""
 
 import os
 import sys
@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import StrEnum
-from typing import Any
+from typing import Any, TextIO
 
 import click
+
+from orchestrator.errors import EnvironmentFault
 
 
 class LogFormat(StrEnum):
@@ -18,10 +20,21 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+class Loudness(StrEnum):
+    """How much is said."""
+
+    QUIET = "quiet"
+    NORMAL = "normal"
+    VERBOSE = "verbose"
+
+
+_LOUDNESS: ContextVar[Loudness] = ContextVar("loudness", default=Loudness.NORMAL)
+_DEBUG: ContextVar[bool] = ContextVar("debug", default=False)
 _FORM: ContextVar[LogFormat] = ContextVar("log_format", default=LogFormat.TEXT)
 """Set by the flag: errors are printed after the command's own context is gone."""
 
 
+_WARNING = "warning: "
 _THROUGH: ContextVar[Callable[[str], None] | None] = ContextVar("through", default=None)
 """Who writes to the terminal in our place: a live display, whose lines others must not break."""
 
@@ -34,8 +47,30 @@ def choose(_ctx: click.Context, _param: click.Parameter, value: str) -> LogForma
 
 
 def reset() -> None:
-    """Speak to a person again: at the beginning of every command."""
+    """Speak to a person again, as usual: at the beginning of every command."""
     _FORM.set(LogFormat.TEXT)
+    _LOUDNESS.set(Loudness.NORMAL)
+    _DEBUG.set(False)
+
+
+def loudness() -> Loudness:
+    """Say how much is wanted."""
+    return _LOUDNESS.get()
+
+
+def set_loudness(wanted: Loudness) -> None:
+    """Say more or less until the command ends."""
+    _LOUDNESS.set(wanted)
+
+
+def debugs() -> bool:
+    """Say whether it is wanted to know where an error comes from."""
+    return _DEBUG.get()
+
+
+def set_debug() -> None:
+    """Show where errors come from until the command ends."""
+    _DEBUG.set(True)
 
 
 @contextmanager
@@ -65,14 +100,23 @@ def form() -> LogFormat:
 
 
 def say(line: str) -> None:
-    """Say a line of progress, a warning, or a table; for a machine, blank lines and tables are left out."""
+    """Say a line of progress, a warning, or a table; for a machine, blank lines and tables are left out.
+
+    With -q only warnings are left.
+    """
+    if loudness() is not Loudness.QUIET or line.startswith(_WARNING):
+        tell(line)
+
+
+def tell(line: str) -> None:
+    """Say what is asked about next, and so must be read, even with -q."""
     if form() is LogFormat.TEXT:
         write_line(line)
         return
     text = line.strip()
     if text and "\n\n" not in text:
-        warning = text.startswith("warning: ")
-        _json("warning" if warning else "info", "note", " ".join(text.removeprefix("warning: ").split()))
+        warning = text.startswith(_WARNING)
+        _json("warning" if warning else "info", "note", " ".join(text.removeprefix(_WARNING).split()))
 
 
 def say_error(message: str, hint: str) -> None:
@@ -90,7 +134,29 @@ def write_line(line: str) -> None:
 
 
 def _echo(line: str) -> None:
-    click.echo(line, err=True)
+    """Write to stderr. When nobody reads it any more the command goes on: instances may be at work."""
+    try:
+        click.echo(line, err=True)
+    except OSError:
+        _to_nobody(sys.stderr)
+
+
+def show(result: str) -> None:
+    """Show a result on stdout; a reader that has gone has seen enough. Raises EnvironmentFault for a full disk."""
+    try:
+        click.echo(result)
+    except BrokenPipeError:
+        _to_nobody(sys.stdout)
+    except OSError as error:
+        _to_nobody(sys.stdout)
+        raise EnvironmentFault(f"The result cannot be written: {error.strerror}.", hint="Look at stdout.") from error
+
+
+def _to_nobody(stream: TextIO) -> None:
+    """Lead a stream that cannot be written to nowhere, or its rest is tried again when the process ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def _json(level: str, event: str, message: str, **more: Any) -> None:  # noqa: ANN401 - fields of a log line

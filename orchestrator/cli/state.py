@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import click
 
-from orchestrator.cli import options, store
+from orchestrator.cli import options, speech, store
 from orchestrator.errors import UsageError
 from orchestrator.journal.place import JournalPlace
 
@@ -27,4 +27,4 @@ def init(*, state: JournalPlace | None, region: str | None, profile: str | None)
         raise UsageError("Only a DynamoDB table needs to be made.", hint="Say --state dynamodb:TABLE.")
     place = replace(state, region=region, profile=profile)
     made = store.table_of(place).make()
-    click.echo(f"The table {place.table} {'is ready' if made else 'was there already, and is ready'}.")
+    speech.show(f"The table {place.table} {'is ready' if made else 'was there already, and is ready'}.")

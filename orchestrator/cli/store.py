@@ -1,16 +1,16 @@
 """Where the journal is, and its life around a command. A SQLite journal needs no boto3."""
 
 import os
-from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.journal.place import JournalPlace
-from orchestrator.journal.store import Store
-
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from orchestrator.aws.journal import DynamoJournal
+    from orchestrator.journal.place import JournalPlace
+    from orchestrator.journal.store import Store
 
 
 def default_path() -> Path:
@@ -20,7 +20,7 @@ def default_path() -> Path:
 
 
 @contextmanager
-def opened(place: JournalPlace, *, read_only: bool = False) -> Iterator[Store]:
+def opened(place: "JournalPlace", *, read_only: bool = False) -> "Iterator[Store]":
     """Open the journal, and close it after the command. Raises JournalFault where it cannot be used."""
     if place.table:
         with closing(table_of(place)) as journal:
@@ -32,7 +32,7 @@ def opened(place: JournalPlace, *, read_only: bool = False) -> Iterator[Store]:
             yield file
 
 
-def table_of(place: JournalPlace) -> "DynamoJournal":
+def table_of(place: "JournalPlace") -> "DynamoJournal":
     """Connect to a DynamoDB journal, whether its table is there or not."""
     from orchestrator.aws.journal import DynamoJournal
     from orchestrator.aws.session import Session

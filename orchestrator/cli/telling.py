@@ -20,9 +20,10 @@ from orchestrator.core.state import RunState
 from orchestrator.errors import ExitCode, RolloutError, UsageError
 from orchestrator.ports import Clock, Observer
 from orchestrator.report.following import Follower, Listener
-from orchestrator.report.log_lines import LogLines, QuietLines
+from orchestrator.report.log_lines import Level, LogLines, QuietLines
 from orchestrator.report.notices import Origin
 from orchestrator.report.notifier import Channel, Notifier
+from orchestrator.report.problem_lines import ProblemLines
 from orchestrator.report.progress import PlainProgress
 from orchestrator.webhook import WebhookChannel
 
@@ -66,8 +67,7 @@ class Telling:
         self._clock = clock
         self._notifier = Notifier([_channel(each, session) for each in told.notify], origin)
         self._meters = [_meter(each, session) for each in told.metrics]
-        lines: Listener = LogLines(speech.write_line) if told.json else QuietLines(speech.write_line)
-        self.follower = Follower((self._notifier, *(() if told.watched else (lines,))))
+        self.follower = Follower((self._notifier, *_lines(told)))
         self.live = display.make(clock) if told.live else None
 
     @property
@@ -75,12 +75,12 @@ class Telling:
         """Everybody who watches the run."""
         if self.live is not None:
             return (self.follower, self.live)
-        return (self.follower, *((PlainProgress(speech.say),) if self._told.watched else ()))
+        return (self.follower, *((PlainProgress(speech.say),) if self._told.watched and not self._told.quiet else ()))
 
     @property
     def shows_plans(self) -> bool:
         """Whether somebody may want to read a plan before it is carried out."""
-        return self._told.watched or (self._told.attended and not self._told.json)
+        return (self._told.watched and not self._told.quiet) or (self._told.attended and not self._told.json)
 
     def ended(self, state: RunState | None, code: ExitCode, *, oldest_age: float | None = None) -> tuple[str, ...]:
         """Measure what was done, and wait for the notices; name what did not arrive. `state` None: nothing to do.
@@ -121,6 +121,15 @@ def telling(told: Told, session: Session, origin: Origin, clock: Clock) -> Itera
         except RolloutError as error:
             watch.failed(error)
             raise
+
+
+def _lines(told: Told) -> tuple[Listener, ...]:
+    """Say who writes the lines of stderr, where there is no display of what changes."""
+    if told.json:
+        return (LogLines(speech.write_line, least=Level.WARNING if told.quiet else Level.INFO),)
+    if told.quiet:
+        return (ProblemLines(speech.write_line),)
+    return () if told.watched else (QuietLines(speech.write_line),)
 
 
 def _channel(target: Target, session: Session) -> Channel:

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from orchestrator.cli import speech
-from orchestrator.core.metrics import MeterTarget, parse_meter
-from orchestrator.core.notices import Target, parse_target
 from orchestrator.errors import UsageError
+
+if TYPE_CHECKING:
+    from orchestrator.core.metrics import MeterTarget
+    from orchestrator.core.notices import Target
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,8 +23,8 @@ TELLING = frozenset({"notify", "metrics", "log_format"})
 class Told:
     """Whom a run tells, and how it logs. `attended`: somebody is asked before it, and sees what goes wrong there."""
 
-    notify: tuple[Target, ...] = ()
-    metrics: tuple[MeterTarget, ...] = ()
+    notify: "tuple[Target, ...]" = ()
+    metrics: "tuple[MeterTarget, ...]" = ()
     log_format: speech.LogFormat = speech.LogFormat.TEXT
     attended: bool = False
 
@@ -32,6 +34,11 @@ class Told:
         return self.log_format is speech.LogFormat.JSON
 
     @property
+    def quiet(self) -> bool:
+        """Whether nothing but problems is to be said."""
+        return speech.loudness() is speech.Loudness.QUIET
+
+    @property
     def watched(self) -> bool:
         """Whether a person watches stderr."""
         return not self.json and speech.at_terminal()
@@ -39,31 +46,35 @@ class Told:
     @property
     def live(self) -> bool:
         """Whether that person's terminal can show lines that change."""
-        return self.watched and speech.terminal_is_able()
+        return self.watched and not self.quiet and speech.terminal_is_able()
 
 
-class NotifyType(click.ParamType[Target]):
+class NotifyType(click.ParamType["Target"]):
     """`sns:ARN`, `eventbridge:BUS`, `webhook:SOURCE`."""
 
     name = "TARGET"
     pattern = "^(sns|eventbridge|webhook):."
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Target:  # noqa: ANN401, ARG002 - click's signature
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "Target":  # noqa: ANN401, ARG002 - click's signature
         """Read it. Raises UsageError, which does not repeat it: it may hold a secret by mistake."""
+        from orchestrator.core.notices import parse_target
+
         try:
             return parse_target(value) if isinstance(value, str) else value
         except UsageError as error:
             raise UsageError(f"--notify: {error.message}.", hint=error.hint) from error
 
 
-class MetricsType(click.ParamType[MeterTarget]):
+class MetricsType(click.ParamType["MeterTarget"]):
     """`cloudwatch:NAMESPACE` or `emf:NAMESPACE`."""
 
     name = "TARGET"
     pattern = "^(cloudwatch|emf):."
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> MeterTarget:  # noqa: ANN401, ARG002 - click's signature
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "MeterTarget":  # noqa: ANN401, ARG002 - click's signature
         """Read it. Raises UsageError."""
+        from orchestrator.core.metrics import parse_meter
+
         try:
             return parse_meter(value) if isinstance(value, str) else value
         except UsageError as error:

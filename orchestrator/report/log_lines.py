@@ -35,21 +35,30 @@ class Level(StrEnum):
     ERROR = "error"
 
 
+_LEVELS = tuple(Level)
+
+
 def json_line(at: float, level: Level, event: str, message: str, **more: str | int) -> str:
     """Write one line. `time`, `level`, `event` and `message` stand in every line; the rest where it applies."""
     return json.dumps({"time": moment(at), "level": level, "event": event, "message": message, **more})
 
 
 class LogLines:
-    """A listener that writes JSON lines: one per event, or per instance of it. `write` takes a whole line."""
+    """A listener that writes JSON lines: one per event, or per instance of it. `write` takes a whole line.
 
-    def __init__(self, write: Callable[[str], None]) -> None:
+    `least`: lines that matter less are left out.
+    """
+
+    def __init__(self, write: Callable[[str], None], least: Level = Level.INFO) -> None:
         self._write = write
+        self._least = least
 
     def told(self, entry: Entry, state: RunState) -> None:
         """Write the lines of one entry."""
         name = snake(type(entry.event).__name__)
         level, message, more = _worded(entry.event, state)
+        if _LEVELS.index(level) < _LEVELS.index(self._least):
+            return
         where: dict[str, str | int] = {"run": state.run.run, "cluster": state.run.cluster, **more}
         keys = keys_of(entry.event)
         if not keys:
