@@ -47,6 +47,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         findings              What the lint of a credential found, for a person and as JSON
         following             Follow a run's events once for all who want to know the state behind them
         formats               A report as CSV and Markdown, and the form of a moment in every report
+        gating                What the gates of a run said, and for how long
         html                  A report as one HTML page that needs no network
         json_report           The JSON report and its JSON Schema
         junit                 A report as JUnit XML, for pipelines: a test case for the run and one for each instance
@@ -166,6 +167,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         agent_document        What the SSM agent makes of a document
         agent_log             What the ECS agent writes to its log
         authdata              How the ECS agent reads ECS_ENGINE_AUTH_TYPE and ECS_ENGINE_AUTH_DATA at its start
+        calendars             The lab's change calendars
         cluster_query         The cluster query language
         command_views         How the API shows a command
         commands              A command and its invocations: where each stands (F74, F75)

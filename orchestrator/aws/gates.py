@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 from orchestrator.aws.session import translated
 from orchestrator.core.gates import GateAnswer, Word
-from orchestrator.errors import EnvironmentFault
+from orchestrator.errors import UsageError
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_ssm import SSMClient
+
+_NAMES = 100
+"""Alarm names that one DescribeAlarms takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,19 +26,11 @@ class AlarmGate:
     name: str = "alarm"
 
     def ask(self, now: float) -> GateAnswer:  # noqa: ARG002 - the port's signature
-        """Read the alarms' states. Raises EnvironmentFault when one of them does not exist."""
-        with translated("cloudwatch:DescribeAlarms"):
-            pages = self.client.get_paginator("describe_alarms").paginate(
-                AlarmNames=list(self.alarms), AlarmTypes=["MetricAlarm", "CompositeAlarm"]
-            )
-            found = {
-                each["AlarmName"]: each["StateValue"]
-                for page in pages
-                for each in (*page.get("MetricAlarms", []), *page.get("CompositeAlarms", []))
-            }
+        """Read the alarms' states. Raises UsageError when one of them does not exist."""
+        found = self._states()
         unknown = sorted(set(self.alarms) - set(found))
         if unknown:
-            raise EnvironmentFault(f"there is no alarm {', '.join(unknown)}", hint="Check --alarm.")
+            raise UsageError(f"There is no alarm {', '.join(unknown)}.", hint="Check --alarm and --region.")
         ringing = sorted(name for name, state in found.items() if state == "ALARM")
         silent = sorted(name for name, state in found.items() if state == "INSUFFICIENT_DATA")
         if ringing:
@@ -43,6 +38,20 @@ class AlarmGate:
         if silent:
             return GateAnswer(gate=self.name, word=self.missing_data, reason=f"no data: {', '.join(silent)}")
         return GateAnswer(gate=self.name, word=Word.GO, reason="no alarm is ringing")
+
+    def _states(self) -> dict[str, str]:
+        states: dict[str, str] = {}
+        for start in range(0, len(self.alarms), _NAMES):
+            with translated("cloudwatch:DescribeAlarms"):
+                pages = self.client.get_paginator("describe_alarms").paginate(
+                    # Without the types only metric alarms are found.
+                    AlarmNames=list(self.alarms[start : start + _NAMES]),
+                    AlarmTypes=["MetricAlarm", "CompositeAlarm"],
+                )
+                for page in pages:
+                    found = (*page.get("MetricAlarms", []), *page.get("CompositeAlarms", []))
+                    states |= {each["AlarmName"]: each["StateValue"] for each in found}
+        return states
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

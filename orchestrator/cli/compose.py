@@ -16,7 +16,7 @@ from orchestrator.aws.ssm import SsmCommands
 from orchestrator.cli import identity, options
 from orchestrator.cli.loading import Loaded, Reading, delivery_warnings, load_credential, try_logins
 from orchestrator.core.documents import lint, render
-from orchestrator.core.gates import TimeWindow, Word
+from orchestrator.core.gates import Deadline, TimeWindow, Word
 from orchestrator.core.orders import Context, HostPaths
 from orchestrator.core.result import Op
 from orchestrator.core.selection import EVERYBODY, Selection
@@ -25,17 +25,19 @@ from orchestrator.documents_folder import document_sources, shipped_documents
 from orchestrator.engine import Pace
 from orchestrator.gates import CommandGate, WindowGate
 from orchestrator.ports import Clock, Gate
-
-USUAL_SECONDS = 120.0
-"""What an instance usually takes, generously: no window that closes earlier admits one."""
+from orchestrator.report.estimates import Expected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gates:
-    """Which gates were asked for. `deadline` in epoch seconds: from then on no window holds the run back."""
+    """Which gates were asked for.
+
+    `deadline` in epoch seconds; `deadline_lead`: so many before it windows stop to count, None for what the run needs.
+    """
 
     windows: tuple[TimeWindow, ...] = ()
     deadline: float | None = None
+    deadline_lead: int | None = None
     alarms: tuple[str, ...] = ()
     alarm_missing_data: Word = Word.HOLD
     calendars: tuple[str, ...] = ()
@@ -83,19 +85,21 @@ class Parts:
     drains: EcsDrains
     lock: ClusterLock
 
-    def gates(self) -> tuple[Gate, ...]:
-        """Build the gates that were asked for."""
+    def gates(self, expected: Expected) -> tuple[Gate, ...]:
+        """Build the gates that were asked for; windows and the deadline leave room for what is expected."""
         wanted = self.request.gates
         made: list[Gate] = []
         if wanted.windows:
-            made.append(WindowGate(windows=wanted.windows, needed=USUAL_SECONDS, deadline=wanted.deadline))
+            lead = expected.whole if wanted.deadline_lead is None else wanted.deadline_lead
+            deadline = Deadline(at=wanted.deadline, lead=lead) if wanted.deadline is not None else None
+            made.append(WindowGate(windows=wanted.windows, needed=expected.each, deadline=deadline))
         if wanted.alarms:
             client = self.session.cloudwatch()
             made.append(AlarmGate(client=client, alarms=wanted.alarms, missing_data=wanted.alarm_missing_data))
         if wanted.calendars:
             made.append(CalendarGate(client=self.session.ssm(), calendars=wanted.calendars))
         if wanted.command:
-            made.append(CommandGate(command=wanted.command))
+            made.append(CommandGate(command=wanted.command, run=self.run_id, cluster=self.cluster))
         return tuple(made)
 
     @property

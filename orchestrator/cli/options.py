@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from orchestrator.cli.parameter_types import (
     AmountType,
     BootConfigType,
+    CommandType,
     DurationType,
     ExclusionType,
     MarkType,
@@ -399,7 +400,12 @@ def _gates() -> tuple[Callable[[F], F], ...]:
         click.option(
             "--deadline",
             type=MomentType(),
-            help="From then on, e.g. 2026-12-01T06:00+01:00, no window holds the run back.",
+            help="When the old credential expires, e.g. 2026-12-01T06:00+01:00: near it no window holds back.",
+        ),
+        click.option(
+            "--deadline-lead",
+            type=DurationType(),
+            help="How long before it windows stop to count. [default: as long as the whole run may take]",
         ),
         click.option("--alarm", multiple=True, metavar="NAME", help="Stop while this CloudWatch alarm rings."),
         click.option(
@@ -413,7 +419,10 @@ def _gates() -> tuple[Callable[[F], F], ...]:
             "--change-calendar", multiple=True, metavar="NAME", help="Hold while this SSM change calendar is closed."
         ),
         click.option(
-            "--gate-command", metavar="COMMAND", help="Ask this command: exit 0 is go, 75 hold, everything else stop."
+            "--gate-command",
+            type=CommandType(),
+            default="",
+            help="Ask this command, without a shell: exit 0 is go, 75 hold, everything else stop.",
         ),
         click.option(
             "--gate-timeout",

@@ -1,6 +1,7 @@
 """How the flags' texts become values. `pattern`: what such a text looks like, for editors."""
 
 import re
+import shlex
 from datetime import datetime
 from typing import Any
 
@@ -111,6 +112,24 @@ class PlaceType(click.ParamType[JournalPlace]):
             return value if isinstance(value, JournalPlace) else JournalPlace.parse(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class CommandType(click.ParamType[tuple[str, ...]]):
+    """A command with its arguments, quoted as for a shell; empty for none."""
+
+    name = "COMMAND"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - click's signature
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[str, ...]:
+        """Read it, or fail as click does."""
+        try:
+            return value if isinstance(value, tuple) else tuple(shlex.split(str(value)))
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
 
 
 class WindowType(click.ParamType[TimeWindow]):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from orchestrator.aws.lock import Owner
-from orchestrator.cli import loading
+from orchestrator.cli import loading, showing
 from orchestrator.cli.compose import Parts
 from orchestrator.core.events import RunStarted
 from orchestrator.core.model import DecisionKind, Instance, Plan, Planned
@@ -26,10 +26,11 @@ from orchestrator.core.selection import NO_LABELS, Labels
 from orchestrator.core.settings import EVERYTHING, StandaloneTasks
 from orchestrator.core.state import RunState
 from orchestrator.engine import Engine
-from orchestrator.errors import EnvironmentFault, UsageError
+from orchestrator.errors import EnvironmentFault, RolloutError, UsageError
 from orchestrator.inspection import EVERY, Inspection
 from orchestrator.journal.store import RunJournal, Store
 from orchestrator.ports import Observer, Survey
+from orchestrator.report.estimates import Expected, expect
 
 PREDECESSOR_EVERY = 5.0
 PREDECESSOR_PATIENCE = 1800.0
@@ -243,7 +244,7 @@ def roll(parts: Parts, hold: Hold, planned: Plan, journal: Store, watch: Watch, 
         deliver=deliver if isinstance(goal, Goal) else None,
         survey=survey(parts, goal, parts.lock.fence),
         pace=parts.request.pace,
-        gates=parts.gates(),
+        gates=parts.gates(expect(planned, parts.request.policy, showing.earlier(journal, parts.cluster))),
         observers=watch.observers,
         stop_requested=watch.stop_requested,
     )
@@ -261,6 +262,20 @@ def roll(parts: Parts, hold: Hold, planned: Plan, journal: Store, watch: Watch, 
         return engine.run(started)
     finally:
         hold.at_work = bool(engine.state.in_flight)
+
+
+def _try_gates(parts: Parts) -> None:
+    """Raise UsageError for a gate that can never be asked, such as an alarm that is not there.
+
+    Any other trouble, and whatever the gates say, is the engine's: it holds and asks again.
+    """
+    for gate in parts.gates(Expected()):
+        try:
+            gate.ask(parts.clock.now())
+        except UsageError:
+            raise
+        except RolloutError:
+            continue
 
 
 def apply_goal(parts: Parts, key: bytes | None) -> Goal:
@@ -284,6 +299,7 @@ def conduct(
 ) -> RunState:
     """Do a whole run: lock, plan, confirm, roll. `confirm` gives the plan to roll, or raises where none is wanted."""
     parts.fleet.require_instances()  # before the lock: an empty cluster is not even locked
+    _try_gates(parts)
     with locked(parts, take_over=take_over, say=watch.say) as hold:
         goal: Wanted = TakeBack(run=restores) if restores else apply_goal(parts, hold.key)
         planned = plan(parts, goal, fence=parts.lock.fence, say=watch.say)

@@ -1,6 +1,5 @@
 """`ecs-rollout plan` and `run`."""
 
-import shlex
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -95,13 +94,16 @@ def _gates(flags: dict[str, Any]) -> Any:  # noqa: ANN401 - compose is imported 
     """Take the gates' flags out."""
     from orchestrator.cli.compose import Gates
 
+    if flags["deadline"] is not None and not flags["window"]:
+        raise UsageError("--deadline without --window does nothing.", hint="It says when no window counts any more.")
     return Gates(
         windows=flags.pop("window"),
         deadline=flags.pop("deadline"),
+        deadline_lead=flags.pop("deadline_lead"),
         alarms=flags.pop("alarm"),
         alarm_missing_data=Word(flags.pop("alarm_missing_data")),
         calendars=flags.pop("change_calendar"),
-        command=tuple(shlex.split(flags.pop("gate_command") or "")),
+        command=flags.pop("gate_command"),
     )
 
 

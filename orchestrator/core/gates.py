@@ -3,10 +3,11 @@
 Here are the values and the gates that need nothing but the time; those that ask AWS or a command are adapters.
 """
 
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -21,12 +22,17 @@ class Word(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateAnswer:
-    """One gate's word, and why. `trouble`: it could not be asked, which is a hold until it lasts too long."""
+    """One gate's word, and why.
+
+    `trouble`: it could not be asked, which is a hold until it lasts too long. `overruled`: it says go because of the
+    deadline alone; by itself it would hold.
+    """
 
     gate: str
     word: Word
     reason: str
     trouble: bool = False
+    overruled: bool = False
 
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -40,7 +46,8 @@ _WINDOW = re.compile(
 class TimeWindow:
     """Hours on some days of the week, in a time zone. One that ends before it begins runs over midnight.
 
-    `days` are those on which it begins, Monday 0. Where clocks are put forward or back the wall clock counts.
+    `days` are those on which it begins, Monday 0. It is open exactly while the wall clock there shows a time inside:
+    where clocks are put forward an hour of it may be missing, where they are put back one may come twice.
     """
 
     days: frozenset[int]
@@ -66,17 +73,40 @@ class TimeWindow:
 
     def closes_at(self, now: float) -> float | None:
         """Say when the window that is open now will close (epoch seconds); None while it is closed."""
-        local = datetime.fromtimestamp(now, self.zone)
+        at = now
+        while (end := self._end_at(wall := self._wall(at))) is not None:
+            ahead = at + (end - wall).total_seconds()
+            jump = self._jump(at, ahead)
+            if jump is None:
+                return ahead
+            at = jump  # the wall clock shows another time from here on: is that one inside?
+        return at if at > now else None
+
+    def _wall(self, at: float) -> datetime:
+        return datetime.fromtimestamp(at, self.zone).replace(tzinfo=None)
+
+    def _end_at(self, wall: datetime) -> datetime | None:
+        """Give the end, on the wall clock, of the hours that it shows a time of."""
         for back in (0, 1):
-            day = local.date() - timedelta(days=back)
-            if day.weekday() not in self.days:
-                continue
-            begins = datetime.combine(day, self.start, self.zone)
+            day = wall.date() - timedelta(days=back)
             last = day if self.start < self.end else day + timedelta(days=1)
-            ends = datetime.combine(last, self.end, self.zone)
-            if begins.timestamp() <= now < ends.timestamp():
-                return ends.timestamp()
+            begins, ends = datetime.combine(day, self.start), datetime.combine(last, self.end)
+            if day.weekday() in self.days and begins <= wall < ends:
+                return ends
         return None
+
+    def _jump(self, begin: float, end: float) -> float | None:
+        """Find the second between `begin` and `end` at which clocks are put forward or back, if there is one."""
+        before, after = math.floor(begin), math.ceil(end)
+        if self._offset(before) == self._offset(after):
+            return None
+        while after - before > 1:
+            middle = (before + after) // 2
+            before, after = (middle, after) if self._offset(middle) == self._offset(before) else (before, middle)
+        return float(after)
+
+    def _offset(self, at: float) -> timedelta | None:
+        return datetime.fromtimestamp(at, self.zone).utcoffset()
 
 
 def _days(text: str) -> frozenset[int]:
@@ -92,24 +122,47 @@ def _days(text: str) -> frozenset[int]:
     return frozenset(days)
 
 
-def ask_windows(windows: Iterable[TimeWindow], now: float, *, needed: float, deadline: float | None) -> GateAnswer:
-    """Ask whether any window is open for at least `needed` seconds more, what one instance usually takes.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadline:
+    """When the old credential expires (epoch seconds), and how many seconds before it windows stop to count."""
 
-    From `deadline` on, when the old credential expires, no window holds the run back any more.
+    at: float
+    lead: float
+
+
+def ask_windows(windows: Sequence[TimeWindow], now: float, *, needed: float, deadline: Deadline | None) -> GateAnswer:
+    """Ask whether windows are open for at least `needed` seconds more, what one instance usually takes.
+
+    Close to the deadline, so that what is left can still be done before it, no window holds the run back any more.
     """
-    gate = "window"
-    if deadline is not None and now >= deadline:
-        return GateAnswer(
-            gate=gate, word=Word.GO, reason="the deadline has passed: windows no longer hold the run back"
-        )
-    closing = [at for window in windows if (at := window.closes_at(now)) is not None]
-    if not closing:
-        return GateAnswer(gate=gate, word=Word.HOLD, reason="no window is open")
-    left = max(closing) - now
-    if left < needed:
-        reason = f"the window closes in {left:.0f} s, and an instance takes about {needed:.0f} s"
-        return GateAnswer(gate=gate, word=Word.HOLD, reason=reason)
-    return GateAnswer(gate=gate, word=Word.GO, reason="a window is open")
+    closed = _why_closed(windows, now, needed)
+    if closed is None:
+        return GateAnswer(gate="window", word=Word.GO, reason="a window is open")
+    if deadline is None or now < deadline.at - deadline.lead:
+        return GateAnswer(gate="window", word=Word.HOLD, reason=closed)
+    reason = (
+        f"the deadline {_moment(deadline.at)} overrules it from {_moment(deadline.at - deadline.lead)} on: {closed}"
+    )
+    return GateAnswer(gate="window", word=Word.GO, reason=reason, overruled=True)
+
+
+def _why_closed(windows: Sequence[TimeWindow], now: float, needed: float) -> str | None:
+    until = now
+    while until - now < needed or until == now:
+        # Where one window begins when another ends, they are one to the run.
+        closing = max((at for window in windows if (at := window.closes_at(until)) is not None), default=None)
+        if closing is None:
+            break
+        until = closing
+    if until == now:
+        return f"no window is open ({'; '.join(window.text for window in windows)})"
+    if until - now < needed:
+        return f"the window closes at {_moment(until)}, and an instance usually takes {needed:.0f} s"
+    return None
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def strictest(answers: Iterable[GateAnswer]) -> GateAnswer | None:

@@ -55,11 +55,16 @@ LOOK_AGAIN_AFTER = 30.0
 class RunState:
     """Everything that is known about a run. Change it only with `fold`.
 
-    `queue` holds who was not begun, `waiting` the same by wave, `phases` who is in each phase, `zones` how many are in
-    flight in each, `zone_sizes` how many there are, `gates` what each gate said last, `approved` the waves that
-    somebody let go on, `awaiting` the wave that waits for it and since when, `surveys` how often the cluster was
-    listed again and `surveyed_wave` the wave that the last of them added, `succeeded` on how many the change has
-    worked, `fence` the present owner's number.
+    <<<<<<< HEAD
+        `queue` holds who was not begun, `waiting` the same by wave, `phases` who is in each phase, `zones` how many are in
+        flight in each, `zone_sizes` how many there are, `gates` what each gate said last, `approved` the waves that
+        somebody let go on, `awaiting` the wave that waits for it and since when, `surveys` how often the cluster was
+        listed again and `surveyed_wave` the wave that the last of them added, `succeeded` on how many the change has
+        worked, `fence` the present owner's number.
+    =======
+        `queue` holds who was not begun, `waiting` the same by wave, `zones` how many are in flight in
+        each, `zone_sizes` how many there are, `gates` what each gate said last, `answers` all that they said.
+    >>>>>>> 25d0622 (Let windows follow the wall clock, leave them room by experience, and report what gates said)
     """
 
     def __init__(self) -> None:
@@ -82,6 +87,7 @@ class RunState:
         self.surveyed_wave = 0
         self.phases: dict[Phase, dict[str, None]] = {phase: {} for phase in Phase}
         self.gates: dict[str, GateAnswer] = {}
+        self.answers: list[tuple[float, GateAnswer]] = []
         self.trouble_since: dict[str, float] = {}
         self.zones: Counter[str] = Counter()
         self.zone_sizes: Counter[str] = Counter()
@@ -188,6 +194,7 @@ class RunState:
 
     def _gate(self, answer: GateAnswer, at: float) -> None:
         self.gates[answer.gate] = answer
+        self.answers.append((at, answer))
         if answer.trouble:
             self.trouble_since.setdefault(answer.gate, at)
         else:

@@ -1,8 +1,9 @@
-"""The engine for the SSM operations that the lab answers itself: Run Command, inventory and documents."""
+"""The engine for the SSM operations that the lab answers itself: Run Command, inventory, documents, calendars."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from orchestrator.lab.calendars import Calendars
 from orchestrator.lab.documents_store import DocumentStore
 from orchestrator.lab.faults import Faults
 from orchestrator.lab.managed import Inventory, ManagedHost
@@ -11,9 +12,9 @@ from orchestrator.lab.wire import Clock, Notice, unnoticed
 
 
 class Ssm:
-    """One engine in front of three. SSM parameters and everything else in the service are moto's."""
+    """One engine in front of four. SSM parameters and everything else in the service are moto's."""
 
-    OPERATIONS = RunCommand.OPERATIONS | Inventory.OPERATIONS | DocumentStore.OPERATIONS
+    OPERATIONS = RunCommand.OPERATIONS | Inventory.OPERATIONS | DocumentStore.OPERATIONS | Calendars.OPERATIONS
 
     def __init__(
         self,
@@ -27,6 +28,7 @@ class Ssm:
     ) -> None:
         self.documents = DocumentStore(clock, account=account)
         self.inventory = Inventory(hosts, clock)
+        self.calendars = Calendars(clock)
         self.commands = RunCommand(hosts, clock, self.documents, faults, seed=seed, notice=notice)
 
     def owns(self, operation: str, params: Mapping[str, Any]) -> bool:
@@ -40,6 +42,8 @@ class Ssm:
             return await self.commands.handle(operation, params)
         if operation in Inventory.OPERATIONS:
             return await self.inventory.handle(operation, params)
+        if operation in Calendars.OPERATIONS:
+            return await self.calendars.handle(operation, params)
         return await self.documents.handle(operation, params)
 
     async def stop(self) -> None:

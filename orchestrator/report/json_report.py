@@ -10,11 +10,13 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from orchestrator.core.gates import Word
 from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import OutcomeKind, Persistence, RestartMethod
 from orchestrator.core.reasons import Reason
 from orchestrator.report.chosen import Chosen
 from orchestrator.report.formats import moment
+from orchestrator.report.gating import GateSpan
 from orchestrator.report.rows import Row, RunReport
 
 SCHEMA: Final = 1
@@ -92,6 +94,18 @@ class JsonConverged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JsonGate:
+    """A time in which a gate kept to one word."""
+
+    gate: str
+    word: Word
+    reason: Annotated[str, Meta(description="The last reason that it gave.")]
+    overruled: Annotated[bool, Meta(description="It said go because of the deadline alone.")]
+    started_at: Moment
+    ended_at: Moment | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JsonReport:
     """A report of ecs-rollout about one run."""
 
@@ -105,6 +119,7 @@ class JsonReport:
         ),
     ]
     converged: JsonConverged
+    gates: Annotated[tuple[JsonGate, ...], Meta(description="What gates said, in the order in which they said it.")]
     instances: Annotated[tuple[JsonInstance, ...], Meta(description="Worst first; every instance stands here once.")]
 
 
@@ -146,7 +161,19 @@ def document(report: RunReport) -> JsonReport:
         ),
         summary={OutcomeKind(kind): count for kind, count in report.summary.items()},
         converged=JsonConverged(instances=done, of=total),
+        gates=tuple(map(_gate, report.gates)),
         instances=tuple(map(_instance, report.rows)),
+    )
+
+
+def _gate(span: GateSpan) -> JsonGate:
+    return JsonGate(
+        gate=span.gate,
+        word=span.word,
+        reason=span.reason,
+        overruled=span.overruled,
+        started_at=moment(span.started_at),
+        ended_at=None if span.ended_at is None else moment(span.ended_at),
     )
 
 

@@ -9,6 +9,7 @@ from orchestrator.core.progress import Progress, Span
 from orchestrator.core.reasons import EXPLANATIONS, Explanation, Reason
 from orchestrator.core.state import RunState
 from orchestrator.report.chosen import Chosen, options_of
+from orchestrator.report.gating import GateSpan, spans_of
 from orchestrator.report.visible import visible
 
 TEMPLATE_DRIFT = "template_drift"
@@ -90,6 +91,7 @@ class RunReport:
     exit_code: int
     options: dict[str, Chosen]
     rows: tuple[Row, ...]
+    gates: tuple[GateSpan, ...] = ()
     undelivered: tuple[str, ...] = ()
 
     @property
@@ -125,6 +127,7 @@ def build(state: RunState, *, exit_code: int) -> RunReport:
         exit_code=exit_code,
         options=options_of(run.policy),
         rows=tuple(rows),
+        gates=spans_of(state),
     )
 
 

@@ -8,6 +8,7 @@ from statistics import median
 from tabulate import tabulate
 
 from orchestrator.core.reasons import Reason
+from orchestrator.report.gating import sentences
 from orchestrator.report.rows import Row, RunReport, Trouble, troubles
 
 WIDTH = 80
@@ -70,6 +71,7 @@ def _closing(report: RunReport) -> str:
     limited = sum(row.reason is Reason.LIMITED for row in report.rows)
     if limited:
         lines.append(wrap(f"{limited} more need it and are left by --limit: run the same command again."))
+    lines += map(wrap, sentences(report.gates))
     if report.halted:
         lines.append(wrap(f"The run stopped admitting instances: {report.halted}."))
     if len(report.rows) > MANY:

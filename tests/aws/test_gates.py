@@ -1,7 +1,10 @@
 """Gates that ask: AWS, and a command of the user's own."""
 
 import sys
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import boto3
 import pytest
@@ -11,7 +14,7 @@ from mypy_boto3_cloudwatch import CloudWatchClient
 
 from orchestrator.aws.gates import AlarmGate, CalendarGate
 from orchestrator.core.gates import Word
-from orchestrator.errors import EnvironmentFault
+from orchestrator.errors import EnvironmentFault, UsageError
 from orchestrator.gates import CommandGate, WindowGate
 
 
@@ -50,8 +53,38 @@ def test_alarms(cloudwatch: CloudWatchClient, state: str, missing: Word, expecte
 
 def test_an_alarm_that_is_not_there_is_no_go(cloudwatch: CloudWatchClient) -> None:
     """A misspelt alarm is an error, not silence."""
-    with pytest.raises(EnvironmentFault, match="no alarm nobody"):
+    with pytest.raises(UsageError, match="no alarm nobody"):
         AlarmGate(client=cloudwatch, alarms=("errors", "nobody")).ask(0)
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"), [("OK", Word.GO), ("ALARM", Word.STOP), ("INSUFFICIENT_DATA", Word.HOLD)]
+)
+def test_composite_alarms(state: str, expected: Word) -> None:
+    """A composite alarm counts like any other, also beside others: both types are asked for, on every page."""
+    client = boto3.client("cloudwatch", region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test")
+    asked = {"AlarmNames": ["errors", "all"], "AlarmTypes": ["MetricAlarm", "CompositeAlarm"]}
+    with Stubber(client) as stub:
+        first = {"MetricAlarms": [{"AlarmName": "errors", "StateValue": "OK"}], "NextToken": "more"}
+        stub.add_response("describe_alarms", first, asked)
+        second = {"CompositeAlarms": [{"AlarmName": "all", "StateValue": state}]}
+        stub.add_response("describe_alarms", second, {**asked, "NextToken": "more"})
+        answer = AlarmGate(client=client, alarms=("errors", "all")).ask(0)
+    assert (answer.word, "all" in answer.reason) == (expected, expected is not Word.GO)
+
+
+def test_more_alarms_than_one_call_takes(cloudwatch: CloudWatchClient) -> None:
+    """DescribeAlarms takes a hundred names: the hundred and first is asked for, too."""
+    names = [f"alarm-{number:03}" for number in range(101)]
+    for name in names:
+        cloudwatch.put_metric_alarm(
+            AlarmName=name, MetricName=name, Namespace="web", Statistic="Sum", Period=60, EvaluationPeriods=1,
+            Threshold=1, ComparisonOperator="GreaterThanThreshold",
+        )  # fmt: skip
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="test")
+    assert AlarmGate(client=cloudwatch, alarms=names).ask(0).word is Word.GO
+    cloudwatch.set_alarm_state(AlarmName=names[-1], StateValue="ALARM", StateReason="test")
+    assert AlarmGate(client=cloudwatch, alarms=names).ask(0).reason == "in ALARM: alarm-100"
 
 
 @pytest.mark.parametrize(("state", "expected"), [("OPEN", Word.GO), ("CLOSED", Word.HOLD)])
@@ -78,21 +111,36 @@ def test_change_calendars(state: str, expected: Word) -> None:
 )
 def test_a_command_of_ones_own(program: str, word: Word, reason: str) -> None:
     """Exit 0 is go, 75 hold, everything else stop; the last line that it prints is the reason."""
-    answer = CommandGate(command=(sys.executable, "-c", program)).ask(0)
+    answer = gate_of(sys.executable, "-c", program).ask(0)
     assert (answer.word, answer.reason) == (word, reason)
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ("/nowhere/at/all",),
-        (sys.executable, "-c", "import sys; sys.stdin.read(); import threading; threading.Event().wait(9)"),
-    ],
-)
-def test_a_command_that_cannot_be_asked_is_trouble(command: tuple[str, ...]) -> None:
-    """A command that is not there, or does not end, is no answer."""
-    with pytest.raises(EnvironmentFault, match="the command"):
-        CommandGate(command=command, seconds=0.3).ask(0)
+def test_a_command_knows_what_it_is_asked_for() -> None:
+    """The command has our environment, and in it the run and the cluster."""
+    program = "import os; print(os.environ['ECS_ROLLOUT_RUN'], os.environ['ECS_ROLLOUT_CLUSTER'], 'PATH' in os.environ)"
+    assert gate_of(sys.executable, "-c", program).ask(0).reason == "run-1 web True"
+
+
+def test_a_command_that_does_not_end_is_trouble(tmp_path: Path) -> None:
+    """After its time it is killed with all that it has started, and that is no answer."""
+    left = tmp_path / "left"
+    script = f"(trap '' HUP; while [ -e {left} ]; do :; done; echo gone > {left}.gone) & wait"
+    left.touch()
+    with pytest.raises(EnvironmentFault, match="did not end in 0 s"):
+        replace(gate_of("sh", "-c", script), seconds=0.3).ask(0)
+    left.unlink()
+    threading.Event().wait(0.3)
+    assert not (tmp_path / "left.gone").exists()
+
+
+def test_a_command_that_cannot_be_run_is_an_error() -> None:
+    """A command that is not there will never answer: that is a wrong flag."""
+    with pytest.raises(UsageError, match="cannot be run: No such file"):
+        gate_of("/nowhere/at/all").ask(0)
+
+
+def gate_of(*command: str) -> CommandGate:
+    return CommandGate(command=command, run="run-1", cluster="web")
 
 
 def test_without_windows_there_is_no_way_in() -> None:

@@ -239,31 +239,3 @@ def test_an_image_is_asked_for(workplace: Start) -> None:
     assert asked.code == 0
     assert f"{image}: the login may pull this image" in asked.err
     assert place.rollout("plan", "--probe-image", "other.example.com/app").code == 3
-
-
-def test_a_ringing_alarm_stops_before_anything_is_touched(workplace: Start) -> None:
-    """With --alarm in ALARM nobody is admitted and the report says why; with a gate that says go the run goes on."""
-    place = workplace(*fleet(2))
-    place.put_secret()
-    boto3.client("cloudwatch").put_metric_alarm(
-        AlarmName="errors", MetricName="errors", Namespace="web", Statistic="Sum", Period=60, EvaluationPeriods=1,
-        Threshold=1, ComparisonOperator="GreaterThanThreshold",
-    )  # fmt: skip
-    boto3.client("cloudwatch").set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="test")
-    stopped = place.rollout("run", "--alarm", "errors", "--output", "json")
-    assert stopped.code == 1
-    assert set(stopped.outcomes.values()) == {"not_attempted(halted)"}
-    assert stopped.report["run"]["halted"] == "gate alarm: in ALARM: errors"
-    assert place.touched() == []
-    boto3.client("cloudwatch").set_alarm_state(AlarmName="errors", StateValue="OK", StateReason="test")
-    gates = (
-        "--alarm",
-        "errors",
-        "--gate-command",
-        "true",
-        "--window",
-        "daily 00:00-23:59 UTC",
-        "--window",
-        "daily 12:00-11:59 UTC",
-    )
-    assert place.rollout("run", *gates, "--max-unavailable=100%").code == 0

@@ -155,7 +155,7 @@ def test_the_flags_are_said_again_as_they_were() -> None:
 def test_the_json_tells_what_the_text_tells() -> None:
     """Waves, estimate and next command stand in the JSON, too."""
     planned = planned_for(fleet_of(10))
-    wish = replace(WISH, experience=Experience(seconds=5, instances=3, runs=2), next_command=COMMAND)
+    wish = replace(WISH, experience=Experience(seconds=5, most=9, instances=3, runs=2), next_command=COMMAND)
     told = json.loads(plan_json(planned, wish))["plan"]
     assert told["waves"] == [1, 4, 5]
     assert told["estimate"] == {"seconds": 30, "from_earlier_runs": True, "seconds_per_instance": 5}
