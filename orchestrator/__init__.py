@@ -80,6 +80,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
     drainage                  Do what draining takes, and give back at the end
     engine                    The one loop: journal the intent, do, observe, fold
     errors                    The errors that a user can see: each a message, a hint and an exit code
+    gatekeeper                Ask the gates
     gates                     Gates on this machine: time windows, and a command of the user's own
     inspection                Look at instances before anything is decided
     ledger                    The one way in which events count

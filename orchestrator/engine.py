@@ -18,7 +18,6 @@ from orchestrator.core.events import (
     Delivered,
     Entry,
     Event,
-    GateAnswered,
     Halted,
     Resumed,
     RunEnded,
@@ -26,7 +25,6 @@ from orchestrator.core.events import (
     Surveyed,
     WaveOpened,
 )
-from orchestrator.core.gates import GateAnswer, Word
 from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import Outcome, OutcomeKind
 from orchestrator.core.orders import Context, PayloadReference
@@ -37,12 +35,10 @@ from orchestrator.core.result import Op
 from orchestrator.core.state import RunState
 from orchestrator.dispatch import Dispatch
 from orchestrator.drainage import Drainage
-from orchestrator.errors import EnvironmentFault, RolloutError
+from orchestrator.errors import EnvironmentFault
+from orchestrator.gatekeeper import Gatekeeper
 from orchestrator.ledger import Ledger
 from orchestrator.ports import Clock, Commands, Drains, Fleet, Gate, Journal, Lock, Observer, Survey
-
-GATES_EVERY = 15.0
-"""Seconds between two rounds of questions to the gates."""
 
 DEAF_TICKS = 30
 """Ticks in a row without any answer from AWS before the engine gives up (it has stopped admitting at the first)."""
@@ -101,8 +97,7 @@ class Engine:
         )
         self._pace = pace
         self._stop_requested = stop_requested
-        self._gates = gates
-        self._asked_at: float | None = None
+        self._gatekeeper = Gatekeeper(gates=gates, clock=clock, state=self.state, ledger=self._ledger)
         self._reads: dict[str, int] = {}
         self._deaf = 0
 
@@ -194,31 +189,13 @@ class Engine:
                     self._ledger.observe(Approved(wave=wave, by=ask.by))
 
     def _act(self) -> None:
-        self._ask_gates()
+        self._gatekeeper.ask()
         opened = True
         while opened:
             wanted = policy.decide(self.state, self._clock.now())
             opened = any(isinstance(action, actions.OpenWave | actions.Survey) for action in wanted)
             for action in wanted:
                 self._perform(action)
-
-    def _ask_gates(self) -> None:
-        """Ask every gate, at a bounded rate, while there is somebody to admit; record what is new."""
-        now = self._clock.now()
-        due = self._asked_at is None or now - self._asked_at >= GATES_EVERY
-        if not (self._gates and due and self.state.queue) or self.state.halted is not None:
-            return
-        self._asked_at = now
-        answers = [self._ask(gate, now) for gate in self._gates]
-        news = [GateAnswered(answer=each) for each in answers if self.state.gates.get(each.gate) != each]
-        self._ledger.observe(*news)
-
-    @staticmethod
-    def _ask(gate: Gate, now: float) -> GateAnswer:
-        try:
-            return gate.ask(now)
-        except RolloutError as error:
-            return GateAnswer(gate=gate.name, word=Word.HOLD, reason=error.message, trouble=True)
 
     # observing
 
@@ -269,7 +246,7 @@ class Engine:
             case actions.Apply(keys=keys):
                 self._apply(keys)
             case actions.Drain(keys=keys):
-                if self.state.halted is None:
+                if self.state.halted is None and self._gatekeeper.lets():
                     self._drainage.begin(keys)
             case actions.Release(keys=keys):
                 self._ledger.observe(*(draining.release(self.state, key) for key in keys))
@@ -293,7 +270,8 @@ class Engine:
             case actions.AwaitApproval(wave=wave):
                 self._ledger.observe(ApprovalAwaited(wave=wave))
             case actions.OpenWave(wave=wave):
-                self._ledger.observe(WaveOpened(wave=wave))
+                if self._gatekeeper.lets(anew=True):
+                    self._ledger.observe(WaveOpened(wave=wave))
             case actions.Survey():
                 self._look_around()
             case actions.Halt(why=why):
@@ -306,6 +284,8 @@ class Engine:
         if self.state.halted is not None:
             return
         fresh = tuple(key for key in keys if self.state.instances[key].phase is Phase.QUEUED)
+        if fresh and not self._gatekeeper.lets():
+            return  # those that are drained come in orders of their own
         free = frozenset(self._drainage.unhindered(fresh)) if fresh else frozenset()
         left = tuple(key for key in keys if key in free or key not in fresh)
         if left:

@@ -55,16 +55,11 @@ LOOK_AGAIN_AFTER = 30.0
 class RunState:
     """Everything that is known about a run. Change it only with `fold`.
 
-    <<<<<<< HEAD
-        `queue` holds who was not begun, `waiting` the same by wave, `phases` who is in each phase, `zones` how many are in
-        flight in each, `zone_sizes` how many there are, `gates` what each gate said last, `approved` the waves that
-        somebody let go on, `awaiting` the wave that waits for it and since when, `surveys` how often the cluster was
-        listed again and `surveyed_wave` the wave that the last of them added, `succeeded` on how many the change has
-        worked, `fence` the present owner's number.
-    =======
-        `queue` holds who was not begun, `waiting` the same by wave, `zones` how many are in flight in
-        each, `zone_sizes` how many there are, `gates` what each gate said last, `answers` all that they said.
-    >>>>>>> 25d0622 (Let windows follow the wall clock, leave them room by experience, and report what gates said)
+    `queue` holds who was not begun, `waiting` the same by wave, `phases` who is in each phase, `zones` how many are in
+    flight in each, `zone_sizes` how many there are, `gates` what each gate said last and `answers` all that they said,
+    `approved` the waves that somebody let go on, `awaiting` the wave that waits for it and since when, `surveys` how
+    often the cluster was listed again and `surveyed_wave` the wave that the last of them added, `succeeded` on how many
+    the change has worked, `fence` the present owner's number.
     """
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ Start = Callable[..., Workplace]
 @pytest.fixture
 def place(workplace: Start, monkeypatch: pytest.MonkeyPatch) -> Workplace:
     """Two instances, and gates that are asked twice a second."""
-    monkeypatch.setattr("orchestrator.engine.GATES_EVERY", 0.5)
+    monkeypatch.setattr("orchestrator.gatekeeper.EVERY", 0.5)
     place = workplace(*fleet(2))
     place.put_secret()
     return place

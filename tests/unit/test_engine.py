@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from orchestrator.core.amount import Amount
-from orchestrator.core.events import Admitted, Concluded, Halted, Lost, NotSent, Sent
+from orchestrator.core.events import Admitted, Concluded, Halted, Lost, NotSent, Sent, WaveOpened
 from orchestrator.core.gates import GateAnswer, Word
 from orchestrator.core.model import OutcomeKind, Ping, Platform, Status
 from orchestrator.core.result import Op
@@ -14,7 +14,8 @@ from orchestrator.core.settings import Policy, VerifyLogin
 from orchestrator.core.state import RunState, replay
 from orchestrator.engine import result_of
 from orchestrator.errors import EnvironmentFault, LockedError
-from orchestrator.ports import Doubtful, Rejected
+from orchestrator.gatekeeper import ANEW, EVERY
+from orchestrator.ports import Answer, Doubtful, Order, Rejected
 from tests.fake_fleet import Host, OpenLock, World, fleet_of, roll
 
 EVERYTHING = Amount(100, percent=True)
@@ -515,12 +516,54 @@ def test_a_gate_that_recovers_in_time_is_forgiven() -> None:
 
 
 def test_gates_are_asked_at_a_bounded_rate_and_only_while_somebody_waits() -> None:
-    """A gate is not asked more often than its interval, nor after the last instance was admitted."""
+    """Within a wave a gate is asked no more often than its interval, and not after the last instance was admitted."""
+    gate = ScriptedGate([(0, Word.GO)])
+    _, _, journal = roll(fleet_of(20), Policy(waves=ONE_WAVE), gates=[gate])
+    last = [entry.at for entry in journal.entries if isinstance(entry.event, Admitted)][-1]
+    assert len(gate.asked) > 2
+    assert all(later - earlier >= EVERY for earlier, later in pairwise(gate.asked))
+    assert gate.asked[-1] <= last
+
+
+def test_a_wave_opens_only_on_new_answers() -> None:
+    """Before each wave every gate is asked anew: an answer that was good enough to admit somebody is not."""
     gate = ScriptedGate([(0, Word.GO)])
     _, _, journal = roll(fleet_of(20), gates=[gate])
-    last = [entry.at for entry in journal.entries if isinstance(entry.event, Admitted)][-1]
-    assert all(later - earlier >= 15 for earlier, later in pairwise(gate.asked))
-    assert gate.asked[-1] <= last
+    opened = [entry.at for entry in journal.entries if isinstance(entry.event, WaveOpened)]
+    assert len(opened) == 4
+    for at in opened:
+        assert any(at - ANEW < asked <= at for asked in gate.asked)
+
+
+def test_a_gate_that_turns_right_before_a_wave_keeps_it_closed() -> None:
+    """What a gate says when the wave is to be opened counts, not what it said a moment before."""
+    gate = ScriptedGate([(0, Word.GO), (16, Word.HOLD), (600, Word.GO)])
+    _, _, journal = roll(fleet_of(4, apply_seconds=40.0), gates=[gate])
+    first, second = [entry.at for entry in journal.entries if isinstance(entry.event, WaveOpened)][:2]
+    assert second - first >= 600
+
+
+def test_nobody_is_admitted_on_an_old_answer() -> None:
+    """Where sending takes long, gates are asked again between two commands; a hold there leaves the rest waiting."""
+    gate = ScriptedGate([(0, Word.GO), (20, Word.HOLD), (900, Word.GO)])
+
+    def slow(world: World) -> None:
+        send = world.send
+
+        def sending(order: Order) -> Answer:
+            world.clock.wait(7)
+            return send(order)
+
+        world.send = sending  # type: ignore[method-assign]  # a slow one
+
+    state, world, journal = roll(fleet_of(400), WIDE, gates=[gate], prepare=slow)
+    admitted = [entry.at for entry in journal.entries if isinstance(entry.event, Admitted)]
+    assert len(admitted) == 8
+    for at in admitted:
+        assert at - max(asked for asked in gate.asked if asked <= at) < EVERY
+    assert [at for at in admitted if 30 < at - gate.asked[0] < 900] == []
+    assert applies(world) == 400
+    assert result_of(state) == "ok"
 
 
 def test_of_several_gates_the_strictest_counts() -> None:

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.cli import flags, options
+from orchestrator.core.amount import Amount
 from orchestrator.core.model import Ping, Plan, Planned
 from orchestrator.core.settings import Policy
-from orchestrator.report.estimates import Experience, duration, learn, whole_run
+from orchestrator.report.estimates import USUAL, Expected, Experience, duration, expect, learn, whole_run
 from orchestrator.report.plans import Wish, folded_command, plan_json, plan_text
 from tests.fake_fleet import Host, Rollout, VirtualClock, World, fleet_of, roll
 
@@ -207,3 +208,30 @@ def _waves(planned: tuple[Planned, ...]) -> dict[str, set[str]]:
     for each in planned:
         waves.setdefault(str(each.wave or ""), set()).add(each.key)
     return waves
+
+
+def test_room_is_left_for_what_nine_of_ten_took() -> None:
+    """An instance is given what nine of ten took, the whole run that for each turn of the window; 120 s if unknown."""
+    planned = planned_for(fleet_of(20))  # in waves of 1, 1, 8 and 10
+    policy = Policy(max_unavailable=Amount.parse("25%"), bake=60)
+    known = Experience(seconds=5, most=30, instances=9, runs=1)
+    assert expect(planned, policy, known) == Expected(each=30, whole=(1 + 1 + 2 + 2) * 30 + 3 * 60)
+    assert expect(planned, policy, None).each == USUAL
+
+
+def test_most_is_what_nine_of_ten_took() -> None:
+    """One slow instance of ten does not count, two do."""
+    hosts = fleet_of(20, apply_seconds=20.0)
+    for host in hosts[:2]:
+        host.apply_seconds = 150.0
+    state, _, _ = roll(hosts, Policy())
+    found = learn([state])
+    assert found is not None
+    assert found.most < 60
+    hosts = fleet_of(20, apply_seconds=20.0)
+    for host in hosts[:3]:
+        host.apply_seconds = 150.0
+    state, _, _ = roll(hosts, Policy())
+    found = learn([state])
+    assert found is not None
+    assert (found.most > 140, found.seconds < 60) == (True, True)

@@ -86,7 +86,7 @@ def parts_of(world: World, lock: RecordingLock) -> Any:
         drains=world,
         lock=lock,
         context=lambda _fence: context,
-        gates=lambda: (),
+        gates=lambda _expected: (),
     )
 
 
@@ -102,6 +102,9 @@ class Nowhere:
         return
 
     def asked(self, _run: str) -> tuple[()]:
+        return ()
+
+    def runs(self) -> tuple[()]:
         return ()
 
 

@@ -1,0 +1,50 @@
+"""Ask the gates: at a bounded rate while somebody waits, and so that nobody is admitted on an old answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.core.events import GateAnswered
+from orchestrator.core.gates import GateAnswer, Word, strictest
+from orchestrator.core.state import RunState
+from orchestrator.errors import RolloutError
+from orchestrator.ledger import Ledger
+from orchestrator.ports import Clock, Gate
+
+EVERY = 15.0
+"""Seconds between two rounds of questions; no older answer admits anybody."""
+
+ANEW = 2.0
+"""Seconds within which an answer is fresh enough to open a wave on."""
+
+
+@dataclass(slots=True)
+class Gatekeeper:
+    """Keeps what the gates say up to date in the state of a run."""
+
+    gates: Sequence[Gate]
+    clock: Clock
+    state: RunState
+    ledger: Ledger
+    asked_at: float | None = None
+
+    def lets(self, *, anew: bool = False) -> bool:
+        """Say whether all gates say go; ask them where their answers are old, and with `anew` not quite new."""
+        self.ask(EVERY if not anew else min(ANEW, EVERY))
+        return strictest(self.state.gates.values()) is None
+
+    def ask(self, every: float | None = None) -> None:
+        """Ask every gate while there is somebody to admit, unless that was done less than `every` seconds ago."""
+        now = self.clock.now()
+        due = self.asked_at is None or now - self.asked_at >= (EVERY if every is None else every)
+        if not (self.gates and due and self.state.queue) or self.state.halted is not None:
+            return
+        self.asked_at = now  # before they answer: that may take a while, and an answer ages from the question on
+        answers = [_answer(gate, now) for gate in self.gates]
+        self.ledger.observe(*(GateAnswered(answer=each) for each in answers if self.state.gates.get(each.gate) != each))
+
+
+def _answer(gate: Gate, now: float) -> GateAnswer:
+    try:
+        return gate.ask(now)
+    except RolloutError as error:
+        return GateAnswer(gate=gate.name, word=Word.HOLD, reason=error.message, trouble=True)
