@@ -7,6 +7,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         approvals             `plan --out FILE` and `run --plan FILE`: what was approved is what runs, or nothing does
         asked                 What -v says: which operations AWS is asked for, and how often
         asking                `ecs-rollout approve` and `abort`
+        boot                  What new instances boot with
         completion            `ecs-rollout completion`: print what teaches a shell to complete our commands and flags
         compose               The only place that builds everything
         configuration         `ecs-rollout config show`: what each setting is, and where it comes from

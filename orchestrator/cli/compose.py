@@ -21,6 +21,7 @@ from orchestrator.core.orders import Context, HostPaths
 from orchestrator.core.result import Op
 from orchestrator.core.selection import EVERYBODY, Selection
 from orchestrator.core.settings import Policy
+from orchestrator.core.source import S3Source
 from orchestrator.documents_folder import document_sources, shipped_documents
 from orchestrator.engine import Pace
 from orchestrator.gates import CommandGate, WindowGate
@@ -63,6 +64,7 @@ class Request:
     probe: bool = True
     probe_images: tuple[str, ...] = ()
     ca_bundle: str | None = None
+    boot_configs: tuple[S3Source, ...] = ()
     selection: Selection = EVERYBODY
     gates: Gates = field(default_factory=Gates)
     policy: Policy

@@ -258,6 +258,7 @@ def credential_options(function: F) -> F:
         ),
         click.option("--ca-bundle", type=click.Path(dir_okay=False), help="PEM file with the registries' CA."),
         click.option("--verify-login", is_flag=True, help="Every instance logs in at the registries itself first."),
+        boot_config,
         click.option("--allow-removal", is_flag=True, help="Let instances lose logins that the credential lacks."),
         delivery_options,
     )

@@ -13,6 +13,7 @@ from orchestrator.errors import EnvironmentFault, ExitCode
 
 if TYPE_CHECKING:
     from orchestrator.core.state import RunState
+    from orchestrator.report.rows import After
 
 _SUFFIXES = {".html": "html", ".json": "json", ".csv": "csv", ".md": "markdown", ".xml": "junit"}
 
@@ -37,18 +38,20 @@ def wanted(output: str, out: Path | None) -> Wanted:
     return Wanted(form=output if said else _SUFFIXES.get(out.suffix.lower(), output), out=out)
 
 
-def show(wish: Wanted, state: "RunState", code: ExitCode, undelivered: tuple[str, ...] = ()) -> None:
+def show(wish: Wanted, state: "RunState", code: ExitCode, after: "After | None" = None) -> None:
     """Print the report, and write its file. Raises EnvironmentFault where that cannot be written."""
     from orchestrator.report.render import render_report
+    from orchestrator.report.rows import NOTHING
 
-    speech.show(render_report(state, wish.form if wish.out is None else "table", code, undelivered))
+    after = after or NOTHING
+    speech.show(render_report(state, wish.form if wish.out is None else "table", code, after))
     if wish.out is not None:
-        files.save(wish.out, f"{render_report(state, wish.form, code, undelivered)}\n".encode(), "report")
+        files.save(wish.out, f"{render_report(state, wish.form, code, after)}\n".encode(), "report")
 
 
-def conclude(wish: Wanted, state: "RunState", code: ExitCode, undelivered: tuple[str, ...]) -> None:
+def conclude(wish: Wanted, state: "RunState", code: ExitCode, after: "After") -> None:
     """Show the report of a run that has just ended: what became of the fleet decides its exit code, not the file."""
     try:
-        show(wish, state, code, undelivered)
+        show(wish, state, code, after)
     except EnvironmentFault as error:
         say(f"warning: {error.message} `ecs-rollout report {state.run.run} --out FILE` writes it from the journal.")

@@ -218,11 +218,12 @@ def _outwait(parts: Parts, predecessor: Owner, say: Callable[[str], None]) -> No
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """Who watches a run, and how it is asked to stop."""
+    """Who watches a run, how it is asked to stop, and what is done after its end, while the cluster is still ours."""
 
     say: Callable[[str], None]
     observers: Sequence[Observer] = ()
     stop_requested: Callable[[], bool] = lambda: False
+    afterwards: Callable[[RunState], None] = lambda _state: None
 
 
 def roll(parts: Parts, hold: Hold, planned: Plan, journal: Store, watch: Watch, goal: Wanted) -> RunState:
@@ -304,4 +305,6 @@ def conduct(
         goal: Wanted = TakeBack(run=restores) if restores else apply_goal(parts, hold.key)
         planned = plan(parts, goal, fence=parts.lock.fence, say=watch.say)
         planned = confirm(planned)
-        return roll(parts, hold, planned, journal, watch, goal)
+        state = roll(parts, hold, planned, journal, watch, goal)
+        watch.afterwards(state)
+        return state

@@ -27,6 +27,7 @@ from orchestrator.journal.place import JournalPlace
 if TYPE_CHECKING:
     from orchestrator.core.approved import ApprovedPlan
     from orchestrator.core.model import Plan
+    from orchestrator.core.source import S3Source
 
 _POLICY = (
     "waves",
@@ -107,13 +108,20 @@ def _gates(flags: dict[str, Any]) -> Any:  # noqa: ANN401 - compose is imported 
     )
 
 
-def _request(*, verify_login: bool, no_probe: bool, probe_image: tuple[str, ...], **flags: Any) -> Any:  # noqa: ANN401 - compose is imported late, for a quick --help
+def _request(
+    *,
+    verify_login: bool,
+    no_probe: bool,
+    probe_image: tuple[str, ...],
+    boot_config: "tuple[S3Source, ...]",
+    **flags: Any,  # noqa: ANN401 - click's keyword arguments go on by name
+) -> Any:  # noqa: ANN401 - compose is imported late, for a quick --help
     from orchestrator.cli.compose import Request
 
     # Without a probe from here the canary must prove the login, whatever else was said (promise 4).
     canary = VerifyLogin.CANARY if no_probe else VerifyLogin.NEVER
     rules = _rules(verify_login=VerifyLogin.ALWAYS if verify_login else canary, **flags)
-    return Request(probe=not no_probe, probe_images=probe_image, **rules)
+    return Request(probe=not no_probe, probe_images=probe_image, boot_configs=boot_config, **rules)
 
 
 @click.command(cls=flags.RememberingCommand)
@@ -143,13 +151,15 @@ def plan(
       ecs-rollout plan --cluster web --credential secretsmanager:registry
       ecs-rollout plan --cluster web --credential ssm:/registry --out web.plan
     """
-    from orchestrator.cli import compose, loading, rolling, showing
+    from orchestrator.cli import boot, compose, loading, rolling, showing
     from orchestrator.clock import SystemClock
     from orchestrator.report.plans import plan_json, plan_text
 
     if out is not None:
         files.check_place(out, "plan")
-    parts = compose.build(_request(**given), clock=SystemClock(), say=say)
+    request = _request(**given)
+    parts = compose.build(request, clock=SystemClock(), say=say)
+    boot.Boots(parts=parts, sources=request.boot_configs, say=say).announce()
     goal = rolling.apply_goal(parts, loading.existing_key(parts))
     planned = rolling.plan(parts, goal, fence=0, say=say)
     if out is not None:
@@ -287,14 +297,17 @@ class Rolls:
 
 
 def _roll(request: Any, journal: Any, rolls: Rolls, tell: Any) -> int:  # noqa: ANN401 - see _request
-    from orchestrator.cli import compose, rolling, showing
+    from orchestrator.cli import boot, compose, rolling, showing
     from orchestrator.cli.signals import BrokenOffError, LeftError, StoppedError, stopping
     from orchestrator.clock import SystemClock
     from orchestrator.report.plans import plan_text
     from orchestrator.report.render import exit_code_of
+    from orchestrator.report.rows import After
 
     clock = SystemClock()
     parts = compose.build(request, clock=clock, say=say)
+    keeper = boot.Boots(parts=parts, sources=request.boot_configs, say=say)
+    keeper.announce()
 
     def confirm(planned: "Plan") -> "Plan":
         if rolls.approved is not None:
@@ -309,7 +322,12 @@ def _roll(request: Any, journal: Any, rolls: Rolls, tell: Any) -> int:  # noqa: 
         return planned
 
     with stopping(clock, say) as stop:
-        watch = rolling.Watch(say=say, observers=tell.observers, stop_requested=lambda: bool(stop))
+        watch = rolling.Watch(
+            say=say,
+            observers=tell.observers,
+            stop_requested=lambda: bool(stop),
+            afterwards=keeper.keep,
+        )
         try:
             state = rolling.conduct(
                 parts, journal, watch, take_over=rolls.take_over, restores=rolls.restores, confirm=confirm
@@ -320,5 +338,8 @@ def _roll(request: Any, journal: Any, rolls: Rolls, tell: Any) -> int:  # noqa: 
             raise StoppedError(stop.exit_code) from error
     say("")
     code = exit_code_of(state, stop.exit_code)
-    reporting.conclude(rolls.report, state, code, tell.ended(state, code))
+    for trouble in keeper.errors:
+        tell.troubled(trouble)
+        code = code or ExitCode.NOT_ALL_UPDATED
+    reporting.conclude(rolls.report, state, code, After(undelivered=tell.ended(state, code), boots=tuple(keeper.rows)))
     return code

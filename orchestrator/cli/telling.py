@@ -14,6 +14,7 @@ from orchestrator.aws.session import Session
 from orchestrator.aws.sources import read_source
 from orchestrator.cli import display, speech
 from orchestrator.cli.unattended import Told
+from orchestrator.core import overlap
 from orchestrator.core.metrics import MeterKind, MeterTarget, Metric, embedded, metrics_of
 from orchestrator.core.notices import BusTarget, Target, TopicTarget, WebhookTarget
 from orchestrator.core.state import RunState
@@ -82,12 +83,23 @@ class Telling:
         """Whether somebody may want to read a plan before it is carried out."""
         return (self._told.watched and not self._told.quiet) or (self._told.attended and not self._told.json)
 
+    def troubled(self, error: RolloutError) -> None:
+        """Tell of something that went wrong beside the fleet, after the run had ended; it decides the metrics later."""
+        self._notifier.failed(error, self.follower.state, at=self._clock.now(), account=self._session.account)
+
     def ended(self, state: RunState | None, code: ExitCode, *, oldest_age: float | None = None) -> tuple[str, ...]:
         """Measure what was done, and wait for the notices; name what did not arrive. `state` None: nothing to do.
 
-        `oldest_age`: seconds since the oldest generation that some instance runs was delivered; None where unknown.
+        `oldest_age`: seconds since the oldest generation that some instance runs was first installed; None: as far as
+        the run itself has seen it.
         """
-        return self._finish(metrics_of(state, failed=code is not ExitCode.OK, oldest_age=oldest_age))
+        age = self._age(state) if oldest_age is None else oldest_age
+        return self._finish(metrics_of(state, failed=code is not ExitCode.OK, oldest_age=age))
+
+    def _age(self, state: RunState | None) -> float | None:
+        if state is None or state.started is None:
+            return None
+        return overlap.oldest_age(overlap.running_after(state), self._clock.now())
 
     def failed(self, error: RolloutError) -> None:
         """Tell and measure that the command ends with an error, unless somebody sees it on the screen."""
@@ -95,7 +107,7 @@ class Telling:
         if self._told.attended and state is None:
             return
         self._notifier.failed(error, state, at=self._clock.now(), account=self._session.account)
-        self._finish(metrics_of(state, failed=True))
+        self._finish(metrics_of(state, failed=True, oldest_age=self._age(state)))
 
     def _finish(self, metrics: Sequence[Metric]) -> tuple[str, ...]:
         troubles = [*self._measured(metrics), *self._notifier.finish()]

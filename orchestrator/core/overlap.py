@@ -195,11 +195,12 @@ def unused_since(runs: Iterable[RunState], wanted: str, running: Iterable[Runnin
         if state.started is None:
             continue
         known.add(state.run.run)
-        found = (found or state.ended_at) if state.run.generation == wanted and _everybody(state) else None
+        found = (found or state.ended_at) if state.run.generation == wanted and everybody_has_it(state) else None
     return found if {each.run for each in running} <= known else None
 
 
-def _everybody(state: RunState) -> bool:
+def everybody_has_it(state: RunState) -> bool:
+    """Say whether a run has ended and left nobody of the whole cluster behind: nobody was left out, either."""
     if state.ended is None:
         return False
     outcomes = [each.outcome for each in state.instances.values()]
@@ -214,6 +215,20 @@ def moment_of(run: str) -> float | None:
         return datetime.strptime(run[:_TIME_LENGTH], _RUN_TIME).replace(tzinfo=UTC).timestamp()
     except ValueError:
         return None
+
+
+def running_after(state: RunState) -> tuple[Running, ...]:
+    """List what each instance of a run holds by its end, as far as that was seen."""
+    found = []
+    for each in state.instances.values():
+        facts, key = each.planned.facts, each.planned.instance.instance_id
+        if each.outcome is not None and each.outcome.kind is OutcomeKind.UPDATED and not state.run.restores:
+            found.append(Running(instance_id=key, generation=state.run.generation, run=state.run.run))
+        elif (
+            facts is not None and facts.agrees and (each.outcome is None or each.outcome.reason is not Reason.RESTORED)
+        ):
+            found.append(Running(instance_id=key, generation=facts.generation, run=facts.run))
+    return tuple(found)
 
 
 def oldest_age(running: Iterable[Running], now: float) -> float | None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from tabulate import tabulate
 
-from orchestrator.report.rows import RunReport
+from orchestrator.report.rows import BootRow, RunReport
 
 _COLUMNS = (
     "instance_id",
@@ -62,8 +62,15 @@ def as_markdown(report: RunReport) -> str:
     )
     cluster, result = _plain(report.cluster), report.result
     head = f"**{cluster}**, run `{report.run}`: {result}. {done} of {total} run the credential ({counts})."
-    troubles = "".join(f"\n- {_plain(each)}" for each in report.undelivered)
-    return f"{head}\n\n{table}" + (f"\n\nNot everybody was told:\n{troubles}" if troubles else "")
+    troubles = "".join(f"\n- {_plain(each)}" for each in report.after.undelivered)
+    boots = "".join(f"\n- {_plain(boot_words(each))}" for each in report.after.boots)
+    told = f"\n\nNot everybody was told:\n{troubles}" if troubles else ""
+    return f"{head}\n\n{table}" + (f"\n\nBoot configuration:\n{boots}" if boots else "") + told
+
+
+def boot_words(row: BootRow) -> str:
+    """Say what became of a boot configuration."""
+    return f"{row.place} {row.result}" + (f": {row.message}" if row.message else "")
 
 
 def _plain(text: str) -> str:

@@ -17,7 +17,7 @@ from orchestrator.core.reasons import Reason
 from orchestrator.report.chosen import Chosen
 from orchestrator.report.formats import moment
 from orchestrator.report.gating import GateSpan
-from orchestrator.report.rows import Row, RunReport
+from orchestrator.report.rows import BootKept, Row, RunReport
 
 SCHEMA: Final = 1
 
@@ -66,6 +66,15 @@ class JsonInstance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JsonBootConfig:
+    """One boot configuration after the run."""
+
+    object: str
+    result: BootKept
+    message: Annotated[str, Meta(description="Why it was left or could not be written; may be empty.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JsonRun:
     """The run itself."""
 
@@ -83,6 +92,9 @@ class JsonRun:
         dict[str, Chosen], Meta(description="What was chosen, by the flags' names; empty where nothing was set.")
     ]
     undelivered: Annotated[tuple[str, ...], Meta(description="Notices and metrics that did not arrive, and why.")]
+    boot_configs: Annotated[
+        tuple[JsonBootConfig, ...], Meta(description="What new instances boot with: --boot-config.")
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +169,11 @@ def document(report: RunReport) -> JsonReport:
             exit_code=report.exit_code,
             generation=report.generation,
             options=report.options,
-            undelivered=report.undelivered,
+            undelivered=report.after.undelivered,
+            boot_configs=tuple(
+                JsonBootConfig(object=each.place, result=each.result, message=each.message)
+                for each in report.after.boots
+            ),
         ),
         summary={OutcomeKind(kind): count for kind, count in report.summary.items()},
         converged=JsonConverged(instances=done, of=total),

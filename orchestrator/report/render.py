@@ -5,6 +5,7 @@ from dataclasses import replace
 from orchestrator.core.state import RunState
 from orchestrator.errors import ExitCode
 from orchestrator.report import formats, html, json_report, junit, rows, text
+from orchestrator.report.rows import NOTHING, After
 from orchestrator.report.visible import visible
 
 
@@ -17,9 +18,9 @@ def exit_code_of(state: RunState, interrupted_as: ExitCode = ExitCode.INTERRUPTE
     return ExitCode.NOT_ALL_UPDATED
 
 
-def render_report(state: RunState, output: str, code: ExitCode, undelivered: tuple[str, ...] = ()) -> str:
-    """Render in one of the forms of --output. `undelivered`: the notices and metrics that did not arrive, and why."""
-    report = replace(rows.build(state, exit_code=code), undelivered=tuple(map(visible, undelivered)))
+def render_report(state: RunState, output: str, code: ExitCode, after: After = NOTHING) -> str:
+    """Render in one of the forms of --output."""
+    report = replace(rows.build(state, exit_code=code), after=_shown(after))
     match output:
         case "json":
             return json_report.as_json(report)
@@ -33,3 +34,8 @@ def render_report(state: RunState, output: str, code: ExitCode, undelivered: tup
             return html.as_html(report)
         case _:
             return text.report_text(report)
+
+
+def _shown(after: After) -> After:
+    boots = tuple(replace(each, place=visible(each.place), message=visible(each.message)) for each in after.boots)
+    return After(undelivered=tuple(map(visible, after.undelivered)), boots=boots)

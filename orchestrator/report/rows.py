@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from enum import StrEnum
 
 from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import UNSCOPED, Outcome, OutcomeKind, Persistence, RestartMethod
@@ -72,12 +73,41 @@ class Row:
         return Outcome(self.outcome, self.reason).as_wanted
 
 
+class BootKept(StrEnum):
+    """What became of a boot configuration."""
+
+    UPDATED = "updated"
+    CURRENT = "current"
+    LEFT = "left"
+    FAILED = "failed"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunReport:
-    """A whole run. `result`: ok, incomplete, halted, interrupted, or `running` while it has not ended.
+class BootRow:
+    """One boot configuration after a run; `message`: why it was left or could not be written."""
+
+    place: str
+    result: BootKept
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class After:
+    """What happened beside the fleet once a run had ended: it is not in the journal.
 
     `undelivered`: the notices and metrics that did not arrive, and why.
     """
+
+    undelivered: tuple[str, ...] = ()
+    boots: tuple[BootRow, ...] = ()
+
+
+NOTHING = After()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """A whole run. `result`: ok, incomplete, halted, interrupted, or `running` while it has not ended."""
 
     run: str
     cluster: str
@@ -92,7 +122,7 @@ class RunReport:
     options: dict[str, Chosen]
     rows: tuple[Row, ...]
     gates: tuple[GateSpan, ...] = ()
-    undelivered: tuple[str, ...] = ()
+    after: After = NOTHING
 
     @property
     def summary(self) -> dict[str, int]:

@@ -8,6 +8,7 @@ from statistics import median
 from tabulate import tabulate
 
 from orchestrator.core.reasons import Reason
+from orchestrator.report.formats import boot_words
 from orchestrator.report.gating import sentences
 from orchestrator.report.rows import Row, RunReport, Trouble, troubles
 
@@ -76,7 +77,8 @@ def _closing(report: RunReport) -> str:
         lines.append(wrap(f"The run stopped admitting instances: {report.halted}."))
     if len(report.rows) > MANY:
         lines.append(wrap(f"Every instance by name: `ecs-rollout report {report.run} --output csv`."))
-    lines += [wrap(f"Not everybody was told: {each}") for each in report.undelivered]
+    lines += [wrap(f"Boot configuration {boot_words(each)}") for each in report.after.boots]
+    lines += [wrap(f"Not everybody was told: {each}") for each in report.after.undelivered]
     lines.append(f"Run {report.run} on cluster {report.cluster}: {report.result} (exit code {report.exit_code}).")
     return "\n".join(lines)
 

@@ -11,6 +11,7 @@ from orchestrator.cli.main import invoke
 from orchestrator.core.state import replay
 from orchestrator.errors import ExitCode
 from orchestrator.journal.place import JournalPlace
+from orchestrator.report.rows import NOTHING
 from tests.fake_fleet import fleet_of, roll
 from tests.report.reports import LENIENT, trouble
 
@@ -72,7 +73,7 @@ def test_a_file_that_cannot_be_written_does_not_change_what_became_of_the_fleet(
     """A run that has ended prints its table and says how to get the file; only `report` itself fails (4)."""
     _, _, made = roll(fleet_of(2))
     wish = reporting.Wanted(form="json", out=tmp_path / "gone" / "r.json")
-    reporting.conclude(wish, replay(made.entries), ExitCode.OK, ())
+    reporting.conclude(wish, replay(made.entries), ExitCode.OK, NOTHING)
     captured = capsys.readouterr()
     assert "2 of 2 instances run the credential" in captured.out
     assert "`ecs-rollout report run-1 --out FILE`" in captured.err

@@ -21,6 +21,7 @@ from orchestrator.errors import ExitCode
 from orchestrator.report import json_report
 from orchestrator.report.chosen import options_of
 from orchestrator.report.render import exit_code_of, render_report
+from orchestrator.report.rows import After
 from orchestrator.report.visible import visible
 from tests.report.reports import CONTROL, FORMULA, STATES, large
 
@@ -31,7 +32,7 @@ def state(request: pytest.FixtureRequest) -> RunState:
 
 
 def rendered(state: RunState, form: str) -> str:
-    return render_report(state, form, exit_code_of(state), ("sns:x: =cmd|'/c'!A1 <b>",))
+    return render_report(state, form, exit_code_of(state), After(undelivered=("sns:x: =cmd|'/c'!A1 <b>",)))
 
 
 def strict(schema: dict[str, Any]) -> Draft202012Validator:

@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator.core.lifecycle import Phase
 from orchestrator.report.render import exit_code_of, render_report
+from orchestrator.report.rows import After, BootKept, BootRow
 from tests.browser import Browser, Page, chromium
 from tests.report.contrast import TOO_FAINT
 from tests.report.reports import STATES, large
@@ -24,6 +25,12 @@ def browser() -> Iterator[Browser]:
         yield started
 
 
+AFTER = After(
+    undelivered=("sns:x: <b>denied</b>",),
+    boots=(BootRow(place="s3://conf/<i>", result=BootKept.FAILED, message="Not allowed: s3:PutObject."),),
+)
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Render a run once, by its name."""
@@ -33,7 +40,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         path = folder / f"{name}.html"
         if not path.exists():
             state = large(300) if name == "large" else STATES[name]()
-            path.write_text(render_report(state, "html", exit_code_of(state), ("sns:x: <b>denied</b>",)))
+            path.write_text(render_report(state, "html", exit_code_of(state), AFTER))
         return path
 
     return page

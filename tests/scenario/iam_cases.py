@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from tests.scenario.conftest import Answer, Workplace
 from tests.scenario.iam_steps import (
+    BOOT,
     CROWDED,
     KEY,
     PREFIX,
@@ -16,6 +17,7 @@ from tests.scenario.iam_steps import (
     TOLD,
     abort,
     begun_and_shared,
+    booted_from_a_bucket,
     claim,
     cut_creation,
     delivered_with_versions,
@@ -54,7 +56,8 @@ class Case:
     """One scenario. `told` and `delivery`: what `iam` is told, the second for the instances' policy, too.
 
     `policy` is the caller's: `controller` or `publisher`. `refusals` are permissions of the instances. Without one of
-    the `doubts` a look around names something that is not known.
+    the `doubts` a look around names something that is not known; without one of the `failures` something beside the
+    fleet is not done, once the whole fleet is (test_boot_config tries that).
     `publishes`: what `iam publisher` is told.
     """
 
@@ -67,6 +70,7 @@ class Case:
     errors: tuple[Permission, ...] = ()
     warnings: tuple[Permission, ...] = ()
     doubts: tuple[Permission, ...] = ()
+    failures: tuple[Permission, ...] = ()
     refusals: tuple[Permission, ...] = ()
 
     @property
@@ -174,6 +178,19 @@ CASES: dict[str, Case] = {
             ("LookAtGroups", "autoscaling:DescribeLaunchConfigurations"),
             ("ReadUserData", "ec2:DescribeLaunchTemplateVersions"),
         ),
+    ),
+    "run that keeps a boot configuration": Case(
+        act=rollout("run", *BOOT),
+        prepare=booted_from_a_bucket,
+        told=("--credential", "secretsmanager:registry", *BOOT, "--boot-config-kms-key", KEY),
+        errors=(("KeepBootConfig", "s3:GetObject"), ("UseBootKey", "kms:Decrypt")),
+        failures=(
+            ("KeepBootConfig", "s3:PutObject"),
+            ("KeepBootConfig", "s3:GetObjectTagging"),
+            ("KeepBootConfig", "s3:PutObjectTagging"),
+            ("UseBootKey", "kms:GenerateDataKey"),
+        ),
+        warnings=(("KeepBootConfig", "s3:GetObjectAcl"), ("CheckBootBucket", "s3:GetBucketPolicyStatus")),
     ),
     "take-over": Case(
         act=rollout("run", "--take-over"),

@@ -179,6 +179,18 @@ def look_around(place: Workplace) -> Answer:
     return place.cli("generations", "--cluster", "demo", *source, *quick, "--output", "json")
 
 
+BOOT = ("--boot-config", "s3://conf/ecs.config")
+
+
+def booted_from_a_bucket(place: Workplace) -> None:
+    """Keep an old credential, with tags and under a key, where new instances boot from."""
+    renew(place)
+    bucket("conf", "Enabled").put_object(
+        Bucket="conf", Key="ecs.config", Body="ECS_CLUSTER=demo\nECS_ENGINE_AUTH_DATA={}\n", Tagging="team=web",
+        ServerSideEncryption="aws:kms", SSEKMSKeyId=KEY,
+    )  # fmt: skip
+
+
 def rolled(place: Workplace) -> None:
     renew(place)
     done = place.rollout("run", f"--instance={HEALTHY}", "--output", "json")

@@ -201,7 +201,9 @@ def test_no_permission_is_without_its_scenario(place: Workplace) -> None:
             policy = instance if which == "instance" else caller
             if which not in {case.policy, "instance"}:
                 continue
-            named = case.refusals if which == "instance" else (*case.errors, *case.warnings, *case.doubts)
+            named = (
+                case.refusals if which == "instance" else (*case.errors, *case.warnings, *case.doubts, *case.failures)
+            )
             given |= permissions(policy)
             for each in named:
                 needed |= permissions(policy) - permissions(without(policy, each))

@@ -27,10 +27,12 @@ from orchestrator.core.overlap import (
     moment_of,
     oldest_age,
     overlap,
+    running_after,
     unused_since,
 )
 from orchestrator.core.planning import Look
 from orchestrator.core.reasons import EXPLANATIONS, Reason
+from orchestrator.core.settings import Policy
 from orchestrator.core.state import RunState
 from orchestrator.report.overlaps import Scene, overlap_json, overlap_text, verdict_line
 from tests.fake_fleet import GENERATION, Host, roll
@@ -229,3 +231,11 @@ def test_the_table_fits_a_terminal() -> None:
     text = overlap_text(found, replace(SCENE, names=names))
     assert max(len(line) for line in text.splitlines()) <= 80
     assert "as given, AWSCURRENT" in text
+
+
+def test_a_run_tells_what_its_instances_hold() -> None:
+    """Updated ones hold the run's credential, others what was seen on them, and of those nobody saw nothing is said."""
+    hosts = (Host("i-0"), Host("i-1", generation=GENERATION, run=EARLIER), Host("i-2", ping=Ping.CONNECTION_LOST))
+    state = roll(hosts, Policy(max_unreachable=()), run=RUN)[0]
+    held = {each.instance_id: each.run for each in running_after(state)}
+    assert held == {"i-0": RUN, "i-1": EARLIER}
