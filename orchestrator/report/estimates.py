@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from orchestrator.core.lifecycle import Phase
+from orchestrator.core.lifecycle import AT_WORK
 from orchestrator.core.model import Plan
 from orchestrator.core.settings import Policy
 from orchestrator.core.state import RunState
@@ -51,7 +51,7 @@ def times(state: RunState) -> list[float]:
     for progress in state.instances.values():
         if progress.outcome is None or not progress.outcome.as_wanted or not progress.attempts:
             continue
-        at_work = [span for span in progress.spans if span.phase is not Phase.QUEUED]
+        at_work = [span for span in progress.spans if span.phase in AT_WORK]
         ended = [span.ended_at for span in at_work if span.ended_at is not None]
         if ended:
             found.append(max(ended) - min(span.started_at for span in at_work))

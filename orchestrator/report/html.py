@@ -11,7 +11,7 @@ from types import MappingProxyType
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from orchestrator.core.lifecycle import Phase
+from orchestrator.core.lifecycle import AT_WORK, Phase
 from orchestrator.core.model import OutcomeKind
 from orchestrator.report.advice import advise
 from orchestrator.report.chosen import worded
@@ -95,6 +95,7 @@ def _fixed() -> dict[str, object]:
         "signs": SIGNS,
         "kinds": tuple(SIGNS),
         "order": {phase: number for number, phase in enumerate(Phase)},
+        "at_work": AT_WORK,
         "width": WIDTH,
         "shown": SHOWN,
         "folded": FOLDED,

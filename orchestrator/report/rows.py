@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orchestrator.core.lifecycle import Phase
+from orchestrator.core.lifecycle import AT_WORK, Phase
 from orchestrator.core.model import UNSCOPED, Outcome, OutcomeKind, Persistence, RestartMethod
 from orchestrator.core.progress import Progress, Span
 from orchestrator.core.reasons import EXPLANATIONS, Explanation, Reason
@@ -209,7 +209,7 @@ def _row(progress: Progress) -> Row:
     planned, report = progress.planned, progress.report
     instance, facts = planned.instance, planned.facts
     outcome = progress.outcome or _so_far(progress)
-    spans = tuple(span for span in progress.spans if span.phase != "queued")
+    spans = tuple(span for span in progress.spans if span.phase in AT_WORK)
     begun = [span.started_at for span in spans]
     ended = [span.ended_at for span in spans if span.ended_at is not None]
     return Row(

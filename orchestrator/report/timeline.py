@@ -1,22 +1,20 @@
 """The picture of a run: every instance by wave and phase over time, as SVG paths. Geometry alone, no markup.
 
 A path for each phase of a wave holds the bars of all its instances, so that 5,000 of them are a handful of elements.
-Few instances have rows with names; many share the height of a screen.
+Few instances have rows with names; many share the height of a screen. What is not at work is a thin line, and only
+where rows have names.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.core.lifecycle import LIFECYCLE, Phase
+from orchestrator.core.lifecycle import AT_WORK, LIFECYCLE, Phase
 from orchestrator.core.progress import Span
 from orchestrator.report.estimates import duration
 from orchestrator.report.rows import Row, RunReport
 
 WIDTH = 1000
 """Units of the time axis; the picture is stretched to the width that there is."""
-
-WAITING = next(iter(LIFECYCLE))
-"""The phase in which nothing happens: drawn as a thin line, and only where rows have names."""
 
 _NAMED = 40
 _ROW, _MARGIN = 20, 4
@@ -112,10 +110,10 @@ class _Pen:
         marks: dict[tuple[float, float], None] = {}
         for number, row in enumerate(ordered):
             for span in row.phases:
-                if self.named or span.phase is not WAITING:
+                if self.named or span.phase in AT_WORK:
                     tall = height if row.as_wanted else max(height, _SEEN)
                     bars.setdefault(span.phase, []).append(self._bar(span, (number + 0.5) * height, tall))
-            if not row.as_wanted and len(row.phases) > 1:
+            if not row.as_wanted and any(span.phase in AT_WORK for span in row.phases):
                 marks[self._mark(row, (number + 0.5) * height)] = None
         lines = [Line(row=row, top=number * height, words=_words(row)) for number, row in enumerate(ordered)]
         return Lane(
@@ -131,7 +129,7 @@ class _Pen:
     def _bar(self, span: Span, middle: float, height: float) -> str:
         left = self.x(span.started_at)
         width = max(self.x(self.end if span.ended_at is None else span.ended_at) - left, _NARROWEST)
-        if span.phase is WAITING:
+        if span.phase not in AT_WORK:
             height = 1.0
         elif self.named:
             height -= 2 * _MARGIN
@@ -145,7 +143,7 @@ class _Pen:
 
 
 def _begun(row: Row) -> tuple[float, float]:
-    at_work = [span for span in row.phases if span.phase is not WAITING]
+    at_work = [span for span in row.phases if span.phase in AT_WORK]
     if not at_work:
         return float("inf"), 0.0
     return at_work[0].started_at, at_work[-1].ended_at or float("inf")
@@ -161,7 +159,7 @@ def _words(row: Row) -> str:
 def _caption(wave: int, rows: Sequence[Row]) -> str:
     bad = sum(not row.as_wanted for row in rows)
     canary = ", the canary" if wave == 1 and len(rows) == 1 else ""
-    spans = [span for row in rows for span in row.phases if span.phase is not WAITING]
+    spans = [span for row in rows for span in row.phases if span.phase in AT_WORK]
     ended = [span.ended_at for span in spans if span.ended_at is not None]
     took = f", {duration(max(ended) - min(span.started_at for span in spans))}" if ended else ""
     count = f"{len(rows):,} instance" + ("s" if len(rows) > 1 else "")

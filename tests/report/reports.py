@@ -6,7 +6,7 @@ from dataclasses import replace
 from orchestrator.core.amount import Amount
 from orchestrator.core.events import Admitted, Entry
 from orchestrator.core.model import Ping, Platform, Status
-from orchestrator.core.settings import EVERYTHING, Deadlines, Policy
+from orchestrator.core.settings import EVERYTHING, Deadlines, OnEphemeral, Policy
 from orchestrator.core.state import RunState, replay
 from tests.fake_fleet import Host, World, fleet_of, roll
 
@@ -63,6 +63,17 @@ def broken_off() -> RunState:
     return replay(journal.entries[: first + 1])
 
 
+def drained() -> RunState:
+    """A run that drains agents without state, and tries an unreachable one again after its last wave."""
+    hosts = [
+        *fleet_of(4),
+        Host("i-0000000000000e001", persistence="ephemeral", tasks=3),
+        Host("i-0000000000000e002", persistence="ephemeral", behaviour="rolled_back"),
+        Host("i-0000000000000e003", ping=Ping.CONNECTION_LOST),
+    ]
+    return roll(hosts, replace(LENIENT, on_ephemeral=OnEphemeral.DRAIN))[0]
+
+
 def taken_back() -> RunState:
     """The restore of a run."""
     hosts = fleet_of(2)
@@ -105,10 +116,16 @@ def showcase(count: int = 16) -> RunState:
         Host("i-0c2f00000000000a4", ping=Ping.CONNECTION_LOST),
         Host("i-0c2f00000000000a5", persistence="ephemeral", zone="b", tasks=3),
     ]
+    hosts[-1].drain_seconds = 45
     for number, host in enumerate(hosts):
         host.zone = f"eu-central-1{host.zone}"
         host.apply_seconds += 7 * (number % 5)
-    policy = replace(LENIENT, max_unavailable=Amount.parse("20%"), deadlines=Deadlines(watchdog=301, step=302))
+    policy = replace(
+        LENIENT,
+        max_unavailable=Amount.parse("20%"),
+        on_ephemeral=OnEphemeral.DRAIN,
+        deadlines=Deadlines(watchdog=301, step=302),
+    )
     _, _, journal = roll(hosts, policy, run="20261124-013006-d617fabc")
     since = 1_795_483_806 - journal.entries[0].at
     state = replay([Entry(entry.at + since, entry.event) for entry in journal.entries])
@@ -118,4 +135,6 @@ def showcase(count: int = 16) -> RunState:
     return state
 
 
-STATES = {each.__name__: each for each in (troubled, fine, halted, interrupted, broken_off, taken_back, hostile)}
+STATES = {
+    each.__name__: each for each in (troubled, fine, halted, interrupted, broken_off, drained, taken_back, hostile)
+}

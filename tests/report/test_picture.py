@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.core.lifecycle import LIFECYCLE, Phase
+from orchestrator.core.lifecycle import AT_WORK, Phase
 from orchestrator.core.model import OutcomeKind
 from orchestrator.core.state import RunState
 from orchestrator.report import html, timeline
@@ -38,7 +38,7 @@ def test_every_instance_is_in_the_picture(count: int) -> None:
         for phase in Phase:
             stays = sum(span.phase is phase for row in members for span in row.phases)
             bars = [BAR.findall(path) for each, path in lane.areas if each is phase]
-            if phase is not timeline.WAITING or named:
+            if phase in AT_WORK or named:
                 assert sum(map(len, bars)) == stays
             for left, top, width, height, back in (bar for found in bars for bar in found):
                 assert width == back
@@ -71,6 +71,21 @@ def test_what_ended_badly_is_marked() -> None:
     assert timeline.draw(report_of(STATES["broken_off"]())).lanes[0].areas
 
 
+def test_waiting_is_no_work() -> None:
+    """What was drained counts as at work; what lags behind unreachable does not: it has no seconds and no mark."""
+    report = report_of(STATES["drained"]())
+    rows = {row.instance_id: row for row in report.rows}
+    assert [span.phase for span in rows["i-0000000000000e001"].phases][1:] == [
+        Phase.DRAINING, Phase.APPLYING, Phase.SETTLING, Phase.ACTIVATING,
+    ]  # fmt: skip
+    assert rows["i-0000000000000e001"].drained
+    assert rows["i-0000000000000e001"].duration_s > 60
+    offline = rows["i-0000000000000e003"]
+    assert Phase.LAGGING in {span.phase for span in offline.phases}
+    assert offline.duration_s == 0
+    assert sum(len(lane.marks) for lane in timeline.draw(report).lanes) == 1
+
+
 def test_the_axis_has_few_words() -> None:
     """At most five marks of time, evenly spaced, within the picture."""
     for state in (STATES["fine"](), STATES["troubled"](), large(300)):
@@ -88,7 +103,6 @@ def test_every_phase_and_outcome_can_be_drawn() -> None:
     assert set(html.SIGNS) == set(OutcomeKind)
     assert len(set(html.SIGNS.values())) == len(html.SIGNS)
     assert all(f".{kind}" in style for kind in OutcomeKind)
-    assert timeline.WAITING is next(iter(LIFECYCLE))
 
 
 @pytest.mark.parametrize(
