@@ -8,12 +8,14 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         asked                 What -v says: which operations AWS is asked for, and how often
         asking                `ecs-rollout approve` and `abort`
         boot                  What new instances boot with
+        checkup               `ecs-rollout doctor` looks at everything, from what all needs to what needs all
         completion            `ecs-rollout completion`: print what teaches a shell to complete our commands and flags
         compose               The only place that builds everything
         configuration         `ecs-rollout config show`: what each setting is, and where it comes from
         credential            `ecs-rollout credential lint`
         demonstration         What `ecs-rollout demo` does in its lab
         display               The live display of a run, where the terminal is able
+        doctor                `ecs-rollout doctor`: is everything there that a run needs?
         documents             `ecs-rollout documents`: publish, render, check
         files                 Files that commands write: whole or not at all, and readable by their owner alone
         flags                 The flags as they were written
@@ -23,6 +25,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         identity              Who works at this terminal
         lab                   `ecs-rollout lab` and `demo`: the only place that starts the lab
         loading               The credential's road in the controller
+        looks                 The single looks that `ecs-rollout doctor` takes: each at one thing, as checks
         main                  The entry point
         manners               -q
         options               The flags that several commands share, and how they become values
@@ -42,6 +45,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         unattended            The flags of runs that nobody watches: notices, metrics, the log's form
     report/                   What a person or a pipeline reads afterwards and meanwhile
         advice                What to do about a whole run: its result in words, and the command that comes next
+        checkups              What `doctor` found, for a person and as JSON
         chosen                What was chosen for a run, by the flags' names
         console               Links to the AWS console, in the partition that a Region belongs to
         estimates             How long a rollout takes
@@ -90,6 +94,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
     aws/                      Adapters to AWS: one call each, paged fully, translated into values
         autoscaling           The Auto Scaling groups around a cluster
         boot_config           The env file in S3 that new instances boot with
+        checks                What only `doctor` asks AWS
         documents             Our three SSM documents
         draining              Draining behind the port `Drains`
         ecs                   ECS container instances behind the port `Fleet`
@@ -121,6 +126,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         approved              A plan that was approved: what it holds, and what has changed since
         asks                  What another shell asks of a run that is under way: to go on with a wave, or to stop
         capacity              Would draining an instance leave its tasks without a place? Values, and the pure check
+        checkup               What `doctor` finds, as values
         credential            The set of registry logins to install
         credential_entries    Read a map of registries, in either ECS form or docker login's, entry by entry
         credential_formats    Recognise what a secret holds and read the credential out of it
@@ -152,6 +158,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         planning              Decide what is to be done with each instance, and why
         policy                Decide what to do next
         progress              Where one instance is in a run, and one SendCommand
+        readiness             Is each instance ready to be rolled? Pure judgements of `doctor` on what ECS
         reasons               Every reason that a decision or an outcome can have
         registry_api          Names and challenges of the Registry v2 API, as values
         registry_names        Registry keys as the agent matches them

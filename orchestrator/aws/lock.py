@@ -74,7 +74,7 @@ class ClusterLock:
             number, owner = self._largest()
             held = owner is not None and not owner.released
             if owner is not None and held and not take_over:
-                raise _held_by(owner)
+                raise held_by(owner)
             now = self._clock.now()
             inherited = owner.to_resolve if owner is not None and held else ()
             mine = Owner(holder=self._holder, run=self._run, since=now, heartbeat=now, unresolved=inherited)
@@ -82,6 +82,11 @@ class ClusterLock:
                 self.fence, self._owner, self._kept_at = number + 1, mine, now
                 return owner if held else None
         raise EnvironmentFault("The lock could not be won: others keep winning it.", hint="Run again a little later.")
+
+    def owner(self) -> Owner | None:
+        """Read who holds the cluster, if anybody does; nothing is written."""
+        _, owner = self._largest()
+        return owner if owner is not None and not owner.released else None
 
     def keep(self) -> None:
         """Where the heartbeat is due, confirm the lock and write it."""
@@ -183,7 +188,9 @@ def _text(owner: Owner) -> str:
     return json.dumps(asdict(owner))
 
 
-def _held_by(owner: Owner) -> LockedError:
+def held_by(owner: Owner) -> LockedError:
+    """Say who holds a cluster."""
+
     def clock(seconds: float) -> str:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 

@@ -11,7 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
-    EndpointConnectionError,
+    ConnectionError,  # noqa: A004 - botocore's own; it has no other base for what never arrived
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
@@ -64,6 +64,10 @@ _KEY_ACTIONS = {"secretsmanager:GetSecretValue": "kms:Decrypt"}
 _BAD_CREDENTIALS = frozenset(
     {
         "ExpiredTokenException",
+        "ExpiredToken",  # as STS and S3 write it
+        "RequestExpired",
+        "RequestTimeTooSkewed",
+        "InvalidAccessKeyId",
         "InvalidClientTokenId",
         "UnrecognizedClientException",
         "InvalidSignatureException",
@@ -90,6 +94,18 @@ def _answered(model: OperationModel, parsed: Mapping[str, Any], **_: object) -> 
     code = parsed.get("Error", {}).get("Code")
     if code:
         _LOG.debug("%s:%s answered %s", model.service_model.service_name, model.name, code)
+
+
+class CredentialsFault(EnvironmentFault):
+    """There are no credentials, or AWS accepts them nowhere: no other call will fare better."""
+
+
+class UnreachableFault(EnvironmentFault):
+    """A service cannot be reached at all. `service`: as IAM writes it."""
+
+    def __init__(self, message: str, *, hint: str, service: str) -> None:
+        super().__init__(message, hint=hint)
+        self.service = service
 
 
 class Session:
@@ -120,6 +136,10 @@ class Session:
         """Ask for the account's id; needs credentials, and no permission."""
         with translated("sts:GetCallerIdentity"):
             return str(self._boto.client("sts", config=_RETRIED).get_caller_identity()["Account"])
+
+    def sts_brief(self) -> Any:  # noqa: ANN401 - one call, of which the reply's headers are wanted
+        """AWS STS, given up after seconds: private networks often have no way to it."""
+        return self._boto.client("sts", config=_BRIEF)
 
     def ecs(self) -> "ECSClient":
         """Amazon ECS."""
@@ -179,15 +199,14 @@ def translated(doing: str) -> Iterator[None]:
     try:
         yield
     except (NoCredentialsError, PartialCredentialsError) as error:
-        raise EnvironmentFault(
+        raise CredentialsFault(
             "No AWS credentials were found.", hint="Log in (aws sso login), or set AWS_PROFILE or the access key."
         ) from error
     except NoRegionError as error:
         raise UsageError("No AWS Region is configured.", hint="Say --region, or set AWS_DEFAULT_REGION.") from error
-    except EndpointConnectionError as error:
-        raise EnvironmentFault(
-            f"{doing}: {error}", hint="Check the network, the Region and AWS_ENDPOINT_URL."
-        ) from error
+    except ConnectionError as error:
+        hint = "Check the network, the Region and AWS_ENDPOINT_URL."
+        raise UnreachableFault(f"{doing}: {error}", hint=hint, service=doing.partition(":")[0]) from error
     except ClientError as error:
         raise client_fault(doing, error) from error
     except BotoCoreError as error:
@@ -210,7 +229,7 @@ def client_fault(doing: str, error: ClientError) -> EnvironmentFault:
         )
         return EnvironmentFault(f"Not allowed: {action}.", hint=hint)
     if code in _BAD_CREDENTIALS:
-        return EnvironmentFault(
+        return CredentialsFault(
             f"AWS does not accept the credentials ({code}).", hint="Log in again, and check the clock."
         )
     return EnvironmentFault(f"{doing}: {code}: {message}", hint="Read AWS's message; run again when it is mended.")

@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "credential": ("orchestrator.cli.credential", "Judge a credential by the ECS agent's own rules."),
     "documents": ("orchestrator.cli.documents", "Publish, render or check the SSM documents."),
     "iam": ("orchestrator.cli.iam", "Print least-privilege policies for controller, publisher, instances and key."),
+    "doctor": ("orchestrator.cli.doctor", "Check everything that a run needs, and say what to do. Reads only."),
     "config": ("orchestrator.cli.configuration", "Show what the configuration file and the flags say together."),
     "schema": ("orchestrator.cli.schema", "Print the JSON Schema of what this tool writes or reads."),
     "completion": ("orchestrator.cli.completion", "Print the completion script for bash, zsh or fish."),

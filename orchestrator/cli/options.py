@@ -236,16 +236,9 @@ def _added(function: F, choices: Sequence[Callable[[F], F]]) -> F:
     return function
 
 
-def credential_options(function: F) -> F:
-    """Say which cluster gets which credential, and how it travels."""
+def probe_options(function: F) -> F:
+    """Say how the credential is read, and how its logins are tried from here."""
     choices: tuple[Callable[[F], F], ...] = (
-        click.option("--cluster", required=True, help="Name of the ECS cluster."),
-        click.option(
-            "--credential",
-            required=True,
-            metavar="SOURCE",
-            help="secretsmanager:NAME[#STAGE|VERSION], ssm:/name[:version], s3://bucket/key, file:PATH or -.",
-        ),
         registry,
         readable_file,
         click.option(
@@ -257,6 +250,21 @@ def credential_options(function: F) -> F:
             "--probe-image", multiple=True, metavar="REF", help="Ask for this image's manifest; may be repeated."
         ),
         click.option("--ca-bundle", type=click.Path(dir_okay=False), help="PEM file with the registries' CA."),
+    )
+    return _added(function, choices)
+
+
+def credential_options(function: F) -> F:
+    """Say which cluster gets which credential, and how it travels."""
+    choices: tuple[Callable[[F], F], ...] = (
+        click.option("--cluster", required=True, help="Name of the ECS cluster."),
+        click.option(
+            "--credential",
+            required=True,
+            metavar="SOURCE",
+            help="secretsmanager:NAME[#STAGE|VERSION], ssm:/name[:version], s3://bucket/key, file:PATH or -.",
+        ),
+        probe_options,
         click.option("--verify-login", is_flag=True, help="Every instance logs in at the registries itself first."),
         boot_config,
         click.option("--allow-removal", is_flag=True, help="Let instances lose logins that the credential lacks."),
