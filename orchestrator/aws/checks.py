@@ -77,7 +77,7 @@ def reads(client: "SSMClient") -> Iterator[tuple[str, EnvironmentFault | None]]:
 
 def require_bucket(client: "S3Client", bucket: str) -> None:
     """Raise RefusedError where there is no such bucket; one that we may not look at is there all the same."""
-    with translated("s3:HeadBucket"):
+    with translated("s3:ListBucket"):
         try:
             client.head_bucket(Bucket=bucket)
         except ClientError as error:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,12 @@ from orchestrator.aws.session import CredentialsFault, Session, UnreachableFault
 from orchestrator.cli import compose, looks
 from orchestrator.cli.compose import Request
 from orchestrator.core.checkup import Check, documents_checks, failed, good, not_tried
+from orchestrator.core.source import S3Source
 from orchestrator.errors import RolloutError
 from orchestrator.ports import Clock
 
 if TYPE_CHECKING:
-    from orchestrator.core.credential import Credential
+    from orchestrator.core.credential_lint import Report
     from orchestrator.core.result import Op
 
 _AWS = "aws"
@@ -23,10 +25,14 @@ _AWS = "aws"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What is to be examined. `inspect`: instances are sent the inspect document, which only reads."""
+    """What is to be examined. `inspect`: instances are sent the inspect document, which only reads.
+
+    `boot_configs`: what new instances boot with.
+    """
 
     request: Request
     journal: Path | None = None
+    boot_configs: tuple[S3Source, ...] = ()
     inspect: bool = True
 
 
@@ -42,7 +48,7 @@ class Examination:
         self._session: Session | None = None
         self._cluster = ""
         self._pins: Mapping[Op, Pin] | None = None
-        self._credential: Credential | None = None
+        self._credential: Report | None = None
 
     def perform(self) -> tuple[Check, ...]:
         """Look at everything; give the checks in the order in which they were made."""
@@ -77,6 +83,8 @@ class Examination:
         elif self._pins is None:
             self._found.append(not_tried("inspection", "the documents are not those of this version"))
         pins = self._pins if self._wish.inspect else None
+        for source in self._wish.boot_configs:
+            self._try("boot", ("s3",), partial(looks.boot, place, source, self._credential))
         self._try("instances", ("ecs", "ssm"), lambda: looks.instances(place, pins))
 
     def _try(self, name: str, services: Sequence[str], look: Callable[[], Iterable[Check]]) -> None:

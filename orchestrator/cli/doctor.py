@@ -19,6 +19,7 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "skip": None}
 @click.option("--credential", metavar="SOURCE", help="Judge this credential, too, and try its logins.")
 @options.probe_options
 @options.delivery_options
+@options.boot_config
 @click.option("--no-inspect", is_flag=True, help="Send no inspect document to the instances.")
 @options.journal
 @options.plan_output
@@ -44,6 +45,7 @@ def doctor(*, credential: str | None, no_inspect: bool, journal: Path | None, ou
     from orchestrator.report.checkups import checkup_json, checkup_text
 
     options.check_delivery(given["delivery"], given["delivery_bucket"])
+    boot_config = given.pop("boot_config")
     request = Request(
         credential=credential or "",
         probe=not given.pop("no_probe"),
@@ -52,7 +54,7 @@ def doctor(*, credential: str | None, no_inspect: bool, journal: Path | None, ou
         pace=Pace(shortest=1.0, longest=1.0),
         **given,
     )
-    wish = Wish(request=request, journal=journal, inspect=not no_inspect)
+    wish = Wish(request=request, journal=journal, boot_configs=boot_config, inspect=not no_inspect)
     checks = Examination(wish, SystemClock(), say).perform()
     if output == "json":
         click.echo(json.dumps(checkup_json(checks, cluster=request.cluster), indent=2))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.aws import checks, secrets
+from orchestrator.aws.boot_config import BootConfigs
 from orchestrator.aws.documents import Pin
 from orchestrator.aws.ecs import EcsFleet
 from orchestrator.aws.lock import HEARTBEAT_SECONDS, ClusterLock, held_by
@@ -15,7 +16,8 @@ from orchestrator.cli import compose, loading, store
 from orchestrator.cli.compose import Request
 from orchestrator.connections import Network
 from orchestrator.core.checkup import Check, Level, clock_check, doubtful, failed, good, lock_check, not_tried
-from orchestrator.core.credential import Credential
+from orchestrator.core.credential import normalise
+from orchestrator.core.credential_lint import Report
 from orchestrator.core.findings import Finding, Severity
 from orchestrator.core.model import Instance
 from orchestrator.core.orders import Context, HostPaths
@@ -23,6 +25,7 @@ from orchestrator.core.payload import Store
 from orchestrator.core.planning import Look, exclude_early, find_ghosts
 from orchestrator.core.readiness import instance_checks
 from orchestrator.core.result import Op
+from orchestrator.core.source import S3Source
 from orchestrator.errors import EnvironmentFault, ExitCode
 from orchestrator.inspection import Inspection
 from orchestrator.ports import Clock
@@ -100,8 +103,8 @@ def delivery(session: Session, request: Request) -> Iterator[Check]:
         yield good("delivery", f"By {request.delivery}, under {under}; only a run can try to write there.")
 
 
-def read_credential(session: Session, request: Request) -> tuple[Credential | None, tuple[Check, ...]]:
-    """Read the credential and judge it: give it where it can be used, and what there is to be said."""
+def read_credential(session: Session, request: Request) -> tuple[Report | None, tuple[Check, ...]]:
+    """Read the credential and judge it: give the judgement where it can be used, and what there is to be said."""
     reading = loading.Reading(
         source=request.credential, registry=request.registry, readable_file=request.allow_readable_file
     )
@@ -112,7 +115,7 @@ def read_credential(session: Session, request: Request) -> tuple[Credential | No
         return None, tuple(found)
     names = ", ".join(report.credential.names)
     found.append(good("credential", f"{request.credential} ({report.format}), for {names}."))
-    return report.credential, tuple(found)
+    return report, tuple(found)
 
 
 def _of_finding(finding: Finding) -> Check:
@@ -126,15 +129,15 @@ def _of_finding(finding: Finding) -> Check:
     )
 
 
-def registries(request: Request, credential: Credential | None) -> Iterator[Check]:
+def registries(request: Request, report: Report | None) -> Iterator[Check]:
     """Do the registries accept the logins, and may they pull the images?"""
-    if credential is None:
+    if report is None:
         yield not_tried("registry", "there is no credential that could be used")
     elif not request.probe:
         yield not_tried("registry", "--no-probe; the canary's own login is then mandatory")
     else:
         network = Network(ca_bundle=request.ca_bundle, environment=os.environ)
-        yield from map(_probed, probe(credential, request.probe_images, network=network))
+        yield from map(_probed, probe(report.credential, request.probe_images, network=network))
 
 
 def _probed(found: Probe) -> Check:
@@ -175,6 +178,23 @@ def _inspected(place: Place, commands: SsmCommands, fleet: Sequence[Instance]) -
     )
     every = place.request.pace.shortest
     return Inspection(commands=commands, clock=place.clock, context=context, every=every).look(wanted)
+
+
+def boot(place: Place, source: S3Source, report: Report | None) -> Iterator[Check]:
+    """Is what new instances boot with there, does it hold this credential, and is it a safe place for one?"""
+    reader = BootConfigs(client=place.session.s3(), source=source, wait=place.clock.wait)
+    if report is None:
+        reader.read()
+        yield good("boot", f"{source} is there.")
+        return
+    change = reader.plan(normalise(report.credential, report.auth_type))
+    for warning in change.warnings:
+        yield doubtful("boot", _sentence(f"{warning}."), "Mend the bucket before a credential is put there.")
+    if change.changed:
+        other = f"{source} does not hold this credential: instances that boot from it get another, or none."
+        yield doubtful("boot", other, "A run with the same --boot-config puts it there.")
+    else:
+        yield good("boot", f"{source} holds this credential.")
 
 
 def journal(path: Path | None) -> Iterator[Check]:

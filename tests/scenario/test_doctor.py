@@ -255,6 +255,34 @@ def test_where_the_credential_would_be_delivered(workplace: Start) -> None:
     assert found(doctor(place, *in_s3), "delivery")["level"] == "ok"
 
 
+def test_what_new_instances_boot_with(workplace: Start) -> None:
+    """The boot configuration is there, holds this credential or another, and its bucket is fit for one."""
+    place = workplace(*fleet(1))
+    source = place.put_secret()
+    where = ("--no-inspect", "--boot-config", "s3://conf/ecs.config")
+    missing = doctor(place, *where)
+    assert missing.code == 2
+    assert "There is no s3://conf/ecs.config" in found(missing, "boot")["seen"]
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="conf")
+    s3.put_object(Bucket="conf", Key="ecs.config", Body=b"ECS_CLUSTER=demo\n")
+    assert found(doctor(place, *where), "boot")["seen"] == "s3://conf/ecs.config is there."
+    told = [each for each in doctor(place, *where, "--credential", source).report["checks"] if each["name"] == "boot"]
+    assert [each["level"] for each in told] == ["warn", "warn"]
+    assert "keeps no versions" in told[0]["seen"]
+    assert "does not hold this credential" in told[1]["seen"]
+    s3.put_bucket_versioning(Bucket="conf", VersioningConfiguration={"Status": "Enabled"})
+    host = next(iter(place.lab.hosts.values()))
+    assert place.rollout("run").code == 0
+    s3.put_object(Bucket="conf", Key="ecs.config", Body=(host.root / "etc/ecs/ecs.config").read_bytes())
+    holds = doctor(place, *where, "--credential", source)
+    assert found(holds, "boot") == {
+        **found(holds, "boot"),
+        "level": "ok",
+        "seen": "s3://conf/ecs.config holds this credential.",
+    }
+
+
 @pytest.mark.parametrize(
     ("content", "level", "code", "said", "registry"),
     [
