@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.aws.documents import Documents, Pin
@@ -14,6 +13,7 @@ from orchestrator.cli.compose import Request
 from orchestrator.core.checkup import Check, documents_checks, failed, good, not_tried
 from orchestrator.core.source import S3Source
 from orchestrator.errors import RolloutError
+from orchestrator.journal.place import JournalPlace
 from orchestrator.ports import Clock
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Wish:
     """
 
     request: Request
-    journal: Path | None = None
+    journal: JournalPlace
     boot_configs: tuple[S3Source, ...] = ()
     inspect: bool = True
 
@@ -55,7 +55,8 @@ class Examination:
         self._try("region", (), self._find_region)
         if self._session is not None:
             self._at_aws(self._session)
-        self._try("journal", (), lambda: looks.journal(self._wish.journal))
+        place = self._wish.journal
+        self._try("journal", ("dynamodb",) if place.table else (), lambda: looks.journal(place))
         return tuple(self._found)
 
     def _at_aws(self, session: Session) -> None:

@@ -111,7 +111,7 @@ def _text(value: flags.Written | None) -> str:
         return "\n".join(value) or "-"
     if isinstance(value, bool):
         return str(value).lower()
-    return "-" if value is None else str(value)
+    return "-" if value is None else str(value) or "-"
 
 
 def _json(ctx: click.Context, shown: list[Shown]) -> str:

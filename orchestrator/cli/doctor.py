@@ -3,13 +3,13 @@
 import json
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
 from orchestrator.cli import options
 from orchestrator.cli.speech import say
+from orchestrator.journal.place import JournalPlace
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "skip": None}
 
@@ -26,7 +26,7 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "skip": None}
 @options.parameter_prefix
 @options.document_prefix
 @options.aws_options
-def doctor(*, credential: str | None, no_inspect: bool, journal: Path | None, output: str, **given: Any) -> int:  # noqa: ANN401 - a request's fields
+def doctor(*, credential: str | None, no_inspect: bool, journal: JournalPlace, output: str, **given: Any) -> int:  # noqa: ANN401 - a request's fields
     """Check everything that a run needs, and say what to do about what is missing. Reads only.
 
     Ends with 0 when nothing is worse than a warning, else as a run would end by the gravest failure: 4 AWS,

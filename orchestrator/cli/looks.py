@@ -26,8 +26,9 @@ from orchestrator.core.planning import Look, exclude_early, find_ghosts
 from orchestrator.core.readiness import instance_checks
 from orchestrator.core.result import Op
 from orchestrator.core.source import S3Source
-from orchestrator.errors import EnvironmentFault, ExitCode
+from orchestrator.errors import EnvironmentFault, ExitCode, JournalFault
 from orchestrator.inspection import Inspection
+from orchestrator.journal.place import JournalPlace
 from orchestrator.ports import Clock
 from orchestrator.registry.client import ProbeOutcome
 from orchestrator.registry.probe import Probe, probe
@@ -197,14 +198,19 @@ def boot(place: Place, source: S3Source, report: Report | None) -> Iterator[Chec
         yield good("boot", f"{source} holds this credential.")
 
 
-def journal(path: Path | None) -> Iterator[Check]:
-    """Can the journal be read and written? Nothing is made."""
-    place = path or store.default_path()
-    nearest = next(each for each in (place, *place.parents) if each.exists())
-    if (nearest.is_dir() == (nearest == place)) or not os.access(nearest, os.W_OK):
-        raise EnvironmentFault(f"The journal {place} cannot be written.", hint="Mend its directory, or say --journal.")
-    with store.opened(path, read_only=True) as found:
-        yield good("journal", f"{place} (runs: {len(found.runs())}).")
+def journal(place: JournalPlace) -> Iterator[Check]:
+    """Can the journal be read, and a file be written? Nothing is made."""
+    if not place.table:
+        _require_writable(place.path or store.default_path())
+    where = f"table {place.table}" if place.table else str(place.path or store.default_path())
+    with store.opened(place, read_only=True) as found:
+        yield good("journal", f"{where} (runs: {len(found.runs())}).")
+
+
+def _require_writable(file: Path) -> None:
+    nearest = next(each for each in (file, *file.parents) if each.exists())
+    if (nearest.is_dir() == (nearest == file)) or not os.access(nearest, os.W_OK):
+        raise JournalFault(f"The journal {file} cannot be written.", hint="Mend its directory, or say --journal.")
 
 
 def _sentence(text: str) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 ONLY_SAID = frozenset(
     {
-        *("config", "use", "plan", "out", "instance"),
+        *("config", "use", "plan", "out", "instance", "wave"),
         *("yes", "take-over"),
         *("full", "detailed-exitcode", "check", "local", "fix"),
         *manners.NAMES,

@@ -325,6 +325,13 @@ def test_a_journal_that_cannot_be_used(workplace: Start, tmp_path: Path) -> None
     damaged = doctor(place, "--no-inspect", "--journal", str(tmp_path / "file"))
     assert damaged.code == 4
     assert "cannot be used" in found(damaged, "journal")["seen"]
+    shared = doctor(place, "--no-inspect", "--state", "dynamodb:runs")
+    assert shared.code == 4
+    assert "runs" in found(shared, "journal")["seen"]
+    assert place.cli("state", "init", "--state", "dynamodb:runs").code == 0
+    assert (
+        found(doctor(place, "--no-inspect", "--state", "dynamodb:runs"), "journal")["seen"] == "table runs (runs: 0)."
+    )
 
 
 def test_no_region(workplace: Start, monkeypatch: pytest.MonkeyPatch) -> None:
