@@ -34,7 +34,7 @@ def doctor(*, credential: str | None, no_inspect: bool, journal: JournalPlace, o
 
     \b
       ecs-rollout doctor --cluster web
-      ecs-rollout doctor --cluster web --credential secretsmanager:registry --output json
+      ecs-rollout doctor --cluster web --credential secretsmanager:registry
     """
     from orchestrator.cli.checkup import Examination, Wish
     from orchestrator.cli.compose import Request
