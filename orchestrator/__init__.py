@@ -5,9 +5,11 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
 
     cli/                      The command line
         approvals             `plan --out FILE` and `run --plan FILE`: what was approved is what runs, or nothing does
+        approver              Ask the person at the terminal to approve a wave
         asked                 What -v says: which operations AWS is asked for, and how often
         asking                `ecs-rollout approve` and `abort`
         boot                  What new instances boot with
+        carrying              What `run`, `restore`, `resume` and `heal` have in common
         checkup               `ecs-rollout doctor` looks at everything, from what all needs to what needs all
         completion            `ecs-rollout completion`: print what teaches a shell to complete our commands and flags
         compose               The only place that builds everything
@@ -20,7 +22,9 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         files                 Files that commands write: whole or not at all, and readable by their owner alone
         flags                 The flags as they were written
         generations           `ecs-rollout generations`
+        healing               What healing does beside its run: take delivered copies and old locks away
         history               `ecs-rollout runs`, `status`, `report` and `why`
+        holding               The cluster while it is ours: won, and let go of
         iam                   `ecs-rollout iam`: print the policies that the code needs, as JSON
         identity              Who works at this terminal
         lab                   `ecs-rollout lab` and `demo`: the only place that starts the lab
@@ -31,7 +35,9 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         options               The flags that several commands share, and how they become values
         overlap               How it is found out which generations a cluster runs and what can bring an older one
         parameter_types       How the flags' texts become values. `pattern`: what such a text looks like, for editors
+        recovery              `ecs-rollout restore`, `resume` and `heal`
         reporting             `--output` and `--out` of `report`, `run` and `restore`
+        requests              From flags to what was asked for (compose.Request)
         rolling               The procedures behind `plan` and `run`
         rollout               `ecs-rollout plan` and `run`
         schema                `ecs-rollout schema`: print the JSON Schema of what this tool writes or reads
@@ -101,6 +107,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         gates                 Gates that ask AWS: CloudWatch alarms and SSM Change Calendar
         journal               The journal in a DynamoDB table that several machines share; every write is conditional
         journal_items         The items of the journal's DynamoDB table
+        leftovers             Find the copies of a credential that dead runs have delivered and not removed
         lock                  The cluster's lock
         metrics               Put a run's metrics into CloudWatch
         notices               Send notices to an SNS topic or an EventBridge bus

@@ -118,6 +118,14 @@ class Engine:
         self._dispatch.adopt()
         return self._roll()
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether something was begun, and its end is not in the journal: then the run can be resumed, and must be."""
+        begun = self.state.payload is not None or any(
+            each.attempts or each.drained for each in self.state.instances.values()
+        )
+        return begun and (self.state.ended is None or bool(self._ledger.unsaved))
+
     def _roll(self) -> RunState:
         self._conclude_decided()
         if self._deliver is not None and self.state.payload is None and self.state.queue:

@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from orchestrator.aws.session import code_of, translated
-from orchestrator.errors import EnvironmentFault, LockedError
+from orchestrator.errors import EnvironmentFault, LockedError, RefusedError
 from orchestrator.ports import Clock
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 HEARTBEAT_SECONDS = 30.0
+ALIVE_SECONDS = 4 * HEARTBEAT_SECONDS
+"""A heartbeat younger than this may be that of a living controller."""
+
 _ATTEMPTS = 5
 
 
@@ -64,20 +67,24 @@ class ClusterLock:
         self._kept_at = 0.0
         self.fence = 0
 
-    def acquire(self, *, take_over: bool = False) -> Owner | None:
+    def acquire(self, *, take_over: bool = False, resumes: bool = False) -> Owner | None:
         """Win the next number; return the owner that was taken over, if one was.
 
         Raises LockedError with who holds the lock since when, unless told to take it over: a stale heartbeat alone
-        frees nothing.
+        frees nothing. `resumes`: our run goes on with what it had begun itself, so the last owner must have been of
+        this run; RefusedError otherwise, LockedError while its heartbeat is fresh and nobody said to take it over.
         """
         for _ in range(_ATTEMPTS):
             number, owner = self._largest()
             held = owner is not None and not owner.released
-            if owner is not None and held and not take_over:
+            if owner is not None and resumes:
+                self._check_resumable(owner, take_over=take_over)
+            elif owner is not None and held and not take_over:
                 raise held_by(owner)
             now = self._clock.now()
-            inherited = owner.to_resolve if owner is not None and held else ()
-            mine = Owner(holder=self._holder, run=self._run, since=now, heartbeat=now, unresolved=inherited)
+            mine = Owner(holder=self._holder, run=self._run, since=now, heartbeat=now, unresolved=_inherited(owner))
+            if owner is not None and resumes:  # our first life's commands count, too, for whoever takes us over
+                mine = replace(mine, since=owner.since, unresolved=owner.unresolved)
             if self._create(number + 1, mine):
                 self.fence, self._owner, self._kept_at = number + 1, mine, now
                 return owner if held else None
@@ -87,6 +94,21 @@ class ClusterLock:
         """Read who holds the cluster, if anybody does; nothing is written."""
         _, owner = self._largest()
         return owner if owner is not None and not owner.released else None
+
+    def _check_resumable(self, owner: Owner, *, take_over: bool) -> None:
+        if owner.run != self._run and not owner.released:
+            raise held_by(owner)
+        if owner.run != self._run:
+            raise RefusedError(
+                f"The run {owner.run} has been at this cluster since; {self._run} cannot be resumed any more.",
+                hint="Start a new run: instances that are current are left alone.",
+            )
+        silent = self._clock.now() - owner.heartbeat
+        if not owner.released and silent < ALIVE_SECONDS and not take_over:
+            raise LockedError(
+                f"{owner.holder} may still be at work on this run: its last heartbeat is {silent:.0f} s old.",
+                hint=f"Wait until it is {ALIVE_SECONDS:.0f} s old, or say --take-over if it is dead for certain.",
+            )
 
     def keep(self) -> None:
         """Where the heartbeat is due, confirm the lock and write it."""
@@ -186,6 +208,10 @@ class ClusterLock:
 
 def _text(owner: Owner) -> str:
     return json.dumps(asdict(owner))
+
+
+def _inherited(owner: Owner | None) -> tuple[Predecessor, ...]:
+    return owner.to_resolve if owner is not None and not owner.released else ()
 
 
 def held_by(owner: Owner) -> LockedError:

@@ -122,8 +122,11 @@ class Parts:
         )
 
 
-def build(request: Request, *, clock: Clock, say: Callable[[str], None]) -> Parts:
-    """Build the parts, and refuse early: no such cluster, a bad credential, documents that are not ours."""
+def build(request: Request, *, clock: Clock, say: Callable[[str], None], run: str = "") -> Parts:
+    """Build the parts, and refuse early: no such cluster, a bad credential, documents that are not ours.
+
+    `run`: the run that goes on; a new one gets a new id.
+    """
     options.check_delivery(request.delivery, request.delivery_bucket)
     session = Session(region=request.region, profile=request.profile)
     ecs, ssm = session.ecs(), session.ssm()
@@ -136,7 +139,7 @@ def build(request: Request, *, clock: Clock, say: Callable[[str], None]) -> Part
         if request.probe:
             try_logins(loaded, request, say=say)
     commands = SsmCommands(client=ssm, once=session.ssm_once(), pins=pins, clock=clock)
-    run_id = new_run_id(clock.now())
+    run_id = run or new_run_id(clock.now())
     path = f"{request.parameter_prefix}/{cluster}"
     request = replace(request, policy=replace(request.policy, seed=request.policy.seed or cluster))
     return Parts(

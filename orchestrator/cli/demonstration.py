@@ -102,8 +102,8 @@ class Demonstration:
 
         journal = SqliteJournal(self._journal)
         try:
-            watch = rolling.Watch(say=say, observers=() if quiet else (self._progress,))
-            return rolling.conduct(parts, journal, watch, take_over=False, restores="", confirm=confirm)
+            watch = rolling.Watch(journal=journal, say=say, observers=() if quiet else (self._progress,))
+            return rolling.conduct(parts, watch, rolling.Mission(), confirm=confirm)
         finally:
             journal.close()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
 from orchestrator.aws import secrets
+from orchestrator.aws.leftovers import leftovers as find_leftovers
 from orchestrator.aws.session import Session
 from orchestrator.aws.sources import read_source
 from orchestrator.connections import Network
@@ -150,6 +151,11 @@ def forget(parts: "Parts", run: str) -> None:
     store = parts.request.delivery
     nothing = PayloadReference(store=store, name=found, version=secrets.UNVERSIONED, url="", region="", digest="")
     _delivery(parts).remove(nothing)
+
+
+def leftovers(parts: "Parts") -> tuple[PayloadReference, ...]:
+    """List every copy that any run of this cluster has delivered and not removed."""
+    return find_leftovers(_delivery(parts), f"{parts.path}/payload")
 
 
 def _delivery(parts: "Parts") -> secrets.Delivery:

@@ -20,10 +20,14 @@ _SUFFIXES = {".html": "html", ".json": "json", ".csv": "csv", ".md": "markdown",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """The form of a report; `out`: the file that it is written to, stdout then shows the table."""
+    """The form of a report; `out`: the file that it is written to, stdout then shows the table.
+
+    `err`: the report goes to stderr, beside that of another run.
+    """
 
     form: str
     out: Path | None = None
+    err: bool = False
 
 
 def wanted(output: str, out: Path | None) -> Wanted:
@@ -44,7 +48,8 @@ def show(wish: Wanted, state: "RunState", code: ExitCode, after: "After | None" 
     from orchestrator.report.rows import NOTHING
 
     after = after or NOTHING
-    speech.show(render_report(state, wish.form if wish.out is None else "table", code, after))
+    write = speech.tell if wish.err else speech.show
+    write(render_report(state, wish.form if wish.out is None else "table", code, after))
     if wish.out is not None:
         files.save(wish.out, f"{render_report(state, wish.form, code, after)}\n".encode(), "report")
 

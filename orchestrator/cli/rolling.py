@@ -1,18 +1,18 @@
 """The procedures behind `plan` and `run`: what is done in which order, and what is put away afterwards."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
-from orchestrator.aws.lock import Owner
-from orchestrator.cli import loading, showing
-from orchestrator.cli.compose import Parts
-from orchestrator.core.events import RunStarted
+from orchestrator.cli import healing, loading, showing
+from orchestrator.cli.compose import Parts, holder
+from orchestrator.cli.holding import Hold, locked
+from orchestrator.core.events import Resumed, RunStarted
 from orchestrator.core.model import DecisionKind, Instance, Plan, Planned
 from orchestrator.core.orders import PayloadReference
 from orchestrator.core.planning import (
     Goal,
+    Heal,
     Shape,
     TakeBack,
     Wanted,
@@ -23,19 +23,17 @@ from orchestrator.core.planning import (
 )
 from orchestrator.core.reasons import Reason
 from orchestrator.core.selection import NO_LABELS, Labels
-from orchestrator.core.settings import EVERYTHING, StandaloneTasks
-from orchestrator.core.state import RunState
+from orchestrator.core.settings import EVERYTHING, OptionValue, StandaloneTasks
+from orchestrator.core.state import RunState, replay
 from orchestrator.engine import Engine
-from orchestrator.errors import EnvironmentFault, RolloutError, UsageError
+from orchestrator.errors import RefusedError, RolloutError, UsageError
 from orchestrator.inspection import EVERY, Inspection
 from orchestrator.journal.store import RunJournal, Store
 from orchestrator.ports import Observer, Survey
 from orchestrator.report.estimates import Expected, expect
 
-PREDECESSOR_EVERY = 5.0
-PREDECESSOR_PATIENCE = 1800.0
-LIST_LAG = 10.0
-"""Seconds for which a list of commands may not know the newest one (F73)."""
+Options = Mapping[str, OptionValue]
+NO_OPTIONS: Options = MappingProxyType({})
 
 
 def plan(parts: Parts, goal: Wanted, *, fence: int, say: Callable[[str], None]) -> Plan:
@@ -133,136 +131,147 @@ def _outside(parts: Parts, living: Sequence[Instance], labels: Mapping[str, Labe
     return {arn: reason for arn, reason in reasons.items() if reason is not None}
 
 
-@dataclass
-class Hold:
-    """The cluster while it is ours.
-
-    `at_work`: commands may be under way, so the lock and the `payload` that was delivered must outlive us.
-    """
-
-    key: bytes
-    at_work: bool = False
-    payload: PayloadReference | None = None
-
-
-@contextmanager
-def locked(parts: Parts, *, take_over: bool, say: Callable[[str], None]) -> Iterator[Hold]:
-    """Win the cluster, and let it go afterwards, except where a run broke off with commands under way.
-
-    Where another owner was taken over, its commands are waited for first.
-    """
-    predecessor = parts.lock.acquire(take_over=take_over)
-    unresolved = predecessor
-    hold: Hold | None = None
-    try:
-        if predecessor is not None:
-            say(f"took over from {predecessor.holder} (run {predecessor.run})")
-            _outwait(parts, predecessor, say)
-            unresolved = None
-            parts.lock.resolved()
-            for each in predecessor.to_resolve:
-                left = partial(loading.forget, parts, each.run)
-                _tidy(say, f"what the run {each.run} delivered was not removed", left)
-        hold = Hold(loading.ensure_key(parts))
-        yield hold
-    finally:
-        if unresolved is not None:
-            say(f"the commands of the run {unresolved.run} are not resolved: the lock is its own again")
-            _tidy(say, "the lock was not given back", lambda: parts.lock.hand_back(unresolved))
-        elif hold is not None and hold.at_work:
-            say(f"the run {parts.run_id} broke off with commands under way: its lock stays; see --take-over")
-        else:
-            _let_go(parts, hold, say)
-
-
-def _let_go(parts: Parts, hold: Hold | None, say: Callable[[str], None]) -> None:
-    """Take the delivery away and release the lock. What fails here is told, and does not hide how the run ended."""
-    payload = hold.payload if hold else None
-    if payload is not None:
-        _tidy(say, "the delivered credential was not removed", lambda: loading.take_away(parts, payload))
-    _tidy(say, "the lock was not released", parts.lock.release)
-    _tidy(say, "older locks were not removed", parts.lock.sweep)
-
-
-def _tidy(say: Callable[[str], None], failure: str, step: Callable[[], None]) -> None:
-    try:
-        step()
-    except EnvironmentFault as fault:
-        say(f"warning: {failure}: {fault.message} {fault.hint}")
-
-
-def _outwait(parts: Parts, predecessor: Owner, say: Callable[[str], None]) -> None:
-    """Wait for the old owners' commands: they may still change instances that have not seen our fence.
-
-    The first lists are not believed: they may not know yet what was sent last (F73).
-    """
-    began = parts.clock.now()
-    told = False
-    while True:
-        busy = [each for each in predecessor.to_resolve if parts.commands.busy(each.run, each.since)]
-        now = parts.clock.now()
-        if not busy and now - began >= LIST_LAG:
-            return
-        if now - began > PREDECESSOR_PATIENCE:
-            raise EnvironmentFault(
-                f"Commands of the run {busy[0].run} are still under way.",
-                hint="Look at them in the Run Command console; cancel or wait, then run again.",
-            )
-        if not told:
-            minutes = PREDECESSOR_PATIENCE / 60
-            say(f"waiting until nothing of it is under way (at most {minutes:.0f} minutes; Ctrl-C gives the lock back)")
-            told = True
-        parts.lock.keep()
-        parts.clock.wait(PREDECESSOR_EVERY)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """Who watches a run, how it is asked to stop, and what is done after its end, while the cluster is still ours."""
+    """Who takes note of a run, how it is asked to stop, and what is done after its end, while the cluster is ours."""
 
+    journal: Store
     say: Callable[[str], None]
     observers: Sequence[Observer] = ()
     stop_requested: Callable[[], bool] = lambda: False
     afterwards: Callable[[RunState], None] = lambda _state: None
 
 
-def roll(parts: Parts, hold: Hold, planned: Plan, journal: Store, watch: Watch, goal: Wanted) -> RunState:
-    """Carry a plan out."""
-    restores = goal.run if isinstance(goal, TakeBack) else ""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mission:
+    """What a new run is for. `restores`: the run to take back; `heals`: to mend what dead runs left; else it applies.
+
+    `options`: the flags that it is started with, kept for `resume`.
+    """
+
+    take_over: bool = False
+    restores: str = ""
+    heals: bool = False
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
+
+
+def _engine(parts: Parts, hold: Hold, watch: Watch, goal: Wanted, planned: Plan) -> Engine:
+    expected = expect(planned, parts.request.policy, showing.earlier(watch.journal, parts.cluster))
 
     def deliver() -> PayloadReference:
         hold.payload = loading.deliver(parts)
         return hold.payload
 
-    engine = Engine(
+    return Engine(
         commands=parts.commands,
         fleet=parts.fleet,
         drains=parts.drains,
-        journal=RunJournal(journal, parts.run_id, parts.lock.fence),
+        journal=RunJournal(watch.journal, parts.run_id, parts.lock.fence),
         lock=parts.lock,
         clock=parts.clock,
         context=parts.context(parts.lock.fence),
         deliver=deliver if isinstance(goal, Goal) else None,
         survey=survey(parts, goal, parts.lock.fence),
         pace=parts.request.pace,
-        gates=parts.gates(expect(planned, parts.request.policy, showing.earlier(journal, parts.cluster))),
+        gates=parts.gates(expected),
         observers=watch.observers,
         stop_requested=watch.stop_requested,
     )
+
+
+def roll(
+    parts: Parts, hold: Hold, planned: Plan, watch: Watch, goal: Wanted, options: Options = NO_OPTIONS
+) -> RunState:
+    """Carry a plan out."""
+    engine = _engine(parts, hold, watch, goal, planned)
     started = RunStarted(
         run=parts.run_id,
         cluster=parts.cluster,
         region=parts.session.region,
         generation=planned.generation,
         fence=parts.lock.fence,
-        restores=restores,
+        restores=goal.run if isinstance(goal, TakeBack) else "",
+        heals=isinstance(goal, Heal),
         policy=parts.request.policy,
         planned=planned.planned,
+        options=options,
+        registries=tuple(sorted(goal.registries)) if isinstance(goal, Goal) else (),
     )
     try:
         return engine.run(started)
     finally:
-        hold.at_work = bool(engine.state.in_flight)
+        hold.at_work = engine.unfinished
+
+
+def conduct(
+    parts: Parts,
+    watch: Watch,
+    mission: Mission,
+    *,
+    confirm: Callable[[Plan], Plan],
+) -> RunState:
+    """Do a whole run: lock, plan, confirm, roll. `confirm` gives the plan to roll, or raises where none is wanted."""
+    parts.fleet.require_instances()  # before the lock: an empty cluster is not even locked
+    _try_gates(parts)
+    with locked(parts, take_over=mission.take_over, say=watch.say) as hold:
+        goal = _goal(parts, hold, mission)
+        planned = confirm(plan(parts, goal, fence=parts.lock.fence, say=watch.say))
+        state = roll(parts, hold, planned, watch, goal, mission.options)
+        if mission.heals:
+            healing.sweep(parts, watch.say)
+        watch.afterwards(state)
+        return state
+
+
+def _goal(parts: Parts, hold: Hold, mission: Mission) -> Wanted:
+    if mission.heals:
+        return Heal()
+    return TakeBack(run=mission.restores) if mission.restores else apply_goal(parts, hold.key)
+
+
+def resume(parts: Parts, watch: Watch, *, take_over: bool) -> RunState:
+    """Go on with a run that broke off: take its lock over, keep its old controller out of the journal, continue.
+
+    Raises RefusedError where another run has been at the cluster since, or the credential is not the run's any more.
+    """
+    with locked(parts, take_over=take_over, say=watch.say, resumes=True) as hold:
+        # Before it is read: nothing is written to it behind our back any more.
+        watch.journal.claim(parts.run_id, parts.lock.fence)
+        entries = watch.journal.entries(parts.run_id)
+        before = replay(entries)
+        hold.payload, hold.at_work = before.payload, True
+        left = tuple(before.instances[key].planned for key in (*before.queue, *before.in_flight))
+        planned = Plan(cluster=parts.cluster, generation=before.run.generation, planned=left)
+        engine = _engine(parts, hold, watch, _goal_again(parts, hold, before), planned)
+        for observer in watch.observers:
+            observer.saw(entries)
+        try:
+            state = engine.resume(entries, Resumed(fence=parts.lock.fence, holder=holder()))
+        finally:
+            hold.at_work = engine.unfinished
+        if state.run.heals:
+            healing.sweep(parts, watch.say)
+        watch.afterwards(state)
+        return state
+
+
+def _goal_again(parts: Parts, hold: Hold, before: RunState) -> Wanted:
+    """Say what a run wanted, from its journal."""
+    started = before.run
+    if started.heals:
+        return Heal()
+    if started.restores:
+        return TakeBack(run=started.restores)
+    if parts.loaded is not None and loading.generation_of(parts.loaded, hold.key) != started.generation:
+        raise RefusedError(
+            f"The credential of the run {started.run} has another content now.",
+            hint="Take the cluster over with a new run: `ecs-rollout run --take-over`.",
+        )
+    return Goal(
+        generation=started.generation,
+        registries=frozenset(started.registries),
+        allow_removal=parts.request.allow_removal,
+    )
 
 
 def _try_gates(parts: Parts) -> None:
@@ -287,24 +296,3 @@ def apply_goal(parts: Parts, key: bytes | None) -> Goal:
         registries=frozenset(loaded.registries),
         allow_removal=parts.request.allow_removal,
     )
-
-
-def conduct(
-    parts: Parts,
-    journal: Store,
-    watch: Watch,
-    *,
-    take_over: bool,
-    restores: str,
-    confirm: Callable[[Plan], Plan],
-) -> RunState:
-    """Do a whole run: lock, plan, confirm, roll. `confirm` gives the plan to roll, or raises where none is wanted."""
-    parts.fleet.require_instances()  # before the lock: an empty cluster is not even locked
-    _try_gates(parts)
-    with locked(parts, take_over=take_over, say=watch.say) as hold:
-        goal: Wanted = TakeBack(run=restores) if restores else apply_goal(parts, hold.key)
-        planned = plan(parts, goal, fence=parts.lock.fence, say=watch.say)
-        planned = confirm(planned)
-        state = roll(parts, hold, planned, journal, watch, goal)
-        watch.afterwards(state)
-        return state

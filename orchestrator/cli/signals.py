@@ -28,7 +28,7 @@ class BrokenOffError(RolloutError):
     def __init__(self, run: str, code: ExitCode) -> None:
         super().__init__(
             f"Left at once; what the run {run} had sent may still be at work.",
-            hint=f"`ecs-rollout report {run}` shows how far it was; `run --take-over` finds out the rest.",
+            hint=f"`ecs-rollout resume {run} --take-over` goes on with it; `ecs-rollout status` shows where it is.",
         )
         self.exit_code = code
 
@@ -68,3 +68,15 @@ def stopping(clock: SystemClock, say: Callable[[str], None]) -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def stopping_run(clock: SystemClock, say: Callable[[str], None], run: str) -> Iterator[Stop]:
+    """Listen while a run lasts; being left at once is an error that says what `run` may still have under way."""
+    with stopping(clock, say) as stop:
+        try:
+            yield stop
+        except LeftError as error:
+            if stop.rolling:
+                raise BrokenOffError(run, stop.exit_code) from error
+            raise StoppedError(stop.exit_code) from error

@@ -21,7 +21,8 @@ class RunStarted:
     """The run exists: what it wants, under which rules, for which instances.
 
     `restores` names the run that this one takes back; empty for a run that applies a credential. `heals`: it takes
-    back what dead runs have left half-way. `options`: the flags that it was started with, so that it can be resumed.
+    back what dead runs have left half-way. `options`: the flags that it was started with, so that it can be resumed;
+    `registries`: the names of those that the credential has logins for.
     """
 
     run: str
@@ -34,6 +35,7 @@ class RunStarted:
     policy: Policy
     planned: tuple[Planned, ...]
     options: Mapping[str, OptionValue] = field(default_factory=dict)
+    registries: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

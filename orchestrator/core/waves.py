@@ -7,7 +7,7 @@ from functools import partial
 from itertools import chain, zip_longest
 
 from orchestrator.core.amount import Amount
-from orchestrator.core.model import Planned
+from orchestrator.core.model import DecisionKind, Planned
 from orchestrator.core.settings import ZoneOrder
 
 
@@ -30,8 +30,8 @@ def in_order(changing: Sequence[Planned], zones: ZoneOrder, seed: str) -> list[P
     """Order the instances to change: the canary first, then idle ones before busy ones, zones as wanted.
 
     The canary is of the most common kind of host (AMI, agent version, restart method), so that what it proves holds
-    for most of the fleet, and of those one with the fewest tasks. Among equals `seed` decides, so that another
-    seed makes another one the canary; without one their ids do.
+    for most of the fleet, and of those one with the fewest tasks. Those that must be drained come last. Among equals
+    `seed` decides, so that another seed makes another one the canary; without one their ids do.
     """
     if not changing:
         return []
@@ -50,9 +50,9 @@ def _kind(each: Planned) -> tuple[str, str, str]:
     return each.instance.ami, each.instance.agent_version, each.facts.method if each.facts else ""
 
 
-def _rank(seed: str, each: Planned) -> tuple[int, bytes, str]:
+def _rank(seed: str, each: Planned) -> tuple[bool, int, bytes, str]:
     shuffled = hashlib.sha256(f"{seed}/{each.key}".encode()).digest() if seed else b""
-    return each.instance.running_tasks, shuffled, each.key
+    return each.decision.kind is DecisionKind.DRAIN, each.instance.running_tasks, shuffled, each.key
 
 
 def _one_by_one(by_zone: dict[str, list[Planned]]) -> Iterator[Planned]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.aws.lock import Owner, Predecessor
-from orchestrator.cli import rolling
+from orchestrator.cli import holding, rolling
 from orchestrator.core.model import Plan
 from orchestrator.core.orders import Context, HostPaths
 from orchestrator.core.planning import Goal
@@ -29,7 +29,8 @@ class RecordingLock:
     fence: int = 7
     done: list[str] = field(default_factory=list)
 
-    def acquire(self, *, take_over: bool) -> Owner | None:
+    def acquire(self, *, take_over: bool, resumes: bool) -> Owner | None:
+        del resumes
         self.done.append(f"acquire {take_over}")
         return self.predecessor
 
@@ -111,8 +112,8 @@ class Nowhere:
 def roll(world: World, lock: RecordingLock, said: list[str] | None = None) -> None:
     parts = parts_of(world, lock)
     say = (said if said is not None else []).append
-    with rolling.locked(parts, take_over=lock.predecessor is not None, say=say) as hold:
-        rolling.roll(parts, hold, plan_of(parts), Nowhere(), rolling.Watch(say=say), GOAL)  # type: ignore[arg-type]  # keeps nothing
+    with holding.locked(parts, take_over=lock.predecessor is not None, say=say) as hold:
+        rolling.roll(parts, hold, plan_of(parts), rolling.Watch(journal=Nowhere(), say=say), GOAL)  # type: ignore[arg-type]  # keeps nothing
 
 
 def test_a_run_that_ended_leaves_nothing_behind(store: list[str]) -> None:
@@ -143,7 +144,7 @@ def test_a_run_that_broke_off_keeps_lock_and_delivery(store: list[str], monkeypa
         roll(world, lock, said)
     assert store == []
     assert "release" not in lock.done
-    assert "broke off with commands under way" in said[-1]
+    assert "the run new broke off" in said[-1]
 
 
 def test_a_run_that_failed_before_anything_was_sent_lets_go(store: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +185,7 @@ def test_the_first_list_is_not_believed(store: list[str]) -> None:
     world, lock = World(fleet_of(1), VirtualClock()), RecordingLock(predecessor=OLD)
     began = world.clock.now()
     roll(world, lock)
-    assert min(command.sent_at for command in world.commands.values()) >= began + rolling.LIST_LAG
+    assert min(command.sent_at for command in world.commands.values()) >= began + holding.LIST_LAG
     assert store[0] == "forget older"
 
 

@@ -1,0 +1,54 @@
+"""Ask the person at the terminal to approve a wave: in a thread of its own, so that the run keeps its heartbeat."""
+
+import sys
+from collections.abc import Sequence
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from orchestrator.cli import identity, store
+from orchestrator.cli.speech import say
+from orchestrator.core.asks import Ask, AskKind
+from orchestrator.core.events import ApprovalAwaited, Entry
+from orchestrator.errors import RolloutError
+
+if TYPE_CHECKING:
+    from orchestrator.journal.place import JournalPlace
+    from orchestrator.ports import Clock
+
+
+class Approver:
+    """Asks as soon as a wave waits. The answer goes through the journal, as one from another shell does."""
+
+    def __init__(self, place: "JournalPlace", run: str, clock: "Clock") -> None:
+        self._place = place
+        self._run = run
+        self._clock = clock
+
+    def saw(self, entries: Sequence[Entry]) -> None:
+        """Ask where an approval is awaited; never wait for the answer here."""
+        for entry in entries:
+            if isinstance(entry.event, ApprovalAwaited):
+                Thread(target=self._ask, args=(entry.event.wave,), daemon=True).start()
+
+    def _ask(self, wave: int) -> None:
+        say(f"Wave {wave} waits for approval. Type y and Enter to go on, n to stop here:")
+        while True:
+            answer = sys.stdin.readline()
+            word = answer.strip().lower()
+            if not answer:  # nobody is there any more; another shell can still approve
+                return
+            if word in {"y", "yes", "n", "no"}:
+                break
+            say("y or n?")
+        kind = AskKind.APPROVE if word.startswith("y") else AskKind.ABORT
+        ask = Ask(kind=kind, wave=wave if kind is AskKind.APPROVE else 0, by=identity.who(), at=self._clock.now())
+        try:
+            with store.opened(self._place) as journal:
+                journal.ask(self._run, ask)
+        except RolloutError as error:
+            say(f"warning: the answer was not taken: {error.message} {error.hint}")
+
+
+def made(place: "JournalPlace", run: str, clock: "Clock") -> tuple[Approver, ...]:
+    """Make one where somebody sits at the terminal."""
+    return (Approver(place, run, clock),) if sys.stdin.isatty() else ()

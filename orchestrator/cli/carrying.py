@@ -1,0 +1,177 @@
+"""What `run`, `restore`, `resume` and `heal` have in common: confirm, roll, report, and take back after a halt."""
+
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.cli import approvals, approver, reporting, speech
+from orchestrator.cli.speech import say
+from orchestrator.cli.unattended import TELLING, Told
+from orchestrator.core.approved import ApprovedPlan
+from orchestrator.core.model import OutcomeKind, Plan
+from orchestrator.core.settings import OnHalt, OptionValue
+from orchestrator.errors import ExitCode, RefusedError, UsageError
+
+if TYPE_CHECKING:
+    from orchestrator.cli.compose import Parts, Request
+    from orchestrator.cli.rolling import Watch
+    from orchestrator.cli.signals import Stop
+    from orchestrator.cli.telling import Telling
+    from orchestrator.core.state import RunState
+    from orchestrator.journal.place import JournalPlace
+    from orchestrator.journal.store import Store
+
+Roll = Callable[["Parts", "Watch", Callable[[Plan], Plan]], "RunState"]
+"""What is done once everything stands: a new run, or one that goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rolls:
+    """How a fleet is rolled beside its policy.
+
+    `restores`: the run that is taken back; `heals`: what dead runs left is; `approved`: the saved plan; `options`: the
+    flags to be kept for `resume`.
+    """
+
+    report: reporting.Wanted
+    told: Told
+    journal: "JournalPlace"
+    yes: bool
+    take_over: bool
+    restores: str = ""
+    heals: bool = False
+    approved: ApprovedPlan | None = None
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
+
+
+def somebody_to_ask(*, yes: bool) -> None:
+    """Raise UsageError where a plan must be confirmed and nobody can be asked."""
+    if not yes and not sys.stdin.isatty():
+        raise UsageError("There is nobody to confirm the plan.", hint="Look at `ecs-rollout plan`, then say --yes.")
+
+
+def told_of(flags: dict[str, Any], *, nobody: bool) -> Told:
+    """Take the flags out that say who is told. `nobody` is asked before the run."""
+    return Told(**{name: flags.pop(name) for name in TELLING}, attended=not nobody)
+
+
+def watched(rolls: Rolls, request: "Request") -> AbstractContextManager["Telling"]:
+    """Watch the command: whatever ends it, those who want to know are told."""
+    from orchestrator.aws.session import Session
+    from orchestrator.cli.telling import telling
+    from orchestrator.clock import SystemClock
+    from orchestrator.report.notices import Origin
+
+    session = Session(region=request.region, profile=request.profile)
+    plan = ("ecs-rollout", "plan", "--cluster", request.cluster, "--credential", request.credential)
+    origin = Origin(
+        cluster=request.cluster,
+        region=session.region,
+        store=rolls.journal.words,
+        again=plan if request.credential else (),
+    )
+    return telling(rolls.told, session, origin, SystemClock())
+
+
+def begin(request: "Request", journal: "Store", rolls: Rolls) -> int:
+    """Conduct a new run; give its exit code. After a halt its updates are taken back where that was wanted."""
+    from orchestrator.cli import rolling
+
+    def roll(parts: "Parts", watch: "Watch", confirm: Callable[[Plan], Plan]) -> "RunState":
+        mission = rolling.Mission(
+            take_over=rolls.take_over, restores=rolls.restores, heals=rolls.heals, options=rolls.options
+        )
+        return rolling.conduct(parts, watch, mission, confirm=confirm)
+
+    return carry_out(request, journal, rolls, roll)
+
+
+def carry_out(request: "Request", journal: "Store", rolls: Rolls, roll: Roll, *, run: str = "") -> int:
+    """Roll, report, tell; give the exit code. `run`: the run that goes on, empty for a new one."""
+    from orchestrator.cli import boot, compose
+    from orchestrator.cli.rolling import Watch
+    from orchestrator.cli.signals import stopping_run
+    from orchestrator.clock import SystemClock
+    from orchestrator.report.render import exit_code_of
+    from orchestrator.report.rows import After
+
+    clock = SystemClock()
+    with watched(rolls, request) as tell:
+        parts = compose.build(request, clock=clock, say=say, run=run)
+        keeper = boot.Boots(parts=parts, sources=request.boot_configs, say=say)
+        keeper.announce()
+        with stopping_run(clock, say, parts.run_id) as stop:
+
+            def confirm(planned: Plan) -> Plan:
+                return _confirmed(parts, journal, rolls, tell, stop, planned)
+
+            stop.rolling = bool(run)
+            asks = approver.made(rolls.journal, parts.run_id, parts.clock) if rolls.told.watched else ()
+            watch = Watch(
+                journal=journal,
+                say=say,
+                observers=(*tell.observers, *asks),
+                stop_requested=lambda: bool(stop),
+                afterwards=keeper.keep,
+            )
+            state = roll(parts, watch, confirm)
+        say("")
+        code = exit_code_of(state, stop.exit_code)
+        for trouble in keeper.errors:
+            tell.troubled(trouble)
+            code = code or ExitCode.NOT_ALL_UPDATED
+        after = After(undelivered=tell.ended(state, code), boots=tuple(keeper.rows))
+        reporting.conclude(rolls.report, state, code, after)
+    if _wants_back(state):
+        take_back(request, journal, rolls, state)
+    return code
+
+
+def _confirmed(parts: "Parts", journal: "Store", rolls: Rolls, tell: "Telling", stop: "Stop", planned: Plan) -> Plan:
+    from orchestrator.cli import showing
+    from orchestrator.report.plans import plan_text
+
+    if rolls.approved is not None:
+        planned = approvals.fitted(rolls.approved, parts, planned, say)
+    if tell.shows_plans:
+        experience = showing.earlier(journal, parts.cluster)
+        speech.tell(plan_text(planned, showing.wish_of(parts, planned, experience, restores=rolls.restores)))
+    asks = planned.changes and not rolls.yes and rolls.approved is None
+    if asks and not click.confirm("\nRoll?", err=True):
+        raise RefusedError("Not confirmed.", hint="Nothing was touched.")
+    stop.rolling = planned.changes > 0
+    return planned
+
+
+def _wants_back(state: "RunState") -> bool:
+    """Say whether a halt is to be followed by taking the run back; a person who stopped it decides that alone."""
+    halted = state.halted is not None and not state.halted.interrupted
+    wanted = halted and state.run.policy.on_halt is OnHalt.RESTORE
+    return wanted and not state.run.restores and state.counts[OutcomeKind.UPDATED] > 0
+
+
+def owes_take_back(state: "RunState", journal: "Store") -> bool:
+    """Say whether a halted run's updates were to be taken back, and nobody has begun with it."""
+    return _wants_back(state) and all(head.summary.restores != state.run.run for head in journal.runs())
+
+
+def take_back(request: "Request", journal: "Store", rolls: Rolls, state: "RunState") -> int:
+    """Take back what the halted run has updated, in a run of its own; give that one's exit code.
+
+    What is seen of it goes to stderr: stdout holds the report of the run itself.
+    """
+    say(f"\n--on-halt restore: taking back the {state.counts[OutcomeKind.UPDATED]} that were updated")
+    back = replace(
+        rolls,
+        report=reporting.Wanted(form="table", err=True),
+        yes=True,
+        restores=state.run.run,
+        approved=None,
+    )
+    gates = type(request.gates)()  # what made the run halt must not keep it from being taken back
+    policy = replace(request.policy, approve=False, on_halt=OnHalt.KEEP, limit=None)
+    return begin(replace(request, credential="", boot_configs=(), gates=gates, policy=policy), journal, back)

@@ -1,0 +1,112 @@
+"""The cluster while it is ours: won, and let go of; what earlier owners had begun is waited for first."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from orchestrator.aws.lock import Predecessor
+from orchestrator.cli import loading
+from orchestrator.cli.compose import Parts
+from orchestrator.core.orders import PayloadReference
+from orchestrator.errors import EnvironmentFault, LockedError
+
+PREDECESSOR_EVERY = 5.0
+PREDECESSOR_PATIENCE = 1800.0
+LIST_LAG = 10.0
+"""Seconds for which a list of commands may not know the newest one (F73)."""
+
+
+@dataclass
+class Hold:
+    """The cluster while it is ours.
+
+    `at_work`: the run has begun something and not ended, so the lock and the `payload` that was delivered must outlive
+    us: it can be resumed.
+    """
+
+    key: bytes
+    at_work: bool = False
+    payload: PayloadReference | None = None
+
+
+@contextmanager
+def locked(parts: Parts, *, take_over: bool, say: Callable[[str], None], resumes: bool = False) -> Iterator[Hold]:
+    """Win the cluster, and let it go afterwards, except where a run broke off that can be resumed.
+
+    Where another owner was taken over, its commands are waited for first; those of the run that is resumed are not:
+    it finds them itself.
+    """
+    predecessor = parts.lock.acquire(take_over=take_over, resumes=resumes)
+    unresolved = predecessor
+    hold: Hold | None = None
+    lost = False
+    try:
+        if predecessor is not None:
+            say(f"took over from {predecessor.holder} (run {predecessor.run})")
+            others = tuple(each for each in predecessor.to_resolve if each.run != parts.run_id)
+            if others:
+                _outwait(parts, others, say)
+                parts.lock.resolved()
+            unresolved = None
+            for each in others:
+                left = partial(loading.forget, parts, each.run)
+                _tidy(say, f"what the run {each.run} delivered was not removed", left)
+        hold = Hold(loading.ensure_key(parts))
+        yield hold
+    except LockedError:
+        lost = True  # the cluster is another owner's by now, and so is everything of ours in it
+        raise
+    finally:
+        if lost:
+            pass
+        elif unresolved is not None:
+            say(f"the commands of the run {unresolved.run} are not resolved: the lock is its own again")
+            _tidy(say, "the lock was not given back", lambda: parts.lock.hand_back(unresolved))
+        elif hold is not None and hold.at_work:
+            say(
+                f"the run {parts.run_id} broke off: its lock stays; `ecs-rollout resume {parts.run_id}` goes on with it"
+            )
+        else:
+            _let_go(parts, hold, say)
+
+
+def _let_go(parts: Parts, hold: Hold | None, say: Callable[[str], None]) -> None:
+    """Take the delivery away and release the lock. What fails here is told, and does not hide how the run ended."""
+    payload = hold.payload if hold else None
+    if payload is not None:
+        _tidy(say, "the delivered credential was not removed", lambda: loading.take_away(parts, payload))
+    _tidy(say, "the lock was not released", parts.lock.release)
+    _tidy(say, "older locks were not removed", parts.lock.sweep)
+
+
+def _tidy(say: Callable[[str], None], failure: str, step: Callable[[], None]) -> None:
+    try:
+        step()
+    except EnvironmentFault as fault:
+        say(f"warning: {failure}: {fault.message} {fault.hint}")
+
+
+def _outwait(parts: Parts, predecessors: Sequence[Predecessor], say: Callable[[str], None]) -> None:
+    """Wait for the old owners' commands: they may still change instances that have not seen our fence.
+
+    The first lists are not believed: they may not know yet what was sent last (F73).
+    """
+    began = parts.clock.now()
+    told = False
+    while True:
+        busy = [each for each in predecessors if parts.commands.busy(each.run, each.since)]
+        now = parts.clock.now()
+        if not busy and now - began >= LIST_LAG:
+            return
+        if now - began > PREDECESSOR_PATIENCE:
+            raise EnvironmentFault(
+                f"Commands of the run {busy[0].run} are still under way.",
+                hint="Look at them in the Run Command console; cancel or wait, then run again.",
+            )
+        if not told:
+            minutes = PREDECESSOR_PATIENCE / 60
+            say(f"waiting until nothing of it is under way (at most {minutes:.0f} minutes; Ctrl-C gives the lock back)")
+            told = True
+        parts.lock.keep()
+        parts.clock.wait(PREDECESSOR_EVERY)

@@ -1,0 +1,198 @@
+"""`ecs-rollout restore`, `resume` and `heal`: what is done after a run, or after its controller has died."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.cli import approvals, carrying, flags, options, reporting, requests, speech, store
+from orchestrator.cli.unattended import telling_options
+from orchestrator.core.model import Plan
+from orchestrator.core.settings import VerifyLogin
+from orchestrator.core.state import RunState, replay
+from orchestrator.errors import ExitCode, UsageError
+from orchestrator.journal.place import JournalPlace
+
+if TYPE_CHECKING:
+    from orchestrator.cli.compose import Parts, Request
+    from orchestrator.cli.rolling import Watch
+    from orchestrator.core.events import RunStarted
+    from orchestrator.journal.store import Store
+
+
+@click.command(cls=flags.RememberingCommand)
+@click.argument("run")
+@options.rollout_options
+@options.roll_options
+@telling_options
+def restore(
+    *,
+    run: str,
+    output: str,
+    out: Path | None,
+    journal: JournalPlace,
+    yes: bool,
+    take_over: bool,
+    **given: Any,  # noqa: ANN401 - see requests.rules_of
+) -> int:
+    """Take the run RUN back: every instance that still runs its credential gets its old one again.
+
+    It uses the backups on the instances, in waves and within budgets as `run` does.
+
+    \b
+      ecs-rollout restore 20261124-013006-d617fabc
+    """
+    carrying.somebody_to_ask(yes=yes)
+    rolls = carrying.Rolls(
+        report=reporting.wanted(output, out),
+        told=carrying.told_of(given, nobody=yes),
+        journal=journal,
+        yes=yes,
+        take_over=take_over,
+        restores=run,
+        options=flags.given(click.get_current_context(), without=approvals.NOT_PART | {"run"}),
+    )
+    with store.opened(journal) as found:
+        return carrying.begin(_restoring(replay(found.entries(run)).run, given), found, rolls)
+
+
+def _restoring(started: "RunStarted", given: dict[str, Any]) -> "Request":
+    from orchestrator.cli.compose import Request
+
+    rules = requests.rules_of(verify_login=VerifyLogin.NEVER, **given)
+    rules["region"] = rules["region"] or started.region
+    return Request(cluster=started.cluster, **rules)
+
+
+@click.command(cls=flags.RememberingCommand)
+@click.option("--cluster", required=True, help="Name of the ECS cluster.")
+@options.delivery_options
+@options.rollout_options
+@options.roll_options
+@telling_options
+@click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
+def heal(
+    *,
+    output: str,
+    out: Path | None,
+    journal: JournalPlace,
+    yes: bool,
+    take_over: bool,
+    dry_run: bool,
+    **given: Any,  # noqa: ANN401 - see requests.rules_of
+) -> int:
+    """Mend what dead runs have left in a cluster, without their journal.
+
+    Instances that they drained are set ACTIVE again, half-way changes are taken back after a look at them, delivered
+    copies of the credential and old locks are removed. What somebody else has drained is listed and left.
+
+    \b
+      ecs-rollout heal --cluster web --dry-run
+      ecs-rollout heal --cluster web --take-over
+    """
+    from orchestrator.cli import compose, loading, rolling, showing
+    from orchestrator.cli.compose import Request
+    from orchestrator.cli.speech import say
+    from orchestrator.clock import SystemClock
+    from orchestrator.core.planning import Heal
+    from orchestrator.report.plans import plan_text
+
+    told = carrying.told_of(given, nobody=yes)
+    request = Request(**requests.rules_of(verify_login=VerifyLogin.NEVER, **given))
+    if dry_run:
+        parts = compose.build(request, clock=SystemClock(), say=say)
+        planned = rolling.plan(parts, Heal(), fence=0, say=say)
+        speech.show(plan_text(planned, showing.wish_of(parts, planned, None)))
+        for copy in loading.leftovers(parts):
+            speech.show(f"delivered copy to be removed: {copy.name}")
+        return ExitCode.OK
+    carrying.somebody_to_ask(yes=yes)
+    rolls = carrying.Rolls(
+        report=reporting.wanted(output, out),
+        told=told,
+        journal=journal,
+        yes=yes,
+        take_over=take_over,
+        heals=True,
+        options=flags.given(click.get_current_context(), without=approvals.NOT_PART),
+    )
+    with store.opened(journal) as found:
+        return carrying.begin(request, found, rolls)
+
+
+@click.command(cls=flags.RememberingCommand)
+@click.argument("run")
+@options.aws_options
+@options.roll_options
+@telling_options
+def resume(
+    *,
+    run: str,
+    output: str,
+    out: Path | None,
+    journal: JournalPlace,
+    take_over: bool,
+    **given: Any,  # noqa: ANN401 - see carrying.told_of
+) -> int:
+    """Go on with the run RUN, whose controller has died or was left.
+
+    Its commands under way are found again, instances whose result is lost are looked at, and its waves go on under the
+    same policy. It needs the run's journal; without one see `heal`.
+
+    \b
+      ecs-rollout resume 20261124-013006-d617fabc
+      ecs-rollout resume 20261124-013006-d617fabc --state dynamodb:ecs-rollout
+    """
+    told = carrying.told_of(given, nobody=True)
+    report = reporting.wanted(output, out)
+    with store.opened(journal) as found:
+        state = replay(found.entries(run))
+        rolls = carrying.Rolls(
+            report=report, told=told, journal=journal, yes=True, take_over=take_over, restores=state.run.restores
+        )
+        return go_on(found, state, rolls, region=given["region"], profile=given["profile"])
+
+
+def go_on(journal: "Store", state: RunState, rolls: carrying.Rolls, *, region: str | None, profile: str | None) -> int:
+    """Resume a run; give its exit code. Raises UsageError for a run that has ended, and has nothing to take back."""
+    from orchestrator.cli import rolling
+
+    request = _request_again(state, region=region, profile=profile)
+    if state.ended is not None:
+        if carrying.owes_take_back(state, journal):
+            return carrying.take_back(request, journal, rolls, state)
+        raise UsageError(
+            f"The run {state.run.run} has ended ({state.ended.result}): there is nothing to resume.",
+            hint=f"`ecs-rollout report {state.run.run}` shows what became of it; a new run does the rest.",
+        )
+
+    def roll(parts: "Parts", watch: "Watch", confirm: Callable[[Plan], Plan]) -> RunState:
+        del confirm  # the run was confirmed when it began
+        return rolling.resume(parts, watch, take_over=rolls.take_over)
+
+    return carrying.carry_out(request, journal, rolls, roll, run=state.run.run)
+
+
+def _request_again(state: RunState, *, region: str | None, profile: str | None) -> "Request":
+    """Build the run's request as it was started; its credential is read again only if it was not delivered yet."""
+    from orchestrator.cli.compose import Request
+    from orchestrator.cli.rollout import run as run_command
+
+    started = state.run
+    if started.restores:
+        flags_given = requests.again(started, restore, (started.restores,))
+    elif started.heals:
+        flags_given = requests.again(started, heal)
+    else:
+        flags_given = requests.again(started, run_command)
+    kept = {name: value for name, value in flags_given.items() if name not in approvals.NOT_PART | {"run", "dry_run"}}
+    kept |= {"region": region or started.region, "profile": profile or kept.get("profile")}
+    if "credential" not in kept:
+        cluster = kept.pop("cluster", started.cluster)
+        rules = requests.rules_of(verify_login=VerifyLogin.NEVER, **kept)
+        return Request(cluster=cluster, **rules | {"policy": started.policy})
+    request = replace(requests.request_of(**kept), policy=started.policy)
+    needed = request.boot_configs or (state.payload is None and state.queue)
+    return request if needed else replace(request, credential="")

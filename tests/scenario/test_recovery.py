@@ -1,0 +1,193 @@
+"""A controller that dies, is left or is asked to stop: resume, heal, abort, approve, and restore after a halt."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator.core.events import Admitted, ApprovalAwaited, Draining, Event
+from orchestrator.errors import JournalFault
+from orchestrator.journal.sqlite import SqliteJournal
+from orchestrator.lab.scenario import AfterRestart
+from tests.scenario.conftest import QUICK, Answer, Workplace, fleet
+from tests.scenario.test_draining import standing
+from tests.scenario.test_rollout import parameters
+
+Start = Callable[..., Workplace]
+HALF = "--max-unavailable=50%"
+
+
+def journal_of(place: Workplace) -> Path:
+    return place.directory / "state" / "ecs-rollout" / "journal.db"
+
+
+def events_of(place: Workplace) -> tuple[str, list[Event]]:
+    """Give the newest run and its events so far."""
+    path = journal_of(place)
+    if not path.exists():
+        return "", []
+    try:
+        with closing(SqliteJournal(path, read_only=True)) as journal:
+            runs = journal.runs()
+            return (runs[0].run, [entry.event for entry in journal.entries(runs[0].run)]) if runs else ("", [])
+    except JournalFault:  # it is just being made
+        return "", []
+
+
+@contextmanager
+def controller(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the tool in a process of its own, which ends with the block."""
+    command = (sys.executable, "-m", "orchestrator.cli.main", *arguments)
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def run_words(place: Workplace, *more: str) -> tuple[str, ...]:
+    cluster = place.lab.scenario.cluster
+    source = "--credential=secretsmanager:registry"
+    return ("run", "--cluster", cluster, source, "--yes", "--allow-removal", *QUICK, *more)
+
+
+def killed_at(place: Workplace, kind: type[Event], *more: str) -> str:
+    """Kill a controller with SIGKILL as soon as its journal holds an event of that kind; give the run."""
+    with controller(*run_words(place, *more)) as process:
+        wait_for(place, kind, process)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    return events_of(place)[0]
+
+
+def wait_for(place: Workplace, kind: type[Event], process: subprocess.Popen[bytes]) -> None:
+    for _ in range(600):
+        if any(isinstance(event, kind) for event in events_of(place)[1]):
+            return
+        if process.poll() is not None:
+            raise AssertionError(process.communicate())
+        time.sleep(0.05)  # noqa: TID251 - another process is waited for
+    raise AssertionError(f"no {kind.__name__} came")
+
+
+def applied(place: Workplace) -> list[str]:
+    """Name the instances of every SendCommand of apply, in order."""
+    sent = [json.loads(each.body) for each in place.lab.recorder.exchanges if each.operation == "SendCommand"]
+    return [name for each in sent if each["DocumentName"].endswith("apply") for name in each["InstanceIds"]]
+
+
+def resumed(place: Workplace, run: str) -> Answer:
+    return place.cli("resume", run, "--take-over", "--output", "json")
+
+
+def test_a_run_whose_controller_was_killed_is_resumed(workplace: Start) -> None:
+    """resume finds the command that was under way, goes on with the waves, and applies to nobody twice."""
+    place = workplace(*fleet(6))
+    place.put_secret()
+    run = killed_at(place, Admitted, HALF)
+    refused = place.cli("resume", run)
+    assert refused.code == 5, refused.err
+    assert "may still be at work" in refused.err
+    done = resumed(place, run)
+    assert done.code == 0, (done.err, done.out)
+    assert set(done.outcomes.values()) == {"updated(verified)"}
+    assert done.report["run"]["id"] == run
+    assert sorted(applied(place)) == sorted(place.lab.hosts)
+    assert not any("/payload/" in name for name in parameters())
+    again = place.cli("resume", run)
+    assert (again.code, "has ended (ok)" in again.err) == (2, True)
+
+
+def test_a_drained_instance_of_a_dead_run_is_resumed(workplace: Start) -> None:
+    """A run that died while it drained goes on: the instance is changed and given back."""
+    specs = fleet(3)
+    place = workplace(*(replace(each, persistent=False) for each in specs))
+    place.put_secret()
+    run = killed_at(place, Draining, "--on-ephemeral=drain", HALF)
+    done = resumed(place, run)
+    assert done.code == 0, (done.err, done.out)
+    assert set(done.outcomes.values()) == {"updated(verified)"}
+    assert standing(place) == {spec.instance_id: [("ACTIVE", True, ())] for spec in specs}
+
+
+def test_heal_mends_without_a_journal(workplace: Start) -> None:
+    """With the journal lost, heal sets ACTIVE what the dead run had drained, and removes what it had delivered."""
+    specs = fleet(2)
+    place = workplace(*(replace(each, persistent=False) for each in specs))
+    place.put_secret()
+    killed_at(place, Draining, "--on-ephemeral=drain", HALF)
+    for path in journal_of(place).parent.iterdir():
+        path.unlink()
+    assert any(marks for each in standing(place).values() for _, _, marks in each)
+    preview = place.cli("heal", "--cluster", place.lab.scenario.cluster, "--dry-run", *QUICK)
+    assert preview.code == 0, preview.err
+    assert "needs_release" in preview.out
+    assert "delivered copy to be removed" in preview.out
+    done = place.cli("heal", "--cluster", place.lab.scenario.cluster, "--yes", "--take-over", *QUICK)
+    assert done.code == 0, (done.err, done.out)
+    assert standing(place) == {spec.instance_id: [("ACTIVE", True, ())] for spec in specs}
+    assert not any("/payload/" in name for name in parameters())
+    assert place.rollout("run", "--on-ephemeral=drain").code == 0
+
+
+def test_a_halted_run_is_taken_back_where_that_was_wanted(workplace: Start) -> None:
+    """--on-halt restore gives the old credential back to those that the halted run had updated."""
+    specs = fleet(4)
+    place = workplace(*specs[:3], replace(specs[3], after_restart=AfterRestart.STAYS_DOWN))
+    place.put_secret()
+    old = {name: (host.root / "etc/ecs/ecs.config").read_bytes() for name, host in place.lab.hosts.items()}
+    done = place.rollout("run", "--on-halt=restore", "--waves=100%", "--max-unavailable=1", "--output", "json")
+    assert done.code == 1
+    assert "updated(verified)" in done.outcomes.values()
+    assert "taking back the" in done.err
+    assert "rolled_back" in done.err
+    assert old == {name: (host.root / "etc/ecs/ecs.config").read_bytes() for name, host in place.lab.hosts.items()}
+
+
+def test_a_wave_waits_for_its_approval_from_another_shell(workplace: Start) -> None:
+    """With --approve the canary's wave ends, the next waits, and `approve` lets it go on."""
+    place = workplace(*fleet(3))
+    place.put_secret()
+    with controller(*run_words(place, "--approve", "--waves=1,100%")) as process:
+        wait_for(place, ApprovalAwaited, process)
+        run, _ = events_of(place)
+        assert len(applied(place)) == 1
+        assert place.cli("approve", run).code == 0
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, (out, err)
+    assert len(applied(place)) == 3
+
+
+def test_a_run_is_aborted_from_another_shell(workplace: Start) -> None:
+    """`abort` stops admission; what was in flight is seen through, and the rest is not attempted."""
+    place = workplace(*fleet(3))
+    place.put_secret()
+    with controller(*run_words(place, "--approve", "--waves=1,100%")) as process:
+        wait_for(place, ApprovalAwaited, process)
+        run, _ = events_of(place)
+        assert place.cli("abort", run).code == 0
+        process.communicate(timeout=60)
+        assert process.returncode == 130
+    assert place.cli("report", run, "--output", "json").report["summary"] == {"not_attempted": 2, "updated": 1}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_gives_back_what_was_being_drained(workplace: Start, number: signal.Signals) -> None:
+    """The first signal lets go of an instance that is drained and not changed yet, and ends with 130 or 143."""
+    specs = fleet(2)
+    place = workplace(*(replace(each, persistent=False, standalone_tasks=1) for each in specs))
+    place.put_secret()
+    with controller(*run_words(place, "--on-ephemeral=drain", HALF)) as process:
+        wait_for(place, Draining, process)
+        process.send_signal(number)
+        process.communicate(timeout=60)
+        assert process.returncode == 128 + number
+    assert standing(place) == {spec.instance_id: [("ACTIVE", True, ())] for spec in specs}
