@@ -8,7 +8,7 @@ the intent is in the journal, so that a run that died here does it again.
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from orchestrator.core import draining
 from orchestrator.core.capacity import admissible
@@ -89,7 +89,7 @@ class Drainage:
         if again and self.state.halted is None:
             self.lock.confirm()
             self._set(again)
-        seen = self._describe(keys)
+        seen = self._look(keys)
         standalone = self._standalone([key for key in keys if seen[key].running_tasks])
         now = self.clock.now()
         events: list[Event] = []
@@ -101,6 +101,18 @@ class Drainage:
                 self.state, key, seen[key], standalone=standalone[key], strange=self.strange[key], now=now
             )
         self.ledger.observe(*events)
+
+    def _look(self, keys: Sequence[str]) -> dict[str, Sighting]:
+        """Read these; tasks that are being stopped run, too: ECS no longer counts them, but they still serve (F81)."""
+        seen = self._describe(keys)
+        uncounted = {
+            self._arn(key): key
+            for key, each in seen.items()
+            if each.status is Status.DRAINING and not each.running_tasks + each.pending_tasks
+        }
+        left = self.drains.tasks(tuple(uncounted)) if uncounted else {}
+        still = {key: replace(seen[key], running_tasks=len(left.get(arn, ()))) for arn, key in uncounted.items()}
+        return seen | still
 
     def _standalone(self, keys: Sequence[str]) -> Counter[str]:
         """Count tasks that draining does not move (F81), at a bounded rate; stop them where that was wanted."""

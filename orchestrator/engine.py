@@ -226,7 +226,8 @@ class Engine:
         return events
 
     def _sight(self) -> None:
-        arns = {self.state.instances[key].arn: key for key in self.state.phases[Phase.SETTLING]}
+        slow = judging.slow(self.state, self._clock.now())
+        arns = {self.state.instances[key].arn: key for key in (*self.state.phases[Phase.SETTLING], *slow)}
         if not arns:
             return
         seen = self._fleet.describe(tuple(arns))
@@ -236,7 +237,7 @@ class Engine:
             progress = self.state.instances[key]
             certain = judging.settling(progress)
             self._reads[key] = self._reads.get(key, 0) + 1 if sighting.agent_connected and certain else 0
-            if certain or (sighting.status is None and not progress.to_take_back):
+            if certain or (sighting.status in judging.GONE and not progress.to_take_back):
                 events += judging.judge_sighting(
                     self.state,
                     key,

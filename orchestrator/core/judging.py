@@ -17,6 +17,9 @@ LOOKS = 3
 TAKEBACKS = 2
 """Times that restore is sent to an instance whose change was disproven."""
 
+GONE = frozenset({None, Status.INACTIVE})
+"""What ECS says of an instance that has been terminated."""
+
 _SUCCESS = {
     Op.APPLY: (OutcomeKind.UPDATED, Reason.VERIFIED),
     Op.RESTORE: (OutcomeKind.ROLLED_BACK, Reason.RESTORED),
@@ -143,10 +146,17 @@ def settling(progress: Progress) -> bool:
     return progress.phase is Phase.SETTLING and progress.look_at is None and not progress.to_take_back
 
 
+def slow(state: RunState, now: float) -> list[str]:
+    """Name those whose change takes longer than it should: nobody reports from an instance that is gone (F61)."""
+    usual = state.run.policy.deadlines.verify
+    late = [batch for _, batch in state.open_batches() if batch.op is not Op.INSPECT and now - batch.sent_at > usual]
+    return [key for batch in late for key in batch.open]
+
+
 def judge_sighting(
     state: RunState, key: str, *, status: Status | None, agent_connected: bool, reads: int, now: float
 ) -> tuple[Event, ...]:
-    """Judge what ECS says of an instance that settles.
+    """Judge what ECS says of an instance that settles, or that is gone.
 
     `reads`: how often in a row it was seen connected, this read included. One read alone may be older than the
     restart, so it proves nothing.
@@ -154,7 +164,7 @@ def judge_sighting(
     progress = state.instances[key]
     moved = progress.arn != progress.planned.instance.arn
     late = now - progress.proof_from > state.run.policy.deadlines.connect
-    gone = status in {None, Status.INACTIVE}
+    gone = status in GONE
     if gone and (late or not moved):  # a new registration may take a moment to be seen
         return (Concluded(key=key, outcome=Outcome(OutcomeKind.SKIPPED, Reason.TERMINATED)),)
     if agent_connected and reads >= READS:

@@ -113,9 +113,10 @@ LIFECYCLE: Mapping[Phase, PhaseRule] = MappingProxyType(
                     Step.NOT_SENT_DRAINED: Phase.DRAINING,
                     Step.REPORTED: Phase.SETTLING,
                     Step.LOST: Phase.SETTLING,
+                    Step.CONCLUDED: ENDED,
                 }
             ),
-            outcomes=frozenset(),
+            outcomes=frozenset({OutcomeKind.SKIPPED}),
         ),
         Phase.SETTLING: PhaseRule(
             invariant=(

@@ -1,0 +1,166 @@
+"""Races with the world: what somebody or something does to an instance while a run is about to change it.
+
+Each is an event of the lab's scenario, set off by what the run itself does, so that it comes at the same moment
+every time. The command line is the real one, and the instances run the real documents.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.aws.ecs import MARK
+from orchestrator.lab.scenario import Deed, Event, InstanceSpec, ServiceSpec
+from tests.scenario.conftest import Answer, Workplace, fleet
+
+Start = Callable[..., Workplace]
+
+APPLY = "ecs-rollout-apply"
+ALL = "--max-unavailable=100%"
+ONE, TWO, THREE = (spec.instance_id for spec in fleet(3))
+NEW = "i-00000000000000fff"
+UPDATED = "updated(verified)"
+
+
+def run(place: Workplace, *flags: str) -> Answer:
+    place.put_secret()
+    done = place.rollout("run", *flags, "--output", "json")
+    assert place.lab.slips == ()
+    return done
+
+
+def statuses(place: Workplace, name: str) -> list[str]:
+    """The status of each registration of an instance, oldest first."""
+    known = place.lab.ecs.state.clusters["demo"].instances.values()
+    return [each.status for each in known if each.spec.instance_id == name]
+
+
+def marks(place: Workplace) -> list[str]:
+    """Every mark of ours that is left on a registration."""
+    known = place.lab.ecs.state.clusters["demo"].instances.values()
+    return [each.arn for each in known if each.status != "INACTIVE" and MARK in {*each.custom, *each.tags}]
+
+
+def applied(place: Workplace, name: str) -> int:
+    """How often an apply was sent to an instance."""
+    return sum(
+        APPLY.encode() in each.body and name.encode() in each.body for each in place.lab.recorder.of("SendCommand")
+    )
+
+
+def test_an_instance_is_terminated_before_its_turn(workplace: Start) -> None:
+    """It is skipped as terminated, no failure, and nothing is sent to it."""
+    event = Event(what=Deed.TERMINATE, instance_id=THREE, when=f"begun:{APPLY}", of=ONE)
+    place = workplace(*fleet(3), events=(event,))
+    done = run(place, "--waves=1,100%")
+    assert done.outcomes == {ONE: UPDATED, TWO: UPDATED, THREE: "skipped(terminated)"}, done.err
+    assert done.code == 0
+    assert applied(place, THREE) == 0
+
+
+def test_an_instance_is_terminated_while_it_is_changed(workplace: Start) -> None:
+    """It is skipped as terminated, soon, though nobody will ever hear of its command; the rest is rolled."""
+    event = Event(what=Deed.TERMINATE, instance_id=TWO, when=f"begun:{APPLY}", after=0.2)
+    place = workplace(*fleet(3), events=(event,))
+    done = run(place, ALL, "--waves=100%")
+    assert done.outcomes == {ONE: UPDATED, TWO: "skipped(terminated)", THREE: UPDATED}, done.err
+    assert done.code == 0
+
+
+@pytest.mark.parametrize("moment", ["begun", "ended"])
+def test_an_agent_updates_itself(workplace: Start, moment: str) -> None:
+    """A new version in a new container while the change is made, or while it settles, is no failure."""
+    event = Event(what=Deed.UPDATE_AGENT, instance_id=TWO, when=f"{moment}:{APPLY}", after=0.1, version="1.107.0")
+    place = workplace(*fleet(2), events=(event,))
+    done = run(place, ALL, "--waves=100%")
+    assert done.outcomes == {ONE: UPDATED, TWO: UPDATED}, done.err
+    assert place.lab.hosts[TWO].agent.starts == 3
+    assert applied(place, TWO) == 1
+
+
+def test_somebody_drains_an_instance_before_its_turn(workplace: Start) -> None:
+    """Who is drained by somebody else is left alone, and left DRAINING."""
+    event = Event(what=Deed.DRAIN, instance_id=THREE, when=f"begun:{APPLY}", of=ONE)
+    place = workplace(*fleet(3), events=(event,))
+    done = run(place, "--waves=1,100%")
+    assert done.outcomes == {ONE: UPDATED, TWO: UPDATED, THREE: "skipped(draining_elsewhere)"}, done.err
+    assert statuses(place, THREE) == ["DRAINING"]
+    assert applied(place, THREE) == 0
+
+
+def test_somebody_drains_an_instance_while_it_is_changed(workplace: Start) -> None:
+    """The change is carried through and proven; that somebody drains the instance stays as it is."""
+    event = Event(what=Deed.DRAIN, instance_id=TWO, when=f"begun:{APPLY}")
+    place = workplace(*fleet(2), events=(event,))
+    done = run(place, ALL, "--waves=100%")
+    assert done.outcomes == {ONE: UPDATED, TWO: UPDATED}, done.err
+    assert statuses(place, TWO) == ["DRAINING"]
+
+
+@pytest.mark.parametrize("login", ["old", "none"])
+def test_auto_scaling_replaces_an_instance(workplace: Start, login: str) -> None:
+    """The old one is skipped as terminated, and who came in its place is rolled in the same run."""
+    specs = fleet(3)
+    boot = specs[0].auth_data if login == "old" else ""
+    joins = replace(specs[2], instance_id=NEW, auth_data=boot, auth_type=specs[0].auth_type if boot else "")
+    event = Event(what=Deed.REPLACE, instance_id=THREE, when=f"begun:{APPLY}", of=ONE, joins=joins)
+    place = workplace(*specs, events=(event,))
+    done = run(place, "--waves=1,100%")
+    assert done.outcomes == {ONE: UPDATED, TWO: UPDATED, THREE: "skipped(terminated)", NEW: UPDATED}, done.err
+    assert done.code == 0
+
+
+def test_an_ssm_agent_restarts(workplace: Start) -> None:
+    """Its result is late, not lost: one apply, proven (F61)."""
+    event = Event(what=Deed.RESTART_SSM, instance_id=TWO, when=f"begun:{APPLY}", away=6)
+    place = workplace(*fleet(2), events=(event,))
+    done = run(place, ALL, "--waves=100%")
+    assert done.outcomes == {ONE: UPDATED, TWO: UPDATED}, done.err
+    assert applied(place, TWO) == 1
+    assert place.lab.hosts[TWO].agent.starts == 2
+
+
+def drained_fleet() -> tuple[InstanceSpec, ...]:
+    """Three instances, the first of which keeps no state."""
+    one, *rest = fleet(3)
+    return (replace(one, persistent=False), *rest)
+
+
+DRAIN = ("--on-ephemeral=drain", "--waves=100%", "--drain-timeout=20s")
+
+
+def test_draining_works_where_nobody_interferes(workplace: Start) -> None:
+    """An instance that keeps no state is drained, changed under a new name, and back: one registration, no mark."""
+    place = workplace(*drained_fleet())
+    done = run(place, *DRAIN)
+    assert done.outcomes == dict.fromkeys((ONE, TWO, THREE), UPDATED), done.err
+    assert statuses(place, ONE) == ["INACTIVE", "ACTIVE"]
+    assert marks(place) == []
+
+
+def test_tasks_that_stop_slowly_are_waited_for(workplace: Start) -> None:
+    """ECS no longer counts what is being stopped; it still serves, and the instance is not changed under it (F81)."""
+    place = workplace(*drained_fleet(), service=ServiceSpec(stop_seconds=4))
+    done = run(place, *DRAIN)
+    assert done.outcomes[ONE] == UPDATED, done.out
+
+
+def test_managed_scaling_takes_a_drained_instance_away(workplace: Start) -> None:
+    """An instance that is gone because it was drained is skipped as terminated, no failure."""
+    event = Event(what=Deed.TERMINATE, instance_id=ONE, when="drained")
+    place = workplace(*drained_fleet(), events=(event,))
+    done = run(place, *DRAIN)
+    assert done.outcomes == {ONE: "skipped(terminated)", TWO: UPDATED, THREE: UPDATED}, done.err
+    assert done.code == 0
+    assert marks(place) == []
+
+
+def test_somebody_activates_what_we_drain(workplace: Start) -> None:
+    """Somebody who wants the instance back gets it: nothing is sent, and our mark is gone."""
+    event = Event(what=Deed.ACTIVATE, instance_id=ONE, when="draining", after=0.1)
+    place = workplace(*drained_fleet(), events=(event,), service=ServiceSpec(start_seconds=3))
+    done = run(place, *DRAIN)
+    assert done.outcomes[ONE] == "skipped(reactivated_elsewhere)", done.err
+    assert applied(place, ONE) == 0
+    assert statuses(place, ONE) == ["ACTIVE"]
+    assert marks(place) == []
