@@ -50,7 +50,7 @@ def iam() -> None:
 @click.option("--instance-tag", metavar="KEY=VALUE", help="Send commands only to instances with this tag.")
 @click.option("--ecs-anywhere", is_flag=True, help="The cluster has ECS Anywhere instances, too.")
 @click.option("--gates", is_flag=True, help="Runs say --alarm or --change-calendar.")
-@click.option("--drain", is_flag=True, help="Runs say --on-ephemeral drain.")
+@click.option("--drain", is_flag=True, help="Runs say --on-ephemeral drain or force.")
 @click.option("--generations", is_flag=True, help="`generations` looks at Auto Scaling groups and their user data.")
 @options.boot_config
 @click.option("--boot-config-kms-key", metavar="KEY", help="The customer KMS key of the boot configurations.")

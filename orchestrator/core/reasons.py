@@ -188,7 +188,7 @@ EXPLANATIONS: Mapping[Reason, Explanation] = MappingProxyType(
         Reason.NOTHING_TO_HEAL: Explanation("No dead run has left anything on the instance.", "Nothing to do."),
         Reason.DRAIN_REFUSED: Explanation(
             "ECS did not let the run mark the instance or set it DRAINING.",
-            "Read the message; `ecs-rollout iam controller` prints what draining needs.",
+            "Read the message; `ecs-rollout iam controller --drain` prints what it needs.",
         ),
         Reason.DRAIN_TIMED_OUT: Explanation(
             "Tasks were still running when the time for draining was over; the instance is ACTIVE again.",

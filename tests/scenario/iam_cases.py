@@ -1,7 +1,7 @@
 """Named scenarios for the policies: each with what `iam` is told for it, and the permissions that it cannot do without.
 
 A permission is an action in a statement, by the statement's Sid. What it ends with when that is taken away: an error
-that names the action, a warning where the action only tidies up, or a refusal of the instance.
+that names the action, a halt that does, a warning where the action only tidies up, or a refusal of the instance.
 """
 
 from collections.abc import Callable
@@ -22,6 +22,8 @@ from tests.scenario.iam_steps import (
     cut_creation,
     delivered_with_versions,
     delivered_without_versions,
+    drain,
+    drain_in_vain,
     groups_around,
     held_by_another,
     kept_in_a_bucket,
@@ -44,6 +46,7 @@ from tests.scenario.iam_steps import (
     rollout,
     shared,
     somebody_to_tell,
+    stateless,
     tell,
     unpublished,
 )
@@ -55,9 +58,10 @@ Permission = tuple[str, str]
 class Case:
     """One scenario. `told` and `delivery`: what `iam` is told, the second for the instances' policy, too.
 
-    `policy` is the caller's: `controller` or `publisher`. `refusals` are permissions of the instances. Without one of
-    the `doubts` a look around names something that is not known; without one of the `failures` something beside the
-    fleet is not done, once the whole fleet is (test_boot_config tries that).
+    `policy` is the caller's: `controller` or `publisher`. `code` is how the command ends. `refusals` are permissions of
+    the instances. Without one of the `doubts` a look around names something that is not known; without one of the
+    `failures` something beside the fleet is not done, once the whole fleet is (test_boot_config tries that); without
+    one of the `halts` the run stops under way.
     `publishes`: what `iam publisher` is told.
     """
 
@@ -67,11 +71,18 @@ class Case:
     told: tuple[str, ...] = ("--credential", "secretsmanager:registry")
     delivery: tuple[str, ...] = ()
     publishes: tuple[str, ...] = ()
+    code: int = 0
     errors: tuple[Permission, ...] = ()
     warnings: tuple[Permission, ...] = ()
     doubts: tuple[Permission, ...] = ()
     failures: tuple[Permission, ...] = ()
+    halts: tuple[Permission, ...] = ()
     refusals: tuple[Permission, ...] = ()
+
+    @property
+    def of_the_caller(self) -> tuple[Permission, ...]:
+        """Every permission of the caller's that this scenario proves to be needed."""
+        return (*self.errors, *self.warnings, *self.doubts, *self.failures, *self.halts)
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -191,6 +202,29 @@ CASES: dict[str, Case] = {
             ("UseBootKey", "kms:GenerateDataKey"),
         ),
         warnings=(("KeepBootConfig", "s3:GetObjectAcl"), ("CheckBootBucket", "s3:GetBucketPolicyStatus")),
+    ),
+    "drain": Case(
+        act=drain,
+        prepare=stateless,
+        told=("--credential", "secretsmanager:registry", "--drain"),
+        halts=(
+            ("DrainInstances", "ecs:UpdateContainerInstancesState"),
+            ("DrainInstances", "ecs:ListTasks"),
+            ("DrainInstances", "ecs:PutAttributes"),
+            ("TagInstances", "ecs:TagResource"),
+            ("MoveTasks", "ecs:DescribeTasks"),
+            ("MoveTasks", "ecs:StopTask"),
+            ("ReadServices", "ecs:DescribeServices"),
+            ("DeregisterGhosts", "ecs:DeregisterContainerInstance"),
+        ),
+    ),
+    # What was drained is given back unchanged, so that it is still marked.
+    "drain in vain": Case(
+        act=drain_in_vain,
+        prepare=stateless,
+        told=("--credential", "secretsmanager:registry", "--drain"),
+        code=1,
+        halts=(("DrainInstances", "ecs:DeleteAttributes"), ("TagInstances", "ecs:UntagResource")),
     ),
     "take-over": Case(
         act=rollout("run", "--take-over"),

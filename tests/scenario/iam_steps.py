@@ -11,6 +11,7 @@ import boto3
 from orchestrator.cli import store
 from orchestrator.errors import RolloutError
 from orchestrator.journal.place import JournalPlace
+from orchestrator.aws.ecs import MARK
 from orchestrator.lab.wire import AwsError
 from tests.journal_runs import large_run
 from tests.receiver import receiver
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 HEALTHY = "i-00000000000000001"
 CROWDED = "i-00000000000000002"
 DEAD = "i-00000000000000003"
+STATELESS = "i-00000000000000005"
+STATELESS_TOO = "i-00000000000000006"
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 _LOCK = "/ecs-rollout/demo/lock"
 
@@ -293,3 +296,37 @@ def published_and_replaced(place: Workplace) -> None:
     for op in _OPS:
         client.update_document(Name=f"{PREFIX}-{op}", Content=other_content(op), DocumentVersion="$LATEST")
         client.update_document_default_version(Name=f"{PREFIX}-{op}", DocumentVersion="2")
+
+
+def stateless(place: Workplace) -> None:
+    """Make two that keep no state as new: ACTIVE, unmarked, a standalone task each; one is full of attributes."""
+    renew(place)
+    ecs = boto3.client("ecs")
+    for name in (STATELESS, STATELESS_TOO):
+        # What a run that was denied something left behind is for `heal`; here each scenario starts afresh.
+        for ghost in place.lab.ecs.registrations(name)[:-1]:
+            ecs.deregister_container_instance(cluster="demo", containerInstance=ghost.arn, force=True)
+        there = place.lab.ecs.registrations(name)[-1]
+        ecs.update_container_instances_state(cluster="demo", containerInstances=[there.arn], status="ACTIVE")
+        ecs.untag_resource(resourceArn=there.arn, tagKeys=[MARK])
+        wanted = {f"team{number}": "x" for number in range(10)} if name == STATELESS_TOO else {}
+        for left in set(there.custom) - set(wanted):
+            ecs.delete_attributes(cluster="demo", attributes=[{"name": left, "targetId": there.arn}])
+        if wanted:
+            attributes = [{"name": each, "value": value, "targetId": there.arn} for each, value in wanted.items()]
+            ecs.put_attributes(cluster="demo", attributes=attributes)  # type: ignore[arg-type]  # plain dicts
+        ecs.start_task(cluster="demo", taskDefinition="web", containerInstances=[there.arn])
+
+
+_DRAIN = (
+    *(f"--instance={STATELESS}", f"--instance={STATELESS_TOO}", "--waves=100%", "--max-unavailable=2"),
+    *("--on-ephemeral=drain", "--output", "json"),
+)
+
+
+def drain(place: Workplace) -> Answer:
+    return place.rollout("run", *_DRAIN, "--standalone-tasks=stop", "--drain-timeout=20s")
+
+
+def drain_in_vain(place: Workplace) -> Answer:
+    return place.rollout("run", *_DRAIN, "--standalone-tasks=wait", "--drain-timeout=1s")
