@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import boto3
 
+from orchestrator.aws.ecs import MARK
 from orchestrator.cli import store
 from orchestrator.errors import RolloutError
 from orchestrator.journal.place import JournalPlace
-from orchestrator.aws.ecs import MARK
 from orchestrator.lab.wire import AwsError
 from tests.journal_runs import large_run
 from tests.receiver import receiver
