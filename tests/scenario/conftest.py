@@ -11,7 +11,9 @@ from typing import Any
 import boto3
 import pytest
 
+from orchestrator.aws.ecs import MARK
 from orchestrator.cli.main import invoke
+from orchestrator.lab.ecs_model import Instance
 from orchestrator.lab.lab import Lab, LabThread
 from orchestrator.lab.scenario import InstanceSpec, Scenario
 
@@ -86,6 +88,21 @@ class Workplace:
     def touched(self) -> list[str]:
         """Instances whose agent was restarted since the lab started."""
         return [name for name, host in self.lab.hosts.items() if host.agent.starts > 1]
+
+    def registrations(self, name: str) -> list[Instance]:
+        """Every registration that ECS has had of an instance, oldest first."""
+        known = self.lab.ecs.state.clusters[self.lab.scenario.cluster].instances.values()
+        return [each for each in known if each.spec.instance_id == name]
+
+    def marked(self) -> list[str]:
+        """Registrations that still carry our mark."""
+        known = self.lab.ecs.state.clusters[self.lab.scenario.cluster].instances.values()
+        return [each.arn for each in known if each.status != "INACTIVE" and MARK in {*each.custom, *each.tags}]
+
+    def applied(self, name: str) -> int:
+        """How often an apply was sent to an instance."""
+        sent = [each.body for each in self.lab.recorder.of("SendCommand")]
+        return sum(b"ecs-rollout-apply" in body and name.encode() in body for body in sent)
 
     def calls(self, operation: str) -> int:
         """How often an operation was asked for."""

@@ -4,11 +4,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import boto3
+import pytest
 
-from orchestrator.lab.scenario import AfterRestart
-from tests.scenario.conftest import Workplace, fleet
+from orchestrator.lab.scenario import AfterRestart, InstanceSpec, ServiceSpec
+from tests.scenario.conftest import Answer, Workplace, fleet
 
 Start = Callable[..., Workplace]
+
+ONE, TWO, THREE = (spec.instance_id for spec in fleet(3))
+UPDATED = "updated(verified)"
 
 
 def standing(place: Workplace) -> dict[str, list[tuple[str, bool, tuple[str, ...]]]]:
@@ -65,3 +69,70 @@ def test_an_ephemeral_agent_that_does_not_return_is_rolled_back_and_given_back(w
     row = next(each for each in done.report["instances"] if each["instance_id"] == specs[1].instance_id)
     assert (row["outcome"], row["reason"]) == ("rolled_back", "agent_did_not_return")
     assert standing(place) == {spec.instance_id: [("ACTIVE", True, ())] for spec in specs}
+
+
+def stateless(**changes: object) -> tuple[InstanceSpec, ...]:
+    """Three instances, the first of which keeps no state."""
+    one, *rest = fleet(3)
+    return (replace(one, persistent=False, **changes), *rest)  # type: ignore[arg-type]  # fields by name
+
+
+DRAIN = ("--on-ephemeral=drain", "--waves=100%", "--drain-timeout=20s")
+
+
+def run(place: Workplace, *flags: str) -> Answer:
+    place.put_secret()
+    done = place.rollout("run", *DRAIN, *flags, "--output", "json")
+    assert place.lab.slips == ()
+    assert place.marked() == []
+    return done
+
+
+def told(done: Answer) -> str:
+    """What the report says of the first instance."""
+    row = next(each for each in done.report["instances"] if each["instance_id"] == ONE)
+    return str(row["message"])
+
+
+def test_a_second_run_drains_nobody(workplace: Start) -> None:
+    """What was drained and changed is current to the next run: no drain, no new registration."""
+    place = workplace(*stateless())
+    first = run(place)
+    assert first.outcomes == dict.fromkeys((ONE, TWO, THREE), UPDATED), first.err
+    sets = place.calls("UpdateContainerInstancesState")
+    second = place.rollout("run", *DRAIN, "--output", "json")
+    assert second.outcomes == dict.fromkeys((ONE, TWO, THREE), "current(already_current)"), second.err
+    assert [each.status for each in place.registrations(ONE)] == ["INACTIVE", "ACTIVE"]
+    assert place.calls("UpdateContainerInstancesState") == sets
+
+
+def test_tasks_that_stop_slowly_are_waited_for(workplace: Start) -> None:
+    """ECS no longer counts what is being stopped; it still serves, and the instance is not changed under it (F81)."""
+    place = workplace(*stateless(), service=ServiceSpec(stop_seconds=4))
+    done = run(place)
+    assert done.outcomes[ONE] == UPDATED, done.err
+
+
+def test_an_instance_whose_service_cannot_move_is_not_drained(workplace: Start) -> None:
+    """At 100/100 percent no task could ever move: the instance stays ACTIVE, and the report names the service."""
+    place = workplace(*stateless(), service=ServiceSpec(minimum_healthy_percent=100, maximum_percent=100))
+    done = run(place, "--drain-timeout=1s")
+    assert done.outcomes == {ONE: "refused(no_capacity)", TWO: UPDATED, THREE: UPDATED}, done.err
+    assert "service web can move no task: at least 6 must run" in told(done)
+    assert [each.status for each in place.registrations(ONE)] == ["ACTIVE"]
+    assert place.calls("UpdateContainerInstancesState") == 0
+    assert place.applied(ONE) == 0
+
+
+@pytest.mark.parametrize(
+    ("policy", "outcome"),
+    [("skip", "skipped(standalone_tasks)"), ("stop", UPDATED), ("wait", "refused(drain_timed_out)")],
+)
+def test_standalone_tasks(workplace: Start, policy: str, outcome: str) -> None:
+    """Draining moves no standalone task: it is left alone with its instance, stopped, or waited for in vain."""
+    place = workplace(*stateless(standalone_tasks=1))
+    timeout = "2s" if policy == "wait" else "20s"
+    done = run(place, f"--standalone-tasks={policy}", f"--drain-timeout={timeout}")
+    assert done.outcomes == {ONE: outcome, TWO: UPDATED, THREE: UPDATED}, done.err
+    assert place.registrations(ONE)[-1].status == "ACTIVE"
+    assert place.applied(ONE) == (policy == "stop")

@@ -9,8 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.aws.ecs import MARK
-from orchestrator.lab.scenario import Deed, Event, InstanceSpec, ServiceSpec
+from orchestrator.lab.scenario import Deed, Event, ServiceSpec
 from tests.scenario.conftest import Answer, Workplace, fleet
 
 Start = Callable[..., Workplace]
@@ -20,6 +19,8 @@ ALL = "--max-unavailable=100%"
 ONE, TWO, THREE = (spec.instance_id for spec in fleet(3))
 NEW = "i-00000000000000fff"
 UPDATED = "updated(verified)"
+STATELESS = (replace(fleet(1)[0], persistent=False), *fleet(3)[1:])
+DRAIN = ("--on-ephemeral=drain", "--waves=100%", "--drain-timeout=20s")
 
 
 def run(place: Workplace, *flags: str) -> Answer:
@@ -29,25 +30,6 @@ def run(place: Workplace, *flags: str) -> Answer:
     return done
 
 
-def statuses(place: Workplace, name: str) -> list[str]:
-    """The status of each registration of an instance, oldest first."""
-    known = place.lab.ecs.state.clusters["demo"].instances.values()
-    return [each.status for each in known if each.spec.instance_id == name]
-
-
-def marks(place: Workplace) -> list[str]:
-    """Every mark of ours that is left on a registration."""
-    known = place.lab.ecs.state.clusters["demo"].instances.values()
-    return [each.arn for each in known if each.status != "INACTIVE" and MARK in {*each.custom, *each.tags}]
-
-
-def applied(place: Workplace, name: str) -> int:
-    """How often an apply was sent to an instance."""
-    return sum(
-        APPLY.encode() in each.body and name.encode() in each.body for each in place.lab.recorder.of("SendCommand")
-    )
-
-
 def test_an_instance_is_terminated_before_its_turn(workplace: Start) -> None:
     """It is skipped as terminated, no failure, and nothing is sent to it."""
     event = Event(what=Deed.TERMINATE, instance_id=THREE, when=f"begun:{APPLY}", of=ONE)
@@ -55,7 +37,7 @@ def test_an_instance_is_terminated_before_its_turn(workplace: Start) -> None:
     done = run(place, "--waves=1,100%")
     assert done.outcomes == {ONE: UPDATED, TWO: UPDATED, THREE: "skipped(terminated)"}, done.err
     assert done.code == 0
-    assert applied(place, THREE) == 0
+    assert place.applied(THREE) == 0
 
 
 def test_an_instance_is_terminated_while_it_is_changed(workplace: Start) -> None:
@@ -75,7 +57,7 @@ def test_an_agent_updates_itself(workplace: Start, moment: str) -> None:
     done = run(place, ALL, "--waves=100%")
     assert done.outcomes == {ONE: UPDATED, TWO: UPDATED}, done.err
     assert place.lab.hosts[TWO].agent.starts == 3
-    assert applied(place, TWO) == 1
+    assert place.applied(TWO) == 1
 
 
 def test_somebody_drains_an_instance_before_its_turn(workplace: Start) -> None:
@@ -84,8 +66,8 @@ def test_somebody_drains_an_instance_before_its_turn(workplace: Start) -> None:
     place = workplace(*fleet(3), events=(event,))
     done = run(place, "--waves=1,100%")
     assert done.outcomes == {ONE: UPDATED, TWO: UPDATED, THREE: "skipped(draining_elsewhere)"}, done.err
-    assert statuses(place, THREE) == ["DRAINING"]
-    assert applied(place, THREE) == 0
+    assert [each.status for each in place.registrations(THREE)] == ["DRAINING"]
+    assert place.applied(THREE) == 0
 
 
 def test_somebody_drains_an_instance_while_it_is_changed(workplace: Start) -> None:
@@ -94,7 +76,7 @@ def test_somebody_drains_an_instance_while_it_is_changed(workplace: Start) -> No
     place = workplace(*fleet(2), events=(event,))
     done = run(place, ALL, "--waves=100%")
     assert done.outcomes == {ONE: UPDATED, TWO: UPDATED}, done.err
-    assert statuses(place, TWO) == ["DRAINING"]
+    assert [each.status for each in place.registrations(TWO)] == ["DRAINING"]
 
 
 @pytest.mark.parametrize("login", ["old", "none"])
@@ -116,51 +98,26 @@ def test_an_ssm_agent_restarts(workplace: Start) -> None:
     place = workplace(*fleet(2), events=(event,))
     done = run(place, ALL, "--waves=100%")
     assert done.outcomes == {ONE: UPDATED, TWO: UPDATED}, done.err
-    assert applied(place, TWO) == 1
+    assert place.applied(TWO) == 1
     assert place.lab.hosts[TWO].agent.starts == 2
-
-
-def drained_fleet() -> tuple[InstanceSpec, ...]:
-    """Three instances, the first of which keeps no state."""
-    one, *rest = fleet(3)
-    return (replace(one, persistent=False), *rest)
-
-
-DRAIN = ("--on-ephemeral=drain", "--waves=100%", "--drain-timeout=20s")
-
-
-def test_draining_works_where_nobody_interferes(workplace: Start) -> None:
-    """An instance that keeps no state is drained, changed under a new name, and back: one registration, no mark."""
-    place = workplace(*drained_fleet())
-    done = run(place, *DRAIN)
-    assert done.outcomes == dict.fromkeys((ONE, TWO, THREE), UPDATED), done.err
-    assert statuses(place, ONE) == ["INACTIVE", "ACTIVE"]
-    assert marks(place) == []
-
-
-def test_tasks_that_stop_slowly_are_waited_for(workplace: Start) -> None:
-    """ECS no longer counts what is being stopped; it still serves, and the instance is not changed under it (F81)."""
-    place = workplace(*drained_fleet(), service=ServiceSpec(stop_seconds=4))
-    done = run(place, *DRAIN)
-    assert done.outcomes[ONE] == UPDATED, done.out
 
 
 def test_managed_scaling_takes_a_drained_instance_away(workplace: Start) -> None:
     """An instance that is gone because it was drained is skipped as terminated, no failure."""
     event = Event(what=Deed.TERMINATE, instance_id=ONE, when="drained")
-    place = workplace(*drained_fleet(), events=(event,))
+    place = workplace(*STATELESS, events=(event,))
     done = run(place, *DRAIN)
     assert done.outcomes == {ONE: "skipped(terminated)", TWO: UPDATED, THREE: UPDATED}, done.err
     assert done.code == 0
-    assert marks(place) == []
+    assert place.marked() == []
 
 
 def test_somebody_activates_what_we_drain(workplace: Start) -> None:
     """Somebody who wants the instance back gets it: nothing is sent, and our mark is gone."""
     event = Event(what=Deed.ACTIVATE, instance_id=ONE, when="draining", after=0.1)
-    place = workplace(*drained_fleet(), events=(event,), service=ServiceSpec(start_seconds=3))
+    place = workplace(*STATELESS, events=(event,), service=ServiceSpec(start_seconds=3))
     done = run(place, *DRAIN)
     assert done.outcomes[ONE] == "skipped(reactivated_elsewhere)", done.err
-    assert applied(place, ONE) == 0
-    assert statuses(place, ONE) == ["ACTIVE"]
-    assert marks(place) == []
+    assert place.applied(ONE) == 0
+    assert [each.status for each in place.registrations(ONE)] == ["ACTIVE"]
+    assert place.marked() == []
