@@ -69,6 +69,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         notifier              Send notices
         overlaps              Who runs which generation
         painter               Keeps the last lines of a terminal up to date
+        plan_drains           What a plan says of the instances that are drained first
         plan_tables           The table of a plan, wave by wave
         plans                 A plan, for a person and as JSON: what would happen to each instance, and why
         problem_lines         The problems of a run as they happen, each with what it means and what to do

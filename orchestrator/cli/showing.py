@@ -3,10 +3,11 @@
 from typing import TYPE_CHECKING
 
 from orchestrator.cli import store
-from orchestrator.core.model import Plan
+from orchestrator.core.model import DecisionKind, Plan
 from orchestrator.core.state import replay
 from orchestrator.errors import RolloutError
 from orchestrator.report.estimates import Experience, learn
+from orchestrator.report.plan_drains import DrainView, views
 from orchestrator.report.plans import Wish
 
 if TYPE_CHECKING:
@@ -29,7 +30,15 @@ def wish_of(parts: "Parts", planned: Plan, experience: Experience | None, *, res
         seed=policy.seed,
         bake=policy.bake,
         experience=experience,
+        drains=_drains(parts, planned),
+        standalone_tasks=policy.standalone_tasks,
     )
+
+
+def _drains(parts: "Parts", planned: Plan) -> tuple[DrainView, ...]:
+    """Look at what draining would move, and where to; nothing is asked where nobody is drained."""
+    arns = [each.instance.arn for each in planned.planned if each.decision.kind is DecisionKind.DRAIN]
+    return views(planned, parts.drains.capacity(arns)) if arns else ()
 
 
 def earlier(journal: "Store", cluster: str) -> Experience | None:

@@ -89,6 +89,16 @@ def admissible(
     return tuple(admitted), obstacles
 
 
+def destinations(capacity: Capacity, arn: str) -> Mapping[str, int]:
+    """Say how many of the tasks on `arn` each other instance could take; nothing where not all of them fit.
+
+    ECS places them by its own strategy: this is one way that works, not a forecast.
+    """
+    space = _Space({other: room for other, room in capacity.rooms.items() if other != arn})
+    space.take(_moving(capacity).get(arn, ()))
+    return space.promised
+
+
 def _moving(capacity: Capacity) -> Mapping[str, list[Load]]:
     """List the tasks that ECS replaces elsewhere: those of a known service that is no daemon and wants any."""
     services = {name for name, each in capacity.services.items() if each.desired and not each.daemon}
@@ -120,6 +130,11 @@ class _Space:
     def __init__(self, rooms: Mapping[str, Room]) -> None:
         self._rooms = dict(rooms)
         self._promised: dict[str, list[Load]] = {}
+
+    @property
+    def promised(self) -> Mapping[str, int]:
+        """How many tasks each instance has room promised for."""
+        return {arn: len(loads) for arn, loads in self._promised.items() if loads}
 
     def vacate(self, arn: str, loads: Sequence[Load]) -> str:
         """Take `arn` itself away and find room for its tasks and for what was promised there; else change nothing."""

@@ -11,7 +11,9 @@ from orchestrator.core.credential import Credential, compare
 from orchestrator.core.model import Plan, Planned
 from orchestrator.core.planning import outcome_of
 from orchestrator.core.reasons import EXPLANATIONS, Reason
+from orchestrator.core.settings import StandaloneTasks
 from orchestrator.report.estimates import GUESS, Experience, duration, whole_run
+from orchestrator.report.plan_drains import DrainView, drains_text
 from orchestrator.report.plan_tables import table, waves_of
 from orchestrator.report.text import MANY, WIDTH, wrap
 
@@ -24,6 +26,7 @@ class Wish:
 
     `seed`: what decided the order among equals. `bake`: seconds between waves. `experience`: what earlier runs took.
     `next_command`: what carries the plan out, word by word. `full`: a row for each instance, however many there are.
+    `drains`: those that are drained first, and where their tasks could go.
     """
 
     words: str
@@ -34,6 +37,8 @@ class Wish:
     experience: Experience | None = None
     next_command: tuple[str, ...] = ()
     full: bool = False
+    drains: tuple[DrainView, ...] = ()
+    standalone_tasks: StandaloneTasks = StandaloneTasks.WAIT
 
     def seconds(self, plan: Plan) -> float:
         """Estimate how long the plan takes."""
@@ -59,7 +64,8 @@ def plan_text(plan: Plan, wish: Wish) -> str:
         ]
     if len(plan.planned) > MANY and not wish.full:
         closing.append(wrap("Every instance by name: --full, or --output json."))
-    parts = (table(plan.planned, full=wish.full), _notes(plan), "\n".join(closing), _next(plan, wish))
+    drains = drains_text(wish.drains, wish.standalone_tasks, full=wish.full)
+    parts = (table(plan.planned, full=wish.full), _notes(plan), drains, "\n".join(closing), _next(plan, wish))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -177,6 +183,7 @@ def plan_json(plan: Plan, wish: Wish) -> str:
                     "seconds_per_instance": wish.experience.seconds if wish.experience else GUESS,
                 },
                 "next_command": list(wish.next_command) if plan.changes else [],
+                "drains": [asdict(each) | {"goes_to": dict(each.goes_to)} for each in wish.drains],
             },
             "instances": [_instance(each, wish.credential) for each in plan.planned],
         },
