@@ -20,6 +20,7 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "skip": None}
 @options.probe_options
 @options.delivery_options
 @options.boot_config
+@options.on_ephemeral
 @click.option("--no-inspect", is_flag=True, help="Send no inspect document to the instances.")
 @options.journal
 @options.plan_output
@@ -40,7 +41,7 @@ def doctor(*, credential: str | None, no_inspect: bool, journal: JournalPlace, o
     from orchestrator.cli.compose import Request
     from orchestrator.clock import SystemClock
     from orchestrator.core.checkup import exit_code_of
-    from orchestrator.core.settings import Policy
+    from orchestrator.core.settings import OnEphemeral, Policy
     from orchestrator.engine import Pace
     from orchestrator.report.checkups import checkup_json, checkup_text
 
@@ -50,7 +51,7 @@ def doctor(*, credential: str | None, no_inspect: bool, journal: JournalPlace, o
         credential=credential or "",
         probe=not given.pop("no_probe"),
         probe_images=given.pop("probe_image"),
-        policy=Policy(),
+        policy=Policy(on_ephemeral=OnEphemeral(given.pop("on_ephemeral"))),
         pace=Pace(shortest=1.0, longest=1.0),
         **given,
     )

@@ -163,7 +163,7 @@ def instances(place: Place, pins: Mapping[Op, Pin] | None) -> Iterator[Check]:
             looks = _inspected(place, commands, fleet)
         except EnvironmentFault as fault:
             yield failed("inspection", fault)
-    yield from instance_checks(fleet, looks)
+    yield from instance_checks(fleet, looks, place.request.policy.on_ephemeral)
 
 
 def _inspected(place: Place, commands: SsmCommands, fleet: Sequence[Instance]) -> Mapping[str, Look]:

@@ -366,14 +366,17 @@ def _choice(name: str, default: StrEnum, text: str) -> Callable[[F], F]:
     return click.option(f"--{name}", type=choices, default=default.value, show_default=True, help=text)
 
 
+on_ephemeral = _choice(
+    "on-ephemeral",
+    Policy().on_ephemeral,
+    "What to do where the agent keeps no state: leave it, drain it first, or change it and orphan its tasks.",
+)
+
+
 def _draining(policy: Policy) -> tuple[Callable[[F], F], ...]:
     """Say what becomes of instances whose agent keeps no state, and what needs a person or comes after a halt."""
     return (
-        _choice(
-            "on-ephemeral",
-            policy.on_ephemeral,
-            "What to do where the agent keeps no state: leave it, drain it first, or change it and orphan its tasks.",
-        ),
+        on_ephemeral,
         _choice(
             "standalone-tasks",
             policy.standalone_tasks,

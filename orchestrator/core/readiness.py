@@ -8,6 +8,7 @@ from orchestrator.core.checkup import Check, Level
 from orchestrator.core.model import DecisionKind, Facts, Instance
 from orchestrator.core.planning import UNREACHED, Goal, Look, decide, exclude_early, find_ghosts
 from orchestrator.core.reasons import EXPLANATIONS, Reason
+from orchestrator.core.settings import OnEphemeral
 from orchestrator.errors import ExitCode
 
 NAME = "instances"
@@ -74,13 +75,28 @@ class _Kind(NamedTuple):
     todo: str
 
 
-def instance_checks(fleet: Sequence[Instance], looks: Mapping[str, Look] | None) -> list[Check]:
-    """Judge each registration, those of one kind together. `looks` None: nobody was inspected."""
+def instance_checks(
+    fleet: Sequence[Instance], looks: Mapping[str, Look] | None, on_ephemeral: OnEphemeral = OnEphemeral.REFUSE
+) -> list[Check]:
+    """Judge each registration, those of one kind together, as a run with `on_ephemeral` would decide.
+
+    `looks` None: nobody was inspected.
+    """
     ghosts = find_ghosts(fleet)
     kinds: dict[_Kind, list[str]] = {}
     ready: list[Facts] = []
     for each in sorted(fleet, key=lambda each: (each.instance_id, each.arn)):
-        found = list(_judged(each, looks, ready, ghost=each.arn in ghosts))
+        early = exclude_early(each, ghost=each.arn in ghosts)
+        if early is not None:
+            found = [_of_reason(early.reason, left_out=early.kind is DecisionKind.SKIP)]
+        elif looks is None:
+            found = [_Kind(Level.OK, _NOT_INSPECTED, ""), *_around(each)]
+        else:
+            look = looks.get(each.instance_id, Reason.NO_RESULT)
+            refusal = _refusal(look, on_ephemeral)
+            if refusal is None and isinstance(look, Facts):
+                ready.append(look)
+            found = [*([refusal] if refusal else []), *_around(each), *_remarks(look)]
         for kind in found:
             kinds.setdefault(kind, []).append(each.instance_id)
     checks = [_check(kind, tuple(ids)) for kind, ids in kinds.items()]
@@ -95,29 +111,26 @@ def _check(kind: _Kind, ids: tuple[str, ...]) -> Check:
     return Check(name=NAME, level=kind.level, seen=kind.seen, todo=kind.todo, code=code, instances=ids)
 
 
-def _judged(
-    instance: Instance, looks: Mapping[str, Look] | None, ready: list[Facts], *, ghost: bool
-) -> Iterator[_Kind]:
-    """Say what is to be known about one registration; put the facts of one that can be rolled among the `ready`."""
-    early = exclude_early(instance, ghost=ghost)
-    if early is not None:
-        yield _of_reason(early.reason, left_out=early.kind is DecisionKind.SKIP)
-        return
+def _refusal(look: Look, on_ephemeral: OnEphemeral) -> _Kind | None:
+    """Say why a run would not change an instance; None where it would."""
+    # Whatever it runs: whether that is the next credential already, or has logins which that lacks, `plan` says.
+    goal = Goal(generation="none of them", registries=frozenset(), allow_removal=True)
+    decision = decide(look, goal, on_ephemeral)
+    return None if decision.changes else _of_reason(decision.reason, left_out=False)
+
+
+def _around(instance: Instance) -> Iterator[_Kind]:
+    """Say what ECS remarks."""
     if not instance.agent_connected:
         yield _Kind(Level.WARN, *_DISCONNECTED)
-    if looks is None:
-        yield _Kind(Level.OK, _NOT_INSPECTED, "")
-        return
-    look = looks.get(instance.instance_id, Reason.NO_RESULT)
-    # Whatever logins it has: which of them the next credential lacks is for `plan` to say.
-    decision = decide(look, Goal(generation="", registries=frozenset(), allow_removal=True))
-    if decision.kind in {DecisionKind.REFUSE, DecisionKind.SKIP} and decision.reason is not Reason.ALREADY_CURRENT:
-        yield _of_reason(decision.reason, left_out=False)
-    elif isinstance(look, Facts):
-        ready.append(look)
-    if isinstance(look, Facts):
-        for remark in look.warnings:
-            yield _Kind(Level.WARN, *REMARKS.get(remark, (f"Inspect remarks: {remark}.", "Look at it there.")))
+    if instance.mark:
+        yield _of_reason(Reason.NEEDS_RELEASE, left_out=True)
+
+
+def _remarks(look: Look) -> Iterator[_Kind]:
+    """Say what inspect remarks."""
+    for remark in look.warnings if isinstance(look, Facts) else ():
+        yield _Kind(Level.WARN, *REMARKS.get(remark, (f"Inspect remarks: {remark}.", "Look at it there.")))
 
 
 def _of_reason(reason: Reason, *, left_out: bool) -> _Kind:

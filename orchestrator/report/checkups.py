@@ -13,8 +13,8 @@ Paint = Callable[[Level, str], str]
 
 _NAMED = 8
 _VERDICTS = {
-    ExitCode.OK: "A run can begin.",
-    ExitCode.NOT_ALL_UPDATED: "A run can begin, and would leave instances out.",
+    ExitCode.OK: "A run can begin",
+    ExitCode.NOT_ALL_UPDATED: "A run would leave instances out",
 }
 _ORDER = (Level.FAIL, Level.WARN, Level.SKIP, Level.OK)
 
@@ -56,8 +56,8 @@ def _closing(checks: Sequence[Check]) -> str:
     counts = counts_of(checks)
     words = ", ".join(f"{counts[level]} {level}" for level in Level if counts[level])
     code = exit_code_of(checks)
-    verdict = _VERDICTS.get(code, "Mend what failed first.")
-    return wrap(f"{words}. {verdict} (exit code {code:d})")
+    verdict = _VERDICTS.get(code, "Mend what failed first")
+    return wrap(f"{words}. {verdict} (exit code {code:d}).")
 
 
 def checkup_json(checks: Sequence[Check], *, cluster: str) -> dict[str, object]:

@@ -385,10 +385,13 @@ def test_each_instance_s_readiness(workplace: Start, tmp_path: Path) -> None:
             [specs[0].instance_id, specs[1].instance_id],
         ),
     }
+    drains = doctor(place, "--kms-key", KEY, "--on-ephemeral", "drain")
+    assert "ephemeral" not in "".join(failures(drains))
+    assert any("2 of 8 are ready" in each["seen"] for each in drains.report["checks"])
     table = place.cli("doctor", "--cluster", "demo", "--kms-key", "alias/registry")
     assert table.code == 1
     lines = [line for line in table.out.splitlines() if str(tmp_path) not in line]  # a long name is never broken
     assert max(len(line) for line in lines) <= 80
     assert [line.split()[0] for line in table.out.splitlines() if line[:1].strip()][:6] == ["fail"] * 6
-    assert "would leave instances out. (exit code 1)" in " ".join(table.out.split())
+    assert "A run would leave instances out (exit code 1)." in " ".join(table.out.split())
     assert "\x1b" not in table.out

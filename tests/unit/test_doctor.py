@@ -21,7 +21,7 @@ from orchestrator.core.checkup import (
     lock_check,
     not_tried,
 )
-from orchestrator.core.model import Facts, Instance, Ping
+from orchestrator.core.model import Facts, Instance, Ping, Status
 from orchestrator.core.readiness import REMARKS, instance_checks
 from orchestrator.core.reasons import Reason
 from orchestrator.errors import EnvironmentFault, LockedError, RefusedError, UsageError
@@ -110,6 +110,15 @@ def test_who_is_not_inspected_is_judged_by_what_aws_says() -> None:
         ("fail", (fleet[1].instance_id,)),
         ("warn", (fleet[2].instance_id,)),
     ]
+
+
+def test_what_a_dead_run_has_drained_is_told_with_its_remedy() -> None:
+    """An instance that carries a run's mark can be rolled, and somebody should give it back."""
+    fleet = [numbered(0, status=Status.DRAINING, mark="run-7")]
+    ready, drained = instance_checks(fleet, {fleet[0].instance_id: GOOD})
+    assert ready.level is Level.OK
+    assert (drained.level, drained.instances) == (Level.WARN, (fleet[0].instance_id,))
+    assert "heal" in drained.todo
 
 
 def test_what_others_wrote_steers_no_terminal() -> None:
