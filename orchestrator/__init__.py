@@ -18,7 +18,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         demonstration         What `ecs-rollout demo` does in its lab
         display               The live display of a run, where the terminal is able
         doctor                `ecs-rollout doctor`: is everything there that a run needs?
-        documents             `ecs-rollout documents`: publish, render, check
+        documents             `ecs-rollout documents`: publish, render, template, check
         files                 Files that commands write: whole or not at all, and readable by their owner alone
         flags                 The flags as they were written
         generations           `ecs-rollout generations`
@@ -142,6 +142,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         document_lint         The rules for Command documents that no public schema states: F50-F58 and F63, as checks
         document_parameters   The parameters of the three documents
         documents             Render the three Command documents from their shell sources
+        documents_stack       The three documents as a CloudFormation template
         doubts                Why it is not certain that nobody will use the previous credential any more
         draining              Say what is seen of a draining instance means, and what is to be given back at the end
         env_file              Change our two lines in an env file and nothing else

@@ -121,8 +121,9 @@ def _line(indent: int, name: str, path: Path) -> str:
 
 
 if __name__ == "__main__":
-    from tests import commands
+    from tests import commands, deploy_policies
 
     commands.write()
+    deploy_policies.write()
     MAP.write_text(map_text(), encoding="utf-8")
     README.write_text(with_blocks(README.read_text(encoding="utf-8")), encoding="utf-8")

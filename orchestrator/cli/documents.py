@@ -1,4 +1,4 @@
-"""`ecs-rollout documents`: publish, render, check."""
+"""`ecs-rollout documents`: publish, render, template, check."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from orchestrator.errors import RefusedError
 
 @click.group(name="documents")
 def documents() -> None:
-    """Publish, render or check the three SSM documents.
+    """Publish, render, print as a template or check the three SSM documents.
 
     \b
       ecs-rollout documents publish
@@ -49,6 +49,22 @@ def render(directory: Path) -> None:
     for op, text in compose.rendered().items():
         (directory / f"{op}.yaml").write_text(text, encoding="utf-8")
         speech.show(str(directory / f"{op}.yaml"))
+
+
+@documents.command()
+@options.document_prefix
+def template(document_prefix: str) -> None:
+    """Print the documents as a CloudFormation template.
+
+    \b
+      ecs-rollout documents template >documents.yaml
+      aws cloudformation deploy --stack-name ecs-rollout-documents --template-file documents.yaml --s3-bucket BUCKET
+    """
+    from orchestrator.cli import compose
+    from orchestrator.core.documents_stack import documents_stack
+
+    texts = {op.value: text for op, text in compose.rendered().items()}
+    speech.show(documents_stack(texts, prefix=document_prefix).rstrip("\n"))
 
 
 @documents.command()
