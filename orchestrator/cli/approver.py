@@ -17,18 +17,23 @@ if TYPE_CHECKING:
 
 
 class Approver:
-    """Asks as soon as a wave waits. The answer goes through the journal, as one from another shell does."""
+    """Asks as soon as a wave waits. The answer goes through the journal, as one from another shell does.
+
+    `asking`: the threads that have asked.
+    """
 
     def __init__(self, place: "JournalPlace", run: str, clock: "Clock") -> None:
         self._place = place
         self._run = run
         self._clock = clock
+        self.asking: list[Thread] = []
 
     def saw(self, entries: Sequence[Entry]) -> None:
         """Ask where an approval is awaited; never wait for the answer here."""
         for entry in entries:
             if isinstance(entry.event, ApprovalAwaited):
-                Thread(target=self._ask, args=(entry.event.wave,), daemon=True).start()
+                self.asking.append(Thread(target=self._ask, args=(entry.event.wave,), daemon=True))
+                self.asking[-1].start()
 
     def _ask(self, wave: int) -> None:
         say(f"Wave {wave} waits for approval. Type y and Enter to go on, n to stop here:")

@@ -1,0 +1,58 @@
+"""A person at the terminal approves a wave, while the run keeps its heartbeat."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli.approver import Approver, made
+from orchestrator.core.asks import Ask, AskKind
+from orchestrator.core.events import ApprovalAwaited, Entry, WaveOpened
+from orchestrator.journal.place import JournalPlace
+from orchestrator.journal.sqlite import SqliteJournal
+from tests.fake_fleet import VirtualClock, fleet_of, roll
+
+Answer = Callable[[str], tuple[Ask, ...]]
+
+
+@pytest.fixture
+def answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Answer:
+    """Let wave 2 wait for approval, type something, and give what the journal holds afterwards."""
+
+    def typed(text: str) -> tuple[Ask, ...]:
+        path = tmp_path / "journal.db"
+        journal = SqliteJournal(path)
+        journal.append("run-1", 1, roll(fleet_of(1))[2].entries[:1])
+        monkeypatch.setattr("sys.stdin", io.StringIO(text))
+        approver = Approver(JournalPlace(path=path), "run-1", VirtualClock())
+        approver.saw([Entry(0.0, WaveOpened(wave=1)), Entry(0.0, ApprovalAwaited(wave=2))])
+        for thread in approver.asking:
+            thread.join(10)
+        asked = tuple(journal.asked("run-1"))
+        journal.close()
+        return asked
+
+    return typed
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "wave"),
+    [("y\n", AskKind.APPROVE, 2), ("perhaps\nYES\n", AskKind.APPROVE, 2), ("n\n", AskKind.ABORT, 0)],
+)
+def test_the_answer_goes_through_the_journal(answer: Answer, text: str, kind: AskKind, wave: int) -> None:
+    """Yes approves the wave that waits, no stops the run; anything else is asked again."""
+    (ask,) = answer(text)
+    assert (ask.kind, ask.wave) == (kind, wave)
+    assert ask.by
+
+
+def test_nobody_at_the_terminal_answers_nothing(answer: Answer) -> None:
+    """When the terminal is gone nothing is approved: another shell still can."""
+    assert answer("") == ()
+
+
+def test_without_a_terminal_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe is no person."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert made(JournalPlace(), "run-1", VirtualClock()) == ()
