@@ -8,6 +8,7 @@ from statistics import median
 
 from orchestrator.core.lifecycle import AT_WORK
 from orchestrator.core.model import Plan
+from orchestrator.core.progress import Progress
 from orchestrator.core.settings import Policy
 from orchestrator.core.state import RunState
 
@@ -51,11 +52,24 @@ def times(state: RunState) -> list[float]:
     for progress in state.instances.values():
         if progress.outcome is None or not progress.outcome.as_wanted or not progress.attempts:
             continue
-        at_work = [span for span in progress.spans if span.phase in AT_WORK]
-        ended = [span.ended_at for span in at_work if span.ended_at is not None]
+        ended = [
+            span.ended_at - span.started_at
+            for span in progress.spans
+            if span.phase in AT_WORK and span.ended_at is not None
+        ]
         if ended:
-            found.append(max(ended) - min(span.started_at for span in at_work))
+            found.append(sum(ended))
     return found
+
+
+def begun_at(progress: Progress) -> float:
+    """Say when an instance came to be at work as it is now (epoch seconds): what it did before it waited is over."""
+    begun = progress.spans[-1].started_at
+    for span in reversed(progress.spans):
+        if span.phase not in AT_WORK:
+            break
+        begun = span.started_at
+    return begun
 
 
 def whole_run(sizes: Sequence[int], window: int, each: float, bake: float) -> float:

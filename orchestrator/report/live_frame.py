@@ -1,5 +1,6 @@
 """Where a run stands, drawn as the lines of a live display that fit a terminal. Pure."""
 
+import textwrap
 from collections.abc import Iterator
 
 from rich.text import Text
@@ -14,6 +15,8 @@ STOPPING = "Stopping: in-flight instances are seen through. Ctrl-C: leave at onc
 
 _BAR = 24
 _GAP = " · "
+_WAITING = "waiting for "
+_FOLDS = 3
 
 STYLES = {
     OutcomeKind.UPDATED: "green",
@@ -33,7 +36,7 @@ def frame(view: Standing, *, columns: int, lines: int, plain: bool = False) -> l
 
     What a decision needs comes first; of the instances at work as many are listed as there is room for.
     """
-    head = [*_head(view, plain=plain), *_waits(view)]
+    head = [*_head(view, plain=plain), *_waits(view, columns)]
     foot = Text(STOPPING if view.halted else CTRL_C, style="dim")
     room = lines - 1
     if room <= len(head):
@@ -59,13 +62,21 @@ def _head(view: Standing, *, plain: bool) -> Iterator[Text]:
     yield Text.assemble(
         f"in flight {view.in_flight} of at most {view.window}{_GAP}",
         ("time left ", "dim"),
-        str(view.left) if view.left is not None else "not known yet",
+        _left(view),
     )
     parts: list[Text | str] = []
     for kind, count in view.counts:
         parts += [Text(f"{count} {kind}", style=STYLES[kind]), _GAP]
+    if view.later:
+        parts += [Text(f"{view.later} to be tried again later", style="yellow"), _GAP]
     yield Text.assemble(*parts[:-1]) if parts else Text("no outcome yet", style="dim")
     yield Text.assemble(("budget  ", "dim"), *_between([_used(each) for each in view.budgets]))
+
+
+def _left(view: Standing) -> str:
+    if view.left is None:
+        return "not known yet"
+    return f"{view.left}, once it goes on" if view.held else str(view.left)
 
 
 def _between(parts: list[Text]) -> list[Text | str]:
@@ -91,11 +102,20 @@ def _bar(share: float, *, plain: bool) -> tuple[tuple[str, str], tuple[str, str]
     return (done * full, "green"), (left * (_BAR - full), "dim")
 
 
-def _waits(view: Standing) -> Iterator[Text]:
+def _waits(view: Standing, columns: int) -> Iterator[Text]:
+    """Say what stops the run, or what it waits for: folded, since a decision needs all of it."""
     if view.halted:
-        yield Text(f"HALTED: {view.halted}", style="bold red")
+        yield from (Text(line, style="bold red") for line in _folded(f"HALTED: {view.halted}", columns))
     for each in view.waits:
-        yield Text.assemble(("waiting for ", "bold yellow"), each)
+        for line in _folded(f"{_WAITING}{each}", columns):
+            text = Text(line)
+            text.highlight_regex(f"^{_WAITING}", "bold yellow")
+            yield text
+
+
+def _folded(text: str, columns: int) -> list[str]:
+    width = max(columns - 1, len(_WAITING) * 2)
+    return textwrap.wrap(text, width, subsequent_indent="  ", max_lines=_FOLDS, placeholder=" …")
 
 
 def _flights(flights: tuple[Flight, ...], room: int, columns: int) -> Iterator[Text]:

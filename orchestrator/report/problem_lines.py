@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from orchestrator.core.events import Concluded, Entry, Halted, Lost, NotSent
+from orchestrator.core.events import Concluded, Deferred, Disproven, Entry, Halted, Kept, Lost, NotSent
 from orchestrator.core.model import Outcome, OutcomeKind
 from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.core.state import RunState
@@ -33,6 +33,12 @@ class ProblemLines:
             case Concluded(key=key, outcome=outcome) if not outcome.as_wanted:
                 self._flush(entry, state)
                 self._problem(entry, state, outcome, (key,))
+            case Deferred(key=key, outcome=outcome):
+                self._decided.setdefault((outcome.kind, outcome.reason), []).append(key)
+            case Disproven(key=key, reason=reason):
+                self._say(entry, state, f"taken back: {key}: {EXPLANATIONS[reason].meaning}")
+            case Kept(key=key, detail=detail):
+                self._say(entry, state, f"not given back yet: {key}: {detail}")
             case Lost(keys=keys, detail=detail):
                 self._say(entry, state, f"no result from {_names(keys)}: {detail}")
             case NotSent(keys=keys, detail=detail):

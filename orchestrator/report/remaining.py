@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from statistics import quantiles
 
 from orchestrator.core import policy
-from orchestrator.core.lifecycle import Phase
 from orchestrator.core.progress import Progress
 from orchestrator.core.state import RunState
-from orchestrator.report.estimates import duration, times
+from orchestrator.report.estimates import begun_at, duration, times
 
 _SPREAD = 0.5
 """How far one single measurement may be off; of n measurements the n-th root of it is left."""
@@ -72,8 +71,7 @@ class _Flight:
 
 
 def _flight(progress: Progress, now: float) -> _Flight:
-    begun = next((span.started_at for span in progress.spans if span.phase is not Phase.QUEUED), now)
-    return _Flight(now - begun, max((progress.look_at or now) - now, 0.0))
+    return _Flight(now - begun_at(progress), max((progress.look_at or now) - now, 0.0))
 
 
 def _run(state: RunState, now: float, each: float, flights: Sequence[float]) -> float:

@@ -10,7 +10,7 @@ from orchestrator.core.model import OutcomeKind
 from orchestrator.core.progress import Progress
 from orchestrator.core.settings import Budget
 from orchestrator.core.state import RunState
-from orchestrator.report.estimates import duration
+from orchestrator.report.estimates import begun_at, duration
 from orchestrator.report.remaining import Left, remaining
 from orchestrator.report.rows import WORST_FIRST
 
@@ -39,7 +39,9 @@ class Flight:
 class Standing:
     """A run at a moment. Waves count from 1; `wave` 0 before the first. `left` None while nobody can tell.
 
-    `flights`: longest at work first. `waits`: what the run waits for, one line each. `verb`: what it does to instances.
+    `flights`: longest at work first. `waits`: what the run waits for, one line each; `held`: for something of which
+    nobody knows how long it takes. `later`: how many are tried again after the last wave.
+    `verb`: what the run does to instances.
     """
 
     run: str
@@ -57,6 +59,8 @@ class Standing:
     counts: tuple[tuple[OutcomeKind, int], ...]
     budgets: tuple[Used, ...]
     waits: tuple[str, ...]
+    held: bool
+    later: int
     flights: tuple[Flight, ...]
     left: Left | None
     halted: str
@@ -64,13 +68,14 @@ class Standing:
 
 def standing(state: RunState, now: float) -> Standing:
     """Say where the run stands at `now` (epoch seconds)."""
+    held = _held(state, now)
     sizes = Counter(each.planned.wave for each in state.instances.values() if each.planned.wave)
     done = Counter(each.planned.wave for each in state.instances.values() if each.planned.wave and each.outcome)
     flights = sorted((_flight(state.instances[key], now) for key in state.in_flight), key=lambda each: -each.total)
     return Standing(
         run=state.run.run,
         cluster=state.run.cluster,
-        verb="taking back" if state.run.restores else "rolling",
+        verb="healing" if state.run.heals else "taking back" if state.run.restores else "rolling",
         elapsed=max(now - state.started_at, 0.0),
         changed=done.total(),
         to_change=sizes.total(),
@@ -82,7 +87,9 @@ def standing(state: RunState, now: float) -> Standing:
         window=policy.window(state),
         counts=tuple((kind, state.counts[kind]) for kind in reversed(WORST_FIRST) if state.counts[kind]),
         budgets=_budgets(state),
-        waits=_waits(state, now),
+        waits=(*held, *_baking(state, now)),
+        held=bool(held),
+        later=len(state.phases[Phase.LAGGING]),
         flights=tuple(flights),
         left=remaining(state, now),
         halted=state.halted.why if state.halted else "",
@@ -90,13 +97,13 @@ def standing(state: RunState, now: float) -> Standing:
 
 
 def _budgets(state: RunState) -> tuple[Used, ...]:
-    rules, counts = state.run.policy, state.counts
+    rules = state.run.policy
     return tuple(
         Used(what=what, count=count, allowed=_allowed(budget, state.in_scope))
         for what, count, budget in (
             ("failed", state.failed, rules.max_failures),
-            ("unreachable", counts[OutcomeKind.UNREACHABLE], rules.max_unreachable),
-            ("refused", counts[OutcomeKind.REFUSED], rules.max_refused),
+            ("unreachable", state.unreachable, rules.max_unreachable),
+            ("refused", state.counts[OutcomeKind.REFUSED], rules.max_refused),
         )
     )
 
@@ -105,28 +112,38 @@ def _allowed(budget: Budget, in_scope: int) -> int | None:
     return min((amount.of(in_scope, at_least=0) for amount in budget), default=None)
 
 
-def _waits(state: RunState, now: float) -> tuple[str, ...]:
-    """List what holds instances back that could be admitted otherwise."""
+def _held(state: RunState, now: float) -> tuple[str, ...]:
+    """List what holds instances back that could be admitted otherwise, until somebody or something says go."""
     if state.halted is not None or not state.queue:
         return ()
     found = [f"gate {each.gate}: {each.reason}" for each in state.gates.values() if each.word is not Word.GO]
-    rules = state.run.policy
-    between = not state.in_flight and not state.waiting.get(state.wave) and state.wave > 0
-    until_open = state.last_end + rules.bake - now
-    if between and until_open > 0:
-        found.append(f"bake time: the next wave opens in {duration(until_open)}")
+    if state.awaiting is not None and state.awaiting[0] not in state.approved:
+        wave, since = state.awaiting
+        left = duration(max(since + state.run.policy.approve_timeout - now, 0.0))
+        found.append(f"approval of wave {wave}: `ecs-rollout approve {state.run.run}` within {left}")
+    crowded = [each.held for key in state.queue if (each := state.instances[key]).held and now < each.again_at]
+    if crowded:
+        found.append(f"room for the tasks of {len(crowded)} to be drained: {crowded[0]}")
     return tuple(found)
+
+
+def _baking(state: RunState, now: float) -> tuple[str, ...]:
+    """Count bake time down, between two waves."""
+    between = bool(state.wave and state.queue) and not state.in_flight and not state.waiting.get(state.wave)
+    left = state.last_end + state.run.policy.bake - now
+    if state.halted is not None or not between or left <= 0:
+        return ()
+    return (f"bake time: the next wave opens in {duration(left)}",)
 
 
 def _flight(progress: Progress, now: float) -> Flight:
     span = progress.spans[-1]
-    begun = next((each.started_at for each in progress.spans if each.phase is not Phase.QUEUED), span.started_at)
     return Flight(
         key=progress.planned.key,
         zone=progress.planned.instance.zone,
         doing=_doing(progress, now),
         seconds=max(now - span.started_at, 0.0),
-        total=max(now - begun, 0.0),
+        total=max(now - begun_at(progress), 0.0),
     )
 
 
@@ -137,9 +154,17 @@ def _doing(progress: Progress, now: float) -> str:
     if progress.look_at is not None:
         return f"no result came; looked at in {duration(max(progress.look_at - now, 0.0))}"
     match progress.phase:
+        case Phase.DRAINING if progress.idle:
+            return "drained: apply comes next"
+        case Phase.DRAINING:
+            return "draining: ECS moves its tasks away"
+        case Phase.APPLYING if progress.disproven is not None:
+            return "taking back: ECS did not bear it out"
         case Phase.APPLYING:
             return "applying: the document is sent or at work"
         case Phase.SETTLING:
             return "settling: ECS must see the agent connected"
+        case Phase.ACTIVATING:
+            return "activating: it is given back to ECS"
         case _:
             return str(progress.phase)

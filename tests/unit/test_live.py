@@ -16,7 +16,7 @@ from orchestrator.core.amount import Amount
 from orchestrator.core.events import Admitted, Concluded, Entry, RunEnded, WaveOpened
 from orchestrator.core.gates import GateAnswer, Word
 from orchestrator.core.model import OutcomeKind, Ping
-from orchestrator.core.settings import EVERYTHING, Policy
+from orchestrator.core.settings import EVERYTHING, OnEphemeral, Policy
 from orchestrator.core.state import RunState, replay
 from orchestrator.report.following import Follower
 from orchestrator.report.live import LiveProgress
@@ -394,3 +394,30 @@ def test_decided_ones_are_told_together() -> None:
     Follower((ProblemLines(said.append),)).saw(roll(hosts, LENIENT)[2].entries)
     assert len(said) == 1
     assert "and 294 more" in said[0]
+
+
+def test_an_approval_is_waited_for_by_its_command() -> None:
+    """While a wave waits for a person, the command that approves it is shown, and until when."""
+    policy = Policy(max_unavailable=Amount(4, percent=False), approve=True, approve_timeout=600)
+    entries = roll(fleet_of(6), policy, run="20261124-013006-d617fabc")[2].entries
+    views = [standing(state, now) for state, now in moments(entries)]
+    waiting = [view for view in views if any(line.startswith("approval of wave 2: ") for line in view.waits)]
+    assert waiting
+    for view in waiting:
+        assert re.fullmatch(
+            r"approval of wave 2: `ecs-rollout approve run-1` within (10 min|[\dmins ]+)", view.waits[0]
+        )
+        drawn = "\n".join(line.plain for line in frame(view, columns=80, lines=24))
+        assert view.waits[0] in " ".join(drawn.split())
+        assert "once it goes on" in drawn
+        assert "…" not in drawn
+
+
+def test_draining_is_shown_and_measured() -> None:
+    """An instance that is drained first shows each of its phases; what that took counts for the time left."""
+    policy = Policy(on_ephemeral=OnEphemeral.DRAIN, max_unavailable=Amount(1, percent=False))
+    entries = roll(fleet_of(3, persistence="ephemeral"), policy)[2].entries
+    views = [standing(state, now) for state, now in moments(entries)]
+    doing = {flight.doing for view in views for flight in view.flights}
+    assert {"draining: ECS moves its tasks away", "activating: it is given back to ECS"} <= doing
+    assert any(view.left for view in views)
