@@ -404,9 +404,8 @@ def test_an_approval_is_waited_for_by_its_command() -> None:
     waiting = [view for view in views if any(line.startswith("approval of wave 2: ") for line in view.waits)]
     assert waiting
     for view in waiting:
-        assert re.fullmatch(
-            r"approval of wave 2: `ecs-rollout approve run-1` within (10 min|[\dmins ]+)", view.waits[0]
-        )
+        command = "`ecs-rollout approve 20261124-013006-d617fabc`"
+        assert re.fullmatch(rf"approval of wave 2: {command} within [\dmins ]+", view.waits[0])
         drawn = "\n".join(line.plain for line in frame(view, columns=80, lines=24))
         assert view.waits[0] in " ".join(drawn.split())
         assert "once it goes on" in drawn
