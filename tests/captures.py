@@ -16,18 +16,12 @@ _OURS = (sys.executable, "-m", "orchestrator.cli.main")
 _SIZES = ((80, 24), (200, 50))
 _QUICK = "--poll-seconds 0.3 --verify-seconds 6 --restore-seconds 12 --watchdog-seconds 40 --step-seconds 60"
 
-_LAB = """
-cluster = "web"
-[[instances]]
-id = "i-0a000000000000001"
-zone = "us-east-1a"
-agent_after_restart = "stays_down"
-service_tasks = 0
-"""
-_MORE = """
+# Whichever instance is the canary, it fails.
+_INSTANCE = """
 [[instances]]
 id = "i-0b00000000000000{0}"
 zone = "us-east-1{1}"
+agent_after_restart = "stays_down"
 """
 
 
@@ -61,7 +55,8 @@ def _demo(folder: Path) -> None:
 def _failing_canary(folder: Path) -> None:
     """A lab whose canary fails, rolled from a shell beside it: plan, question, live part, report."""
     scenario = folder / "web.toml"
-    scenario.write_text(_LAB + "".join(_MORE.format(n, "abc"[n % 3]) for n in range(1, 10)))
+    instances = "".join(_INSTANCE.format(number, "abc"[number % 3]) for number in range(10))
+    scenario.write_text(f'cluster = "web"\n{instances}')
     with terminal(folder, *_OURS, "lab", "--scenario", str(scenario), "--port", "0", columns=200, lines=50) as served:
         served.wait(lambda screen: "Ctrl-C ends it" in screen)
         exports = dict(re.findall(r"^export (\w+)='?([^'\n]*)'?$", served.everything(), re.MULTILINE))
@@ -88,7 +83,7 @@ def _failing_canary(folder: Path) -> None:
                 _keep(seen, Capture("run-canary", lambda screen: re.search("in flight [1-9]", screen)), columns)
                 _keep(seen, Capture("run-end", lambda screen: "(exit code 1)" in screen), columns)
                 seen.type("clear; ecs-rollout runs")
-                _keep(seen, Capture("runs", lambda screen: "halted" in screen), columns)
+                _keep(seen, Capture("runs", lambda screen: re.search(r"\ARUN .*\n.*halted", screen)), columns)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,8 +18,7 @@ from tests.terminal import terminal
 
 def failing(workplace: Callable[..., Workplace]) -> Workplace:
     """A fleet whose canary fails."""
-    one, *others = fleet(3)
-    place = workplace(replace(one, after_restart=AfterRestart.STAYS_DOWN), *others)
+    place = workplace(*fleet(3, after_restart=AfterRestart.STAYS_DOWN))
     place.put_secret()
     return place
 
