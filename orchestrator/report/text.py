@@ -17,6 +17,7 @@ MANY = 50
 """Instances above which a table shows kinds instead: more rows are scrolled past, not read."""
 
 _GROUPED = 8
+_NARROWEST = 16
 _SEEN = 3
 _ZONE = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d+(?=[a-z]$)")
 
@@ -96,7 +97,10 @@ def _seconds(row: Row) -> str:
 
 
 def columns(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lay out a table as narrow as it can be."""
+    """Lay out a table as narrow as it can be; the last column is folded where it does not fit a terminal."""
+    first = sum(max(map(len, column)) + 2 for column in list(zip(headers, *rows, strict=True))[:-1])
+    room = max(WIDTH - first, _NARROWEST)
+    rows = [(*row[:-1], "\n".join(textwrap.wrap(row[-1], room, break_on_hyphens=False))) for row in rows]
     # As a row among rows: tabulate pads headers by two more blanks each.
     return tabulate([headers, *rows], tablefmt="plain", disable_numparse=True)
 

@@ -15,6 +15,7 @@ from orchestrator.errors import ExitCode
 from orchestrator.report.plans import Wish, plan_json, plan_text
 from orchestrator.report.progress import PlainProgress
 from orchestrator.report.render import exit_code_of, render_report
+from orchestrator.report.text import columns
 from tests.fake_fleet import Host, MemoryJournal, fleet_of, roll
 
 LENIENT = Policy(max_failures=(Amount.parse("3"),), max_unreachable=(EVERYTHING,))
@@ -166,3 +167,15 @@ def test_a_restore_is_not_worded_as_a_rollout() -> None:
     text = render_report(state, "table", ExitCode.OK)
     assert "Taking back the run run-1: 2 rolled_back." in text
     assert "run the credential" not in text
+
+
+def test_a_table_folds_its_last_column() -> None:
+    """A last column that is too wide for a terminal is folded under its own head; nothing of it is lost."""
+    text = columns(
+        ("RUN", "INSTANCES"), [("20261126-154202-d501e1a2", "1 rolled_back, 9 not_attempted, " * 3), ("b", "")]
+    )
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) == 4
+    assert lines[2].startswith(" " * 26)
+    assert " ".join(text.split()).count("9 not_attempted") == 3
