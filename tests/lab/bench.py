@@ -6,7 +6,7 @@ import heapq
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import pytest
 from botocore.config import Config
@@ -21,7 +21,7 @@ from orchestrator.lab.processes import ScriptJob, ScriptResult
 from orchestrator.lab.scenario import InstanceSpec, Ssm
 from orchestrator.lab.server import Route, Server
 from orchestrator.lab.ssm import Ssm as SsmEngine
-from orchestrator.lab.wire import Engine
+from orchestrator.lab.wire import Clock, Engine
 
 Script = Callable[[ScriptJob], ScriptResult]
 _SPINS = 60
@@ -83,7 +83,7 @@ async def _settle() -> None:
 class FakeHost:
     """A host whose script is a Python function; it counts how many run at once."""
 
-    def __init__(self, spec: InstanceSpec, clock: ManualClock) -> None:
+    def __init__(self, spec: InstanceSpec, clock: Clock) -> None:
         self.spec = spec
         self.ping_status = spec.ssm
         self.script: Script = lambda _job: ended("fine\n")
@@ -131,8 +131,15 @@ class NoEcs:
 class Bench:
     """The endpoint, its hosts and its clock."""
 
-    def __init__(self, specs: tuple[InstanceSpec, ...], plan: ApiFaults, *, ecs: Engine | None = None) -> None:
-        self.clock = ManualClock()
+    def __init__(
+        self,
+        specs: tuple[InstanceSpec, ...],
+        plan: ApiFaults,
+        *,
+        ecs: Engine | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.clock = clock or ManualClock()
         self.hosts = {spec.instance_id: FakeHost(spec, self.clock) for spec in specs}
         self.faults = Faults(plan, self.clock)
         self.ssm = SsmEngine(self.hosts, self.clock, self.faults, account="123456789012", seed=7)
@@ -156,6 +163,7 @@ class Bench:
         service: str,
         *,
         retries: int = 1,
+        mode: Literal["standard", "adaptive"] = "standard",
         validate: bool = True,
         keys: tuple[str, str, str | None] = (ACCESS_KEY, SECRET_KEY, None),
     ) -> Any:
@@ -168,7 +176,7 @@ class Bench:
             aws_secret_access_key=keys[1],
             aws_session_token=keys[2],
             config=Config(
-                retries={"total_max_attempts": retries, "mode": "standard"},
+                retries={"total_max_attempts": retries, "mode": mode},
                 parameter_validation=validate,
                 max_pool_connections=20,
             ),
@@ -181,6 +189,8 @@ class Bench:
 
     def advance(self, seconds: float) -> None:
         """Let time pass, and everything that was waiting for it happen."""
+        if not isinstance(self.clock, ManualClock):
+            raise TypeError("only a manual clock is advanced")
         self.loop.call(self.clock.advance(seconds))
 
     def send(self, ids: list[str] | None = None, **more: Any) -> str:
