@@ -12,13 +12,13 @@ from orchestrator.aws.metrics import CloudWatchMeter
 from orchestrator.aws.notices import BusChannel, TopicChannel
 from orchestrator.aws.session import Session
 from orchestrator.aws.sources import read_source
-from orchestrator.cli import display, speech
+from orchestrator.cli import display, manners, speech
 from orchestrator.cli.unattended import Told
 from orchestrator.core import overlap
 from orchestrator.core.metrics import MeterKind, MeterTarget, Metric, embedded, metrics_of
 from orchestrator.core.notices import BusTarget, Target, TopicTarget, WebhookTarget
 from orchestrator.core.state import RunState
-from orchestrator.errors import ExitCode, RolloutError, UsageError
+from orchestrator.errors import DefectError, ExitCode, RolloutError, UsageError
 from orchestrator.ports import Clock, Observer
 from orchestrator.report.following import Follower, Listener
 from orchestrator.report.log_lines import Level, LogLines, QuietLines
@@ -132,6 +132,10 @@ def telling(told: Told, session: Session, origin: Origin, clock: Clock) -> Itera
             yield watch
         except RolloutError as error:
             watch.failed(error)
+            raise
+        except Exception as error:
+            # Nobody watches: what nobody expected must be told as well. Its own words may hold a secret, so they stay.
+            watch.failed(DefectError(error, manners.where(error)))
             raise
 
 

@@ -39,9 +39,18 @@ class Origin:
         where = ", ".join(part for part in (f"account {self.account}" if self.account else "", self.region) if part)
         return f"cluster {self.cluster}" + (f" ({where})" if where else "")
 
+    def resume(self, run: str) -> str:
+        """Write the command that goes on with a run whose controller is gone."""
+        return shlex.join(("ecs-rollout", "resume", run, "--take-over", *self._where))
+
     def report(self, run: str) -> str:
         """Write the command that reports a run."""
-        return shlex.join(("ecs-rollout", "report", run, *self.store))
+        return shlex.join(("ecs-rollout", "report", run, *self._where))
+
+    @property
+    def _where(self) -> tuple[str, ...]:
+        """Name the journal so that it is found from another machine, whose usual Region may be another."""
+        return (*self.store, *(("--region", self.region) if "--state" in self.store else ()))
 
 
 def worth_starting(state: RunState) -> bool:
@@ -98,7 +107,7 @@ def ended(state: RunState, origin: Origin) -> Notice:
         *((f"Why: {told.why}",) if told.why else ()),
         *(("Nothing to do.",) if good else ()),
     )
-    notice = told.notice(Moment.ENDED, f"{result}, {told.summary}", lines, last=good)
+    notice = told.notice(Moment.ENDED, f"ended {result}, {told.summary}", lines, last=good)
     return replace(notice, at=ended_at)
 
 
@@ -115,7 +124,7 @@ def failed(error: RolloutError, state: RunState | None, origin: Origin, *, at: f
     )
     subject = f"{how}, {_line(error.message)}"
     if told is not None:
-        notice = told.notice(Moment.FAILED, subject, lines)
+        notice = told.notice(Moment.FAILED, subject, lines, broken=told.state.ended is None)
     else:
         following = shlex.join(origin.again)
         notice = Notice(
@@ -166,11 +175,13 @@ class _Told:
         left = len(self.state.instances) - sum(self.state.counts.values())
         return ", ".join([*counts, *([f"{left} without an outcome yet"] if left else [])])
 
-    def notice(self, moment: Moment, subject: str, lines: Sequence[str], *, last: bool = False) -> Notice:
-        """Put a notice together. `last`: nothing is left to be done."""
+    def notice(
+        self, moment: Moment, subject: str, lines: Sequence[str], *, last: bool = False, broken: bool = False
+    ) -> Notice:
+        """Put a notice together. `last`: nothing is left to be done. `broken`: the run can be gone on with."""
         report, origin = self.report, self.origin
         problems = problems_of(report)
-        following = "" if last else origin.report(report.run)
+        following = origin.resume(report.run) if broken else "" if last else origin.report(report.run)
         text = [*lines]
         for problem in problems[:_PROBLEMS]:
             text += ["", *_problem(problem)]

@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
+from orchestrator.cli import rolling
 from orchestrator.lab.scenario import AfterRestart
 from tests.leaks import Scanner
 from tests.receiver import Received, receiver
@@ -231,3 +232,23 @@ def test_the_configuration_file_holds_them_too(workplace: Start, hook: Received,
     assert len(hook.bodies) == 2
     assert metric("Updated") == [1.0]
     assert json.loads(done.err.splitlines()[0])
+
+
+def test_a_defect_is_told_and_measured_too(workplace: Start, hook: Received, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody expected must not be silent at night: who is told learns where it was, not what it said."""
+    place = workplace(*fleet(1))
+    source = place.put_secret()
+
+    def fail(*_arguments: object, **_more: object) -> None:
+        raise RuntimeError("s3cr3t")
+
+    monkeypatch.setattr(rolling, "conduct", fail)
+    done = place.rollout(
+        "run", "--notify", "webhook:env:TEAM_HOOK", "--metrics", "cloudwatch:team/registry", source=source
+    )
+    assert done.code == 70
+    (text,) = hook.texts
+    assert "Rollout DID NOT RUN" in text
+    assert "A defect of ecs-rollout: RuntimeError" in text
+    assert "s3cr3t" not in text + done.err
+    assert metric("RunFailed") == [1.0]

@@ -77,7 +77,7 @@ def test_the_message_of_a_halt_is_enough_to_act_on() -> None:
     assert "The agent did not answer in time after the restart." in text
     assert "Do: Look at /var/log/ecs/ecs-agent.log there" in text
     assert text.splitlines()[-1] == "Next: ecs-rollout report run-1 --journal '/var/lib/my journal.db'"
-    assert notice.subject == "[ecs-rollout] web: HALTED, 1 rolled_back, 1 unreachable, 5 not_attempted"
+    assert notice.subject == "[ecs-rollout] web: ended HALTED, 1 rolled_back, 1 unreachable, 5 not_attempted"
     assert dict(notice.counts) == {"rolled_back": 1, "unreachable": 1, "not_attempted": 5}
 
 
@@ -172,7 +172,7 @@ def test_a_command_that_never_ran_is_told() -> None:
 
 
 def test_a_run_that_breaks_off_is_told_with_what_was_done() -> None:
-    """In the middle of a run nobody claims that nothing was changed; the report's command is named."""
+    """In the middle of a run nobody claims that nothing was changed; the command that goes on with it is named."""
     entries = halting()
     state = RunState()
     for entry in entries[: len(entries) // 2]:
@@ -181,11 +181,20 @@ def test_a_run_that_breaks_off_is_told_with_what_was_done() -> None:
     assert "Rollout BROKE OFF on cluster web" in notice.text
     assert "No instance was changed" not in notice.text
     assert "without an outcome yet" in notice.text
-    assert notice.next == "ecs-rollout report run-1"
+    assert notice.next == "ecs-rollout resume run-1 --take-over"
     for entry in entries[len(entries) // 2 :]:
         state.fold(entry)
     after = broken(EnvironmentFault("The bucket is gone.", hint="Look for it."), state)
     assert "FAILED AFTER ITS RUN" in after.subject
+    assert after.next == "ecs-rollout report run-1"
+
+
+def test_a_shared_journal_is_named_with_its_region() -> None:
+    """Whoever is woken may sit at another machine: the next command finds the journal from there."""
+    shared = replace(ORIGIN, store=("--state", "dynamodb:rollouts"))
+    assert (
+        told(halting(), shared)[-1].next == "ecs-rollout report run-1 --state dynamodb:rollouts --region eu-central-1"
+    )
 
 
 @given(st.text(), st.text())
