@@ -58,7 +58,8 @@ def template(document_prefix: str) -> None:
 
     \b
       ecs-rollout documents template >documents.yaml
-      aws cloudformation deploy --stack-name ecs-rollout-documents --template-file documents.yaml --s3-bucket BUCKET
+      aws cloudformation deploy --stack-name ecs-rollout-documents \\
+        --template-file documents.yaml --s3-bucket BUCKET
     """
     from orchestrator.cli import compose
     from orchestrator.core.documents_stack import documents_stack
