@@ -97,6 +97,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
     inspection                Look at instances before anything is decided
     ledger                    The one way in which events count
     ports                     The narrow protocols that the engine needs, in the words of the domain
+    reading                   Read what commands in flight tell
     webhook                   Send notices to a webhook that takes Slack's JSON
     aws/                      Adapters to AWS: one call each, paged fully, translated into values
         autoscaling           The Auto Scaling groups around a cluster
@@ -166,6 +167,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         payload               The text that is delivered and fetched
         planning              Decide what is to be done with each instance, and why
         policy                Decide what to do next
+        polling               When a command's page of invocations is worth reading
         progress              Where one instance is in a run, and one SendCommand
         readiness             Is each instance ready to be rolled? Pure judgements of `doctor` on what ECS
         reasons               Every reason that a decision or an outcome can have

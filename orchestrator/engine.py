@@ -38,7 +38,8 @@ from orchestrator.drainage import Drainage
 from orchestrator.errors import EnvironmentFault
 from orchestrator.gatekeeper import Gatekeeper
 from orchestrator.ledger import Ledger
-from orchestrator.ports import Clock, Commands, Drains, Fleet, Gate, Journal, Lock, Observer, Survey
+from orchestrator.ports import Clock, Commands, Drains, Fleet, Gate, Invocation, Journal, Lock, Observer, Survey
+from orchestrator.reading import Reading
 
 DEAF_TICKS = 30
 """Ticks in a row without any answer from AWS before the engine gives up (it has stopped admitting at the first)."""
@@ -81,7 +82,6 @@ class Engine:
         stop_requested: Callable[[], bool] = lambda: False,
     ) -> None:
         self.state = RunState()
-        self._commands = commands
         self._fleet = fleet
         self._journal = journal
         self._lock = lock
@@ -95,6 +95,7 @@ class Engine:
         self._drainage = Drainage(
             drains=drains, fleet=fleet, lock=lock, clock=clock, state=self.state, ledger=self._ledger
         )
+        self._reading = Reading(commands=commands, clock=clock, state=self.state)
         self._pace = pace
         self._stop_requested = stop_requested
         self._gatekeeper = Gatekeeper(gates=gates, clock=clock, state=self.state, ledger=self._ledger)
@@ -208,20 +209,20 @@ class Engine:
     # observing
 
     def _observe(self) -> None:
-        for name, batch in self.state.open_batches():
-            if batch.command_id:
-                self._ledger.observe(*self._news(batch))
-            if name in self.state.batches and judging.overdue(self.state, batch, self._clock.now()):
+        for batch, seen in self._reading.news():
+            self._ledger.observe(*self._news(batch, seen))
+        for _, batch in self.state.open_batches():
+            if judging.overdue(self.state, batch, self._clock.now()):
                 self._ledger.observe(*judging.judge_overdue(self.state, batch, self._clock.now()))
         self._sight()
         self._drainage.watch()
 
-    def _news(self, batch: Batch) -> list[Event]:
+    def _news(self, batch: Batch, seen: Sequence[Invocation]) -> list[Event]:
         events: list[Event] = []
-        for seen in self._commands.poll(batch.command_id):
-            if seen.ended and seen.instance_id in batch.open:
+        for each in seen:
+            if each.ended and each.instance_id in batch.open:
                 events += judging.judge_end(
-                    self.state, seen.instance_id, batch, seen.status, seen.stdout, self._clock.now()
+                    self.state, each.instance_id, batch, each.status, each.stdout, self._clock.now()
                 )
         return events
 

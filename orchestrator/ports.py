@@ -81,6 +81,13 @@ class Commands(Protocol):
         """Read every invocation of a command that can be seen by now; it may be none at first (F73)."""
         ...
 
+    def ended(self, op: Op, since: float) -> Mapping[str, int]:
+        """Count, for each command of `op` sent after `since`, the invocations that have ended; by its id.
+
+        A command that a list does not know yet (F73) is missing.
+        """
+        ...
+
     def busy(self, run: str, since: float) -> bool:
         """Say whether a command of that run, sent after `since`, may still be at work."""
         ...

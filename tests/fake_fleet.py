@@ -229,6 +229,16 @@ class World:
                 return command_id
         return None
 
+    def ended(self, op: Op, since: float) -> Mapping[str, int]:
+        now = self.clock.now()
+        if now < self.deaf_until:
+            raise EnvironmentFault("no answer", hint="wait")
+        return {
+            command_id: sum(now >= end for end, _, _ in command.ended.values())
+            for command_id, command in self.commands.items()
+            if command.order.op is op and command.sent_at >= since - 60 and now >= command.sent_at + 2
+        }
+
     def busy(self, run: str, since: float) -> bool:
         now = self.clock.now()
         return any(
@@ -474,6 +484,9 @@ class MemoryJournal:
         return self.asks
 
 
+STEADY = Pace(shortest=2, longest=2)
+
+
 @dataclass
 class OpenLock:
     """A lock that is held until told otherwise."""
@@ -500,6 +513,7 @@ class Rollout:
     gates: Sequence[Gate] = ()
     stop_requested: Callable[[], bool] = lambda: False
     lock: OpenLock = field(default_factory=OpenLock)
+    pace: Pace = STEADY
 
     def context(self, fence: int) -> Context:
         return Context(run=self.run, cluster="c", fence=fence, deadlines=self.policy.deadlines, paths=HostPaths())
@@ -539,7 +553,7 @@ class Rollout:
             context=self.context(fence),
             deliver=None if self.heals else lambda: PAYLOAD,
             survey=world.survey,
-            pace=Pace(shortest=2, longest=2),
+            pace=self.pace,
             gates=self.gates,
             stop_requested=self.stop_requested,
         )
@@ -570,6 +584,7 @@ def roll(
     stop_requested: Callable[[], bool] = lambda: False,
     lock: OpenLock | None = None,
     gates: Sequence[Gate] = (),
+    pace: Pace = STEADY,
 ) -> tuple[RunState, World, MemoryJournal]:
     """Plan and roll a fleet on a virtual clock."""
     world = World(hosts, VirtualClock())
@@ -582,6 +597,7 @@ def roll(
         gates=gates,
         stop_requested=stop_requested,
         lock=lock or OpenLock(),
+        pace=pace,
     )
     planned = rollout.plan(fence)
     prepare(world)

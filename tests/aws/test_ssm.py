@@ -177,6 +177,24 @@ def test_a_command_is_under_way_until_its_status_says_otherwise(
     assert commands.busy("old", 0) is busy
 
 
+def test_one_call_counts_what_has_ended_of_every_command(wire: Wire, commands: SsmCommands) -> None:
+    """The overview lists the commands of one document since then, 50 on a page, and nobody else's."""
+    wire.replies = [
+        (200, {"Commands": [{"CommandId": "a", "CompletedCount": 49}, {"CommandId": "b"}], "NextToken": "more"}),
+        (200, {"Commands": [{"CommandId": "c", "CompletedCount": 0}]}),
+    ]
+    assert commands.ended(Op.APPLY, 1_764_160_060.0) == {"a": 49, "b": 0, "c": 0}
+    operation, asked = wire.seen[0]
+    assert operation.endswith("ListCommands")
+    assert asked == {
+        "Filters": [
+            {"key": "InvokedAfter", "value": "2025-11-26T12:26:40Z"},
+            {"key": "DocumentName", "value": "ecs-rollout-apply"},
+        ],
+        "MaxResults": 50,
+    }
+
+
 @pytest.mark.parametrize(
     ("details", "ended"),
     [

@@ -6,7 +6,6 @@ On the virtual clock and the fleet in memory; ratios and counts are what matters
 import resource
 import sys
 import time
-from collections import Counter
 
 from tabulate import tabulate
 
@@ -15,29 +14,15 @@ from orchestrator.core.actions import Action
 from orchestrator.core.amount import Amount
 from orchestrator.core.settings import EVERYTHING, Policy
 from orchestrator.core.state import RunState
-from tests.fake_fleet import World, fleet_of, roll
+from tests.api_calls import metered
+from tests.fake_fleet import fleet_of
 
 ALL_AT_ONCE = Policy(waves=(EVERYTHING,), max_unavailable=EVERYTHING)
 SLIDING = Policy(waves=(EVERYTHING,), max_unavailable=Amount.parse("10%"))
 
 
-def counted(world: World) -> Counter[str]:
-    """Count every call from now on."""
-    calls: Counter[str] = Counter()
-    for name in ("send", "poll", "describe"):
-        original = getattr(world, name)
-
-        def call(*arguments: object, name: str = name, original: object = original) -> object:
-            calls[name] += 1
-            return original(*arguments)  # type: ignore[operator]  # a bound method
-
-        setattr(world, name, call)
-    return calls
-
-
 def measured(count: int, policy: Policy) -> tuple[object, ...]:
     """Roll `count` instances; give the row of the table."""
-    found: list[Counter[str]] = []
     decided = {"seconds": 0.0, "ticks": 0}
     original = policies.decide
 
@@ -51,21 +36,22 @@ def measured(count: int, policy: Policy) -> tuple[object, ...]:
     policies.decide = decide
     began = time.process_time()
     try:
-        _, _, journal = roll(fleet_of(count), policy, prepare=lambda world: found.append(counted(world)))
+        _, meter = metered(fleet_of(count), policy)
     finally:
         policies.decide = original
-    calls = found[0]
-    pages = sum(calls.values())
+    calls = meter.calls
     return (
         count,
         str(policy.max_unavailable),
-        calls["send"],
-        calls["poll"],
-        calls["describe"],
-        f"{pages / count:.3f}",
+        calls["SendCommand"],
+        calls["ListCommandInvocations"],
+        calls["ListCommands"],
+        calls["DescribeContainerInstances"],
+        calls["GetParametersByPath"] + calls["PutParameter"],
+        f"{calls.total() / count:.3f}",
         f"{1000 * decided['seconds'] / decided['ticks']:.2f}",
         f"{time.process_time() - began:.1f}",
-        journal.transactions,
+        meter.world.journal.transactions,
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     )
 
@@ -74,7 +60,8 @@ def main() -> None:
     """Print the table."""
     sizes = [int(argument) for argument in sys.argv[1:]] or [1_000, 10_000]
     rows = [measured(count, policy) for count in sizes for policy in (ALL_AT_ONCE, SLIDING)]
-    headers = ("instances", "window", "sends", "polls", "describes", "calls each", "ms a tick", "CPU s", "txns", "MB")
+    calls = ("sends", "pages", "overviews", "describes", "lock", "calls each")
+    headers = ("instances", "window", *calls, "ms a tick", "CPU s", "txns", "MB")
     sys.stdout.write(tabulate(rows, headers=headers) + "\n")
 
 
