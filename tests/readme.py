@@ -9,8 +9,9 @@ from tabulate import tabulate
 
 from orchestrator.core.lifecycle import LIFECYCLE, diagram
 from orchestrator.core.reasons import EXPLANATIONS
-from orchestrator.core.settings import Policy
 from orchestrator.errors import ExitCode
+from tests import defaults_table
+from tests.budget_table import CASES
 from tests.hosts_table import ROWS
 
 README = Path(__file__).parent.parent / "README.md"
@@ -35,34 +36,14 @@ def _table(rows: list[tuple[str, ...]], headers: tuple[str, ...]) -> str:
 
 def blocks() -> dict[str, str]:
     """Each block's name and content."""
-    policy = Policy()
-    deadlines = policy.deadlines
     phases = _table(
         [(f"`{phase}`", rule.invariant, rule.bounded_by) for phase, rule in LIFECYCLE.items()],
         ("phase", "what is true in it", "bounded by"),
     )
-    defaults = [
-        ("--waves", ",".join(str(wave) for wave in policy.waves), "cumulative shares of what is to change"),
-        ("--bake", f"{policy.bake}s", "between two waves"),
-        ("--zones", policy.zones.value, "order of availability zones inside a wave"),
-        ("--max-unavailable", str(policy.max_unavailable), "instances at work at once"),
-        ("--max-unavailable-per-zone", "no limit", "the same for each zone"),
-        (
-            "--max-failures",
-            ",".join(map(str, policy.max_failures)),
-            "failed, rolled back or unverified instances that may be",
-        ),
-        ("--max-unreachable", ",".join(map(str, policy.max_unreachable)), "unreachable instances that may be"),
-        ("--max-refused", "no limit", "refused instances that may be"),
-        ("--delivery-seconds", str(deadlines.delivery), "for SSM to deliver a command"),
-        ("--verify-seconds", str(deadlines.verify), "for the agent to be proven after its restart"),
-        ("--restore-seconds", str(deadlines.restore), "for the old state to be proven after a restore"),
-        ("--watchdog-seconds", str(deadlines.watchdog), "after which the instance restores by itself"),
-        ("--step-seconds", str(deadlines.step), "after which SSM kills the script"),
-    ]
     return {
         "lifecycle": f"```mermaid\n{diagram()}```\n\n{phases}",
-        "defaults": _table([(f"`{flag}`", value, text) for flag, value, text in defaults], ("flag", "default", "what")),
+        "defaults": _table(list(defaults_table.rows()), ("flag", "default", "a percentage is of", "what")),
+        "budgets": _table([case.row() for case in CASES], ("instances: trouble", "flags", "the run")),
         "exit-codes": _table([(str(int(code)), text) for code, text in EXITS.items()], ("code", "meaning")),
         "reasons": _table(
             [(f"`{reason}`", each.meaning, each.remedy) for reason, each in EXPLANATIONS.items()],
