@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from tabulate import tabulate
 
+from orchestrator.report.gating import sentences
 from orchestrator.report.rows import BootRow, RunReport
 
 _COLUMNS = (
@@ -65,7 +66,9 @@ def as_markdown(report: RunReport) -> str:
     troubles = "".join(f"\n- {_plain(each)}" for each in report.after.undelivered)
     boots = "".join(f"\n- {_plain(boot_words(each))}" for each in report.after.boots)
     told = f"\n\nNot everybody was told:\n{troubles}" if troubles else ""
-    return f"{head}\n\n{table}" + (f"\n\nBoot configuration:\n{boots}" if boots else "") + told
+    gates = "".join(f"\n- {_plain(each)}" for each in sentences(report.gates))
+    held = f"\n\nGates:\n{gates}" if gates else ""
+    return f"{head}\n\n{table}{held}" + (f"\n\nBoot configuration:\n{boots}" if boots else "") + told
 
 
 def boot_words(row: BootRow) -> str:

@@ -17,6 +17,7 @@ from orchestrator.report.advice import advise
 from orchestrator.report.chosen import worded
 from orchestrator.report.console import command_url, partition_of
 from orchestrator.report.estimates import duration
+from orchestrator.report.gating import sentences
 from orchestrator.report.rows import RunReport, troubles
 from orchestrator.report.timeline import WIDTH, draw
 
@@ -52,6 +53,7 @@ def as_html(report: RunReport) -> str:
         report=report,
         advice=advise(report),
         troubles=troubles(report),
+        gates=sentences(report.gates),
         timeline=draw(report),
         took=None if ended is None else duration(ended - report.started_at),
         place=lambda row: places[id(row)],

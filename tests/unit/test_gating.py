@@ -5,7 +5,10 @@ import pytest
 from orchestrator.core.events import Entry, GateAnswered, RunEnded
 from orchestrator.core.gates import GateAnswer, Word
 from orchestrator.core.state import RunState
+from orchestrator.errors import ExitCode
 from orchestrator.report.gating import sentences, spans_of
+from orchestrator.report.render import render_report
+from tests.fake_fleet import fleet_of, roll
 
 HOLD = GateAnswer(gate="window", word=Word.HOLD, reason="no window is open")
 GO = GateAnswer(gate="window", word=Word.GO, reason="a window is open")
@@ -61,3 +64,14 @@ def test_only_what_held_or_was_overruled_is_told(
 ) -> None:
     """One sentence for each gate that held, with its time in all, and one for a window that the deadline overruled."""
     assert sentences(spans_of(state_of(*answers, ended_at=ended_at))) == said
+
+
+@pytest.mark.parametrize("form", ["table", "html", "markdown"])
+def test_every_form_for_a_person_tells_what_the_gates_said(form: str) -> None:
+    """What held a run back stands in the text, on the page and in the ticket."""
+    state, _, _ = roll(fleet_of(1))
+    for at, answer in ((state.started_at, HOLD), (state.started_at + 90, OVERRULED)):
+        state.fold(Entry(at, GateAnswered(answer=answer)))
+    text = " ".join(render_report(state, form, ExitCode.OK).split())
+    assert "Gate window said hold for 90 s: no window is open." in text
+    assert "Gate window did not count any more: the deadline overrules it." in text
