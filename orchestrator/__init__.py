@@ -60,6 +60,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         formats               A report as CSV and Markdown, and the form of a moment in every report
         gating                What the gates of a run said, and for how long
         html                  A report as one HTML page that needs no network
+        hush                  Keep what is typed off a terminal that is drawn on
         json_report           The JSON report and its JSON Schema
         junit                 A report as JUnit XML, for pipelines: a test case for the run and one for each instance
         live                  Live progress

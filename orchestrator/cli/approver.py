@@ -2,11 +2,12 @@
 
 import sys
 from collections.abc import Sequence
+from contextvars import copy_context
 from threading import Thread
 from typing import TYPE_CHECKING
 
 from orchestrator.cli import identity, store
-from orchestrator.cli.speech import say
+from orchestrator.cli.speech import say, tell
 from orchestrator.core.asks import Ask, AskKind
 from orchestrator.core.events import ApprovalAwaited, Entry
 from orchestrator.errors import RolloutError
@@ -32,11 +33,13 @@ class Approver:
         """Ask where an approval is awaited; never wait for the answer here."""
         for entry in entries:
             if isinstance(entry.event, ApprovalAwaited):
-                self.asking.append(Thread(target=self._ask, args=(entry.event.wave,), daemon=True))
+                # In our context: it knows who writes to the terminal, and in which form.
+                asking = Thread(target=copy_context().run, args=(self._ask, entry.event.wave), daemon=True)
+                self.asking.append(asking)
                 self.asking[-1].start()
 
     def _ask(self, wave: int) -> None:
-        say(f"Wave {wave} waits for approval. Type y and Enter to go on, n to stop here:")
+        tell(f"Wave {wave} waits for approval. Type y and Enter to go on, n to stop here:")
         while True:
             answer = sys.stdin.readline()
             word = answer.strip().lower()
@@ -44,7 +47,7 @@ class Approver:
                 return
             if word in {"y", "yes", "n", "no"}:
                 break
-            say("y or n?")
+            tell("y or n?")
         kind = AskKind.APPROVE if word.startswith("y") else AskKind.ABORT
         ask = Ask(kind=kind, wave=wave if kind is AskKind.APPROVE else 0, by=identity.who(), at=self._clock.now())
         try:

@@ -1,13 +1,17 @@
 """`ecs-rollout approve` and `abort`: ask something of a run that is under way, through its journal."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from orchestrator.cli import identity, options, store
 from orchestrator.cli.speech import say
 from orchestrator.core.asks import Ask, AskKind
-from orchestrator.core.state import RunState, replay
 from orchestrator.errors import UsageError
 from orchestrator.journal.place import JournalPlace
+
+if TYPE_CHECKING:
+    from orchestrator.core.state import RunState
 
 
 @click.command()
@@ -44,6 +48,7 @@ def abort(run: str, journal: JournalPlace) -> None:
 def _ask(journal: JournalPlace, run: str, kind: AskKind, wave: int | None) -> int:
     """Write the ask down; give the wave that it is about. Raises UsageError where there is nothing to ask."""
     from orchestrator.clock import SystemClock
+    from orchestrator.core.state import replay
 
     with store.opened(journal) as found:
         summary = found.head(run).summary
@@ -57,7 +62,7 @@ def _ask(journal: JournalPlace, run: str, kind: AskKind, wave: int | None) -> in
     return about
 
 
-def _wave(state: RunState, wanted: int | None) -> int:
+def _wave(state: "RunState", wanted: int | None) -> int:
     """Choose the wave: the one that is named, or the next that has not opened. Raises UsageError for none such."""
     left = sorted({each.wave for each in state.run.planned if each.wave > state.wave})
     name = state.run.run

@@ -1,18 +1,19 @@
 """`ecs-rollout generations`: which instances run which credential, and whether the previous one may be revoked."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from orchestrator.cli import options, speech, store
 from orchestrator.cli.speech import say
-from orchestrator.core.overlap import Verdict
 from orchestrator.core.settings import Deadlines, Policy
-from orchestrator.core.source import S3Source
-from orchestrator.core.state import RunState, replay
 from orchestrator.errors import ExitCode, RolloutError
 from orchestrator.journal.place import JournalPlace
+
+if TYPE_CHECKING:
+    from orchestrator.core.source import S3Source
+    from orchestrator.core.state import RunState
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -49,7 +50,7 @@ def _where(function: F) -> F:
 @options.poll_seconds
 def generations(
     *,
-    boot_config: tuple[S3Source, ...],
+    boot_config: "tuple[S3Source, ...]",
     journal: JournalPlace,
     output: str,
     check: bool,
@@ -66,6 +67,7 @@ def generations(
     """
     from orchestrator.cli import compose, overlap
     from orchestrator.clock import SystemClock
+    from orchestrator.core.overlap import Verdict
     from orchestrator.engine import Pace
     from orchestrator.report.overlaps import Scene, overlap_json, overlap_text
 
@@ -84,8 +86,10 @@ def generations(
     return ExitCode.NOT_ALL_UPDATED if check and found.verdict is not Verdict.UNUSED else ExitCode.OK
 
 
-def earlier_runs(place: JournalPlace, cluster: str) -> list[RunState]:
+def earlier_runs(place: JournalPlace, cluster: str) -> "list[RunState]":
     """Read the cluster's last runs, oldest first; none where there is no journal, which is not made for this."""
+    from orchestrator.core.state import replay
+
     try:
         with store.opened(place, read_only=True) as journal:
             names = [head.run for head in journal.runs() if head.summary.cluster == cluster][:_RUNS]

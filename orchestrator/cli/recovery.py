@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli import approvals, carrying, flags, options, reporting, requests, speech, store
+from orchestrator.cli import approvals, flags, options, reporting, requests, speech, store
 from orchestrator.cli.unattended import telling_options
-from orchestrator.core.model import Plan
 from orchestrator.core.settings import VerifyLogin
-from orchestrator.core.state import RunState, replay
 from orchestrator.errors import ExitCode, UsageError
 from orchestrator.journal.place import JournalPlace
 
 if TYPE_CHECKING:
+    from orchestrator.cli.carrying import Rolls
     from orchestrator.cli.compose import Parts, Request
     from orchestrator.cli.rolling import Watch
     from orchestrator.core.events import RunStarted
+    from orchestrator.core.model import Plan
+    from orchestrator.core.state import RunState
     from orchestrator.journal.store import Store
 
 
@@ -44,6 +45,9 @@ def restore(
     \b
       ecs-rollout restore 20261124-013006-d617fabc
     """
+    from orchestrator.cli import carrying
+    from orchestrator.core.state import replay
+
     carrying.somebody_to_ask(yes=yes)
     rolls = carrying.Rolls(
         report=reporting.wanted(output, out),
@@ -92,7 +96,7 @@ def heal(
       ecs-rollout heal --cluster web --dry-run
       ecs-rollout heal --cluster web --take-over
     """
-    from orchestrator.cli import compose, loading, rolling, showing
+    from orchestrator.cli import carrying, compose, loading, rolling, showing
     from orchestrator.cli.compose import Request
     from orchestrator.cli.speech import say
     from orchestrator.clock import SystemClock
@@ -145,6 +149,9 @@ def resume(
       ecs-rollout resume 20261124-013006-d617fabc
       ecs-rollout resume 20261124-013006-d617fabc --state dynamodb:ecs-rollout
     """
+    from orchestrator.cli import carrying
+    from orchestrator.core.state import replay
+
     told = carrying.told_of(given, nobody=True)
     report = reporting.wanted(output, out)
     with store.opened(journal) as found:
@@ -155,9 +162,9 @@ def resume(
         return go_on(found, state, rolls, region=given["region"], profile=given["profile"])
 
 
-def go_on(journal: "Store", state: RunState, rolls: carrying.Rolls, *, region: str | None, profile: str | None) -> int:
+def go_on(journal: "Store", state: "RunState", rolls: "Rolls", *, region: str | None, profile: str | None) -> int:
     """Resume a run; give its exit code. Raises UsageError for a run that has ended, and has nothing to take back."""
-    from orchestrator.cli import rolling
+    from orchestrator.cli import carrying, rolling
 
     request = _request_again(state, region=region, profile=profile)
     if state.ended is not None:
@@ -168,14 +175,14 @@ def go_on(journal: "Store", state: RunState, rolls: carrying.Rolls, *, region: s
             hint=f"`ecs-rollout report {state.run.run}` shows what became of it; a new run does the rest.",
         )
 
-    def roll(parts: "Parts", watch: "Watch", confirm: Callable[[Plan], Plan]) -> RunState:
+    def roll(parts: "Parts", watch: "Watch", confirm: Callable[["Plan"], "Plan"]) -> "RunState":
         del confirm  # the run was confirmed when it began
         return rolling.resume(parts, watch, take_over=rolls.take_over)
 
     return carrying.carry_out(request, journal, rolls, roll, run=state.run.run)
 
 
-def _request_again(state: RunState, *, region: str | None, profile: str | None) -> "Request":
+def _request_again(state: "RunState", *, region: str | None, profile: str | None) -> "Request":
     """Build the run's request as it was started; its credential is read again only if it was not delivered yet."""
     from orchestrator.cli.compose import Request
     from orchestrator.cli.rollout import run as run_command

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from orchestrator.cli import approvals, carrying, files, flags, options, reporting, requests, speech, store
+from orchestrator.cli import approvals, files, flags, options, reporting, requests, speech, store
 from orchestrator.cli.speech import say
 from orchestrator.cli.unattended import telling_options
 from orchestrator.errors import ExitCode
@@ -99,6 +99,8 @@ def run(
       ecs-rollout run --cluster web --credential secretsmanager:registry --yes
       ecs-rollout run --plan web.plan
     """
+    from orchestrator.cli import carrying
+
     approved = approvals.approved_in(click.get_current_context())
     nobody = yes or plan_file is not None
     carrying.somebody_to_ask(yes=nobody)

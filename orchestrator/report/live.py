@@ -10,12 +10,13 @@ from typing import TextIO
 
 from rich.text import Text
 
-from orchestrator.core.events import Entry, RunEnded, RunStarted
+from orchestrator.core.events import Approved, Entry, RunEnded, RunStarted
 from orchestrator.core.model import Plan
 from orchestrator.core.state import RunState
 from orchestrator.ports import Clock
 from orchestrator.report.estimates import duration
 from orchestrator.report.following import Follower
+from orchestrator.report.hush import Hush
 from orchestrator.report.live_frame import STYLES, frame
 from orchestrator.report.painter import Painter
 from orchestrator.report.problem_lines import ProblemLines
@@ -34,6 +35,7 @@ class LiveProgress:
         self._stream = stream
         self._clock = clock
         self._painter = painter or Painter(stream)
+        self._hush = Hush(stream)
         self._plain = (getattr(stream, "encoding", None) or "").lower().replace("-", "") != "utf8"
         self._follower = Follower((ProblemLines(self.above), _Edges(self.above)))
         self._lock = threading.Lock()
@@ -66,9 +68,11 @@ class LiveProgress:
             self._done.set()
             ticker.join(_JOIN_SECONDS)
             self._draw(None)
+            self._hush.end()
 
     def _begin(self) -> None:
         self.close()
+        self._hush.begin()
         self._done = threading.Event()
         self._ticker = threading.Thread(target=self._tick, args=(self._done,), name="live progress", daemon=True)
         self._ticker.start()
@@ -97,17 +101,19 @@ class LiveProgress:
 
 
 class _Edges:
-    """A listener that says when a run begins and how it has ended."""
+    """A listener that says when a run begins, who lets it go on, and how it has ended."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
 
     def told(self, entry: Entry, state: RunState) -> None:
-        """Write a line at either end of the run."""
+        """Write a line at either end of the run, and where a person has spoken."""
         match entry.event:
             case RunStarted(run=run, planned=planned):
                 changes = Plan(cluster=state.run.cluster, generation=state.run.generation, planned=planned).changes
                 self._write(f"run {run}: {changes} of {len(planned)} instances to change")
+            case Approved(wave=wave, by=by):
+                self._write(f"wave {wave} approved by {by}")
             case RunEnded(result=result):
                 self._write(f"ended: {result}, after {duration(entry.at - state.started_at)}")
             case _:

@@ -104,6 +104,24 @@ def test_ctrl_c_is_explained_and_does_what_it_says(workplace: Callable[..., Work
         assert "interrupted (exit code 130)" in everything
 
 
+def test_an_approval_is_typed_into_the_live_part(workplace: Callable[..., Workplace]) -> None:
+    """What is typed leaves no trace on the screen; y and Enter approve the wave; the echo is back at the end."""
+    place = workplace(*fleet(3))
+    with terminal(place.directory, *rolling(place, "--yes", "--approve"), columns=80, lines=24) as seen:
+        seen.wait(moving)
+        seen.keys("Enter", "Enter", "x", "Enter")
+        waiting = inspected(seen.wait(lambda screen: "y or n?" in screen), 80)
+        assert "Wave 2 waits for approval. Type y and Enter to go on, n to stop here:" in waiting
+        assert "waiting for approval of wave 2: `ecs-rollout approve" in waiting
+        seen.type("y")
+        everything = ended(seen, 0)
+        assert re.search(r"^wave 2 approved by \S+", everything, re.MULTILINE)
+        assert not re.search(r"in flight \d", everything)
+        assert "3 of 3 instances run the credential" in everything
+        seen.type("echoed again")
+        seen.wait(lambda screen: screen.count("echoed again") == 2)  # once by the terminal, once by cat
+
+
 @pytest.mark.parametrize("variable", ["CI", "NO_COLOR", "TERM"])
 def test_plain_lines_where_they_are_wanted(variable: str, workplace: Callable[..., Workplace]) -> None:
     """With CI, NO_COLOR or a dumb terminal there is no escape sequence and no live part: a line for each thing."""

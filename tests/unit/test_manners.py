@@ -36,12 +36,20 @@ def test_the_pages_are_true() -> None:
     assert {page.path.split()[1] for page in PAGES[1:]} == set(COMMANDS)
 
 
-HEAVY = ("boto3", "botocore", "rich", "jinja2", "pydantic", "moto", "aiohttp", "msgspec", "sqlite3", "tabulate", "yaml")
+HEAVY = (
+    *("boto3", "botocore", "rich", "jinja2", "pydantic", "moto", "aiohttp", "msgspec", "sqlite3", "tabulate", "yaml"),
+    *("urllib3", "orchestrator.core.events", "orchestrator.core.state", "orchestrator.report.text"),
+)
+"""What takes long to import: packages of others, and modules of ours with many values or what these bring."""
 
 
 def imported(program: str, **environment: str) -> list[str]:
     """Run a program in a Python of its own; give those of the heavy modules that it imports."""
-    check = f"{program}\nprint('imported:', *sorted({{n.partition('.')[0] for n in sys.modules}} & set({HEAVY!r})))"
+    check = (
+        f"{program}\n"
+        "found = set(sys.modules) | {name.partition('.')[0] for name in sys.modules}\n"
+        f"print('imported:', *sorted(found & set({HEAVY!r})))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", f"import sys\n{check}"],
         capture_output=True,
