@@ -75,7 +75,7 @@ def test_everything_that_could_bring_it_back_is_named(workplace: Start) -> None:
         InstanceSpec(instance_id=joined), InstanceSpec(instance_id="i-0ff00000000000000", ssm=Ssm.CONNECTION_LOST)
     )
     source = place.put_secret()
-    assert place.rollout("run").code == 1
+    assert place.rollout("run", "--max-unreachable=100%").code == 1
     template = "launch template web (version $Latest)"
     everything = {
         ("not_inspected", "i-0ff00000000000000"),
