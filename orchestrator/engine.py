@@ -61,7 +61,8 @@ class Engine:
     """Carry out one run; `run` and `resume` return when every instance has its outcome.
 
     `deliver` puts the credential where instances fetch it; it is called once, when somebody is to be changed, and may
-    be None for a run that restores. `survey` looks at the cluster again after the last wave.
+    be None for a run that restores. `survey` looks at the cluster again after the last wave. `stop_requested` says why
+    nothing more is to be admitted; empty while there is no reason.
     """
 
     def __init__(  # noqa: PLR0913 - its ports, each by name
@@ -79,7 +80,7 @@ class Engine:
         pace: Pace,
         gates: Sequence[Gate] = (),
         observers: Sequence[Observer] = (),
-        stop_requested: Callable[[], bool] = lambda: False,
+        stop_requested: Callable[[], str] = lambda: "",
     ) -> None:
         self.state = RunState()
         self._fleet = fleet
@@ -161,8 +162,9 @@ class Engine:
 
         Raises EnvironmentFault when AWS has not answered for many ticks; one such tick already stops admission.
         """
-        if self._stop_requested() and self.state.halted is None:
-            self._ledger.observe(Halted(why="stopped by a signal", interrupted=True))
+        why = self._stop_requested()
+        if why and self.state.halted is None:
+            self._ledger.observe(Halted(why=why, interrupted=True))
         faults = []
         for step in (self._hear, self._act):
             fault = _fault_of(step)

@@ -511,7 +511,7 @@ class Rollout:
     restores: str = ""
     heals: bool = False
     gates: Sequence[Gate] = ()
-    stop_requested: Callable[[], bool] = lambda: False
+    stop_requested: Callable[[], str] = lambda: ""
     lock: OpenLock = field(default_factory=OpenLock)
     pace: Pace = STEADY
 
@@ -581,7 +581,7 @@ def roll(
     restores: str = "",
     heals: bool = False,
     prepare: Callable[[World], None] = lambda _: None,
-    stop_requested: Callable[[], bool] = lambda: False,
+    stop_requested: Callable[[], str] = lambda: "",
     lock: OpenLock | None = None,
     gates: Sequence[Gate] = (),
     pace: Pace = STEADY,

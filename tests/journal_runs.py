@@ -43,7 +43,7 @@ def large_run(count: int, *, stopped: bool = False) -> list[Entry]:
     """A run of `count` healthy instances, all at once, or `stopped` before the first; ids are random as AWS's are."""
     hosts = [Host(f"i-{digest(number)[:17]}", zone="abc"[number % 3]) for number in range(count)]
     policy = Policy(waves=(EVERYTHING,), max_unavailable=EVERYTHING)
-    return roll(hosts, policy, stop_requested=lambda: stopped)[2].entries
+    return roll(hosts, policy, stop_requested=lambda: "stopped by a signal" if stopped else "")[2].entries
 
 
 def digest(number: int) -> str:

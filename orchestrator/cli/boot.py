@@ -23,6 +23,8 @@ class Boots:
     say: Callable[[str], None]
     rows: list[BootRow] = field(default_factory=list)
     errors: list[RolloutError] = field(default_factory=list)
+    due: bool = False
+    """Whether one of them lacks the credential, as `announce` has seen."""
 
     def announce(self) -> None:
         """Say of each whether it would change. Raises RolloutError where one could not be written: nothing is touched.
@@ -32,6 +34,7 @@ class Boots:
         for each in self.sources:
             found = self._of(each).plan(self.parts.credential.lines)
             self._warn(found)
+            self.due = self.due or found.changed
             self.say(f"{each}: " + ("gets the credential after the run" if found.changed else "holds the credential"))
 
     def keep(self, state: RunState) -> None:

@@ -17,13 +17,18 @@ from orchestrator.core.settings import OnHalt, OptionValue
 from orchestrator.errors import ExitCode, RefusedError, UsageError
 
 if TYPE_CHECKING:
+    from orchestrator.cli.boot import Boots
     from orchestrator.cli.compose import Parts, Request
     from orchestrator.cli.rolling import Watch
     from orchestrator.cli.signals import Stop
     from orchestrator.cli.telling import Telling
+    from orchestrator.cli.turns import Limit
+    from orchestrator.clock import SystemClock
     from orchestrator.core.state import RunState
     from orchestrator.journal.place import JournalPlace
     from orchestrator.journal.store import Store
+    from orchestrator.report.rows import Holders
+    from orchestrator.rotation import Promotion
 
 Roll = Callable[["Parts", "Watch", Callable[[Plan], Plan]], "RunState"]
 """What is done once everything stands: a new run, or one that goes on."""
@@ -34,7 +39,8 @@ class Rolls:
     """How a fleet is rolled beside its policy.
 
     `restores`: the run that is taken back; `heals`: what dead runs left is; `approved`: the saved plan; `options`: the
-    flags to be kept for `resume`.
+    flags to be kept for `resume`. `limit`: until when instances are admitted; `promotion`: what follows the run;
+    `holders`: who is seen to run what at its end. `alone`: nobody is asked anything, whoever watches.
     """
 
     report: reporting.Wanted
@@ -46,6 +52,20 @@ class Rolls:
     heals: bool = False
     approved: ApprovedPlan | None = None
     options: Mapping[str, OptionValue] = field(default_factory=dict)
+    limit: "Limit | None" = None
+    promotion: "Promotion | None" = None
+    holders: "Callable[[Parts], Holders | None]" = lambda _parts: None
+    alone: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What a run is seen through with: everything stands, and those who want to know listen."""
+
+    parts: "Parts"
+    clock: "SystemClock"
+    journal: "Store"
+    tell: "Telling"
 
 
 def somebody_to_ask(*, yes: bool) -> None:
@@ -92,53 +112,102 @@ def begin(request: "Request", journal: "Store", rolls: Rolls) -> int:
 
 def carry_out(request: "Request", journal: "Store", rolls: Rolls, roll: Roll, *, run: str = "") -> int:
     """Roll, report, tell; give the exit code. `run`: the run that goes on, empty for a new one."""
-    from orchestrator.cli import boot, compose
-    from orchestrator.cli.rolling import Watch
-    from orchestrator.cli.signals import stopping_run
+    from orchestrator.cli import compose
     from orchestrator.clock import SystemClock
-    from orchestrator.report.render import exit_code_of
-    from orchestrator.report.rows import After
 
     clock = SystemClock()
     with watched(rolls, request) as tell:
         parts = compose.build(request, clock=clock, say=say, run=run)
-        keeper = boot.Boots(parts=parts, sources=request.boot_configs, say=say)
-        keeper.announce()
-        with stopping_run(clock, say, parts.run_id) as stop:
-
-            def confirm(planned: Plan) -> Plan:
-                return _confirmed(parts, journal, rolls, tell, stop, planned)
-
-            stop.rolling = bool(run)
-            asks = approver.made(rolls.journal, parts.run_id, parts.clock) if rolls.told.watched else ()
-            watch = Watch(
-                journal=journal,
-                say=say,
-                observers=(*tell.observers, *asks),
-                stop_requested=lambda: bool(stop),
-                afterwards=keeper.keep,
-            )
-            state = roll(parts, watch, confirm)
-        say("")
-        code = exit_code_of(state, stop.exit_code)
-        for trouble in keeper.errors:
-            tell.troubled(trouble)
-            code = code or ExitCode.NOT_ALL_UPDATED
-        after = After(undelivered=tell.ended(state, code), boots=tuple(keeper.rows))
-        reporting.conclude(rolls.report, state, code, after)
-    if _wants_back(state):
+        scene = Scene(parts=parts, clock=clock, journal=journal, tell=tell)
+        state, code = see_through(scene, boots_of(parts), rolls, roll, goes_on=bool(run))
+    if wants_back(state):
         take_back(request, journal, rolls, state)
     return code
 
 
-def _confirmed(parts: "Parts", journal: "Store", rolls: Rolls, tell: "Telling", stop: "Stop", planned: Plan) -> Plan:
+def boots_of(parts: "Parts") -> "Boots":
+    """Look at what new instances boot with. Raises RolloutError where that could not be written later."""
+    from orchestrator.cli.boot import Boots
+
+    keeper = Boots(parts=parts, sources=parts.request.boot_configs, say=say)
+    keeper.announce()
+    return keeper
+
+
+def see_through(
+    scene: Scene, keeper: "Boots", rolls: Rolls, roll: Roll, *, goes_on: bool
+) -> tuple["RunState", ExitCode]:
+    """Roll, do what follows, report, tell. `goes_on`: the run had begun before."""
+    from orchestrator.cli.rolling import Watch
+    from orchestrator.cli.signals import stopping_run
+    from orchestrator.report.rows import After
+
+    parts, tell = scene.parts, scene.tell
+    with stopping_run(scene.clock, say, parts.run_id) as stop:
+
+        def confirm(planned: Plan) -> Plan:
+            return _confirmed(scene, rolls, stop, planned)
+
+        stop.rolling = goes_on
+        asks = approver.made(rolls.journal, parts.run_id, parts.clock) if rolls.told.watched and not rolls.alone else ()
+        watch = Watch(
+            journal=scene.journal,
+            say=say,
+            observers=(*tell.observers, *asks),
+            stop_requested=lambda: stop.why or (rolls.limit.why() if rolls.limit else ""),
+            afterwards=lambda state: _follow(scene, keeper, rolls, state),
+        )
+        state = roll(parts, watch, confirm)
+    say("")
+    code = _code_of(state, stop, rolls)
+    for trouble in (
+        *keeper.errors,
+        *([rolls.promotion.trouble] if rolls.promotion and rolls.promotion.trouble else []),
+    ):
+        tell.troubled(trouble)
+        code = code or ExitCode.NOT_ALL_UPDATED
+    holders = rolls.holders(parts)
+    after = After(
+        undelivered=tell.ended(state, code),
+        boots=tuple(keeper.rows),
+        left=rolls.promotion.words if rolls.promotion else "",
+        holders=holders,
+    )
+    reporting.conclude(rolls.report, state, code, after)
+    return state, code
+
+
+def _follow(scene: Scene, keeper: "Boots", rolls: Rolls, state: "RunState") -> None:
+    """Do what follows a run while the cluster is ours: first AWSCURRENT, then what new instances boot with."""
+    from orchestrator.journal.store import RunJournal
+    from orchestrator.ledger import Ledger
+
+    parts = scene.parts
+    if rolls.promotion is not None:
+        journal = RunJournal(scene.journal, parts.run_id, parts.lock.fence)
+        ledger = Ledger(journal=journal, clock=scene.clock, state=state, observers=(scene.tell.follower,))
+        rolls.promotion.follow(state, ledger, parts.lock)
+    keeper.keep(state)
+
+
+def _code_of(state: "RunState", stop: "Stop", rolls: Rolls) -> ExitCode:
+    """Give the run's exit code: neither time that ran out nor a label that had to stay is a good end."""
+    from orchestrator.report.render import exit_code_of
+
+    out_of_time = rolls.limit is not None and rolls.limit.reached and not stop
+    code = exit_code_of(state, ExitCode.NOT_ALL_UPDATED if out_of_time else stop.exit_code)
+    return code or (ExitCode.NOT_ALL_UPDATED if rolls.promotion and rolls.promotion.left else ExitCode.OK)
+
+
+def _confirmed(scene: Scene, rolls: Rolls, stop: "Stop", planned: Plan) -> Plan:
     from orchestrator.cli import showing
     from orchestrator.report.plans import plan_text
 
+    parts = scene.parts
     if rolls.approved is not None:
         planned = approvals.fitted(rolls.approved, parts, planned, say)
-    if tell.shows_plans:
-        experience = showing.earlier(journal, parts.cluster)
+    if scene.tell.shows_plans:
+        experience = showing.earlier(scene.journal, parts.cluster)
         speech.tell(plan_text(planned, showing.wish_of(parts, planned, experience, restores=rolls.restores)))
     asks = planned.changes and not rolls.yes and rolls.approved is None
     if asks and not click.confirm("\nRoll?", err=True):
@@ -147,7 +216,7 @@ def _confirmed(parts: "Parts", journal: "Store", rolls: Rolls, tell: "Telling", 
     return planned
 
 
-def _wants_back(state: "RunState") -> bool:
+def wants_back(state: "RunState") -> bool:
     """Say whether a halt is to be followed by taking the run back; a person who stopped it decides that alone."""
     halted = state.halted is not None and not state.halted.interrupted
     wanted = halted and state.run.policy.on_halt is OnHalt.RESTORE
@@ -156,7 +225,7 @@ def _wants_back(state: "RunState") -> bool:
 
 def owes_take_back(state: "RunState", journal: "Store") -> bool:
     """Say whether a halted run's updates were to be taken back, and nobody has begun with it."""
-    return _wants_back(state) and all(head.summary.restores != state.run.run for head in journal.runs())
+    return wants_back(state) and all(head.summary.restores != state.run.run for head in journal.runs())
 
 
 def take_back(request: "Request", journal: "Store", rolls: Rolls, state: "RunState") -> int:
@@ -171,6 +240,8 @@ def take_back(request: "Request", journal: "Store", rolls: Rolls, state: "RunSta
         yes=True,
         restores=state.run.run,
         approved=None,
+        promotion=None,
+        holders=lambda _parts: None,
     )
     gates = type(request.gates)()  # what made the run halt must not keep it from being taken back
     policy = replace(request.policy, approve=False, on_halt=OnHalt.KEEP, limit=None)

@@ -157,6 +157,13 @@ def build(request: Request, *, clock: Clock, say: Callable[[str], None], run: st
     )
 
 
+def cluster_lock(request: Request, clock: Clock) -> ClusterLock:
+    """Build the cluster's lock alone, to see who holds it; nothing is read of a credential."""
+    session = Session(region=request.region, profile=request.profile)
+    path = f"{request.parameter_prefix}/{cluster_name(session.ecs(), request.cluster)}"
+    return ClusterLock(client=session.ssm(), clock=clock, path=path, holder=holder(), run="")
+
+
 def _load(session: Session, request: Request) -> Loaded:
     reading = Reading(source=request.credential, registry=request.registry, readable_file=request.allow_readable_file)
     return load_credential(session, reading)

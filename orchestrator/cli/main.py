@@ -17,6 +17,7 @@ from orchestrator.errors import DefectError, ExitCode, RolloutError, UsageError
 COMMANDS: Final = {
     "plan": ("orchestrator.cli.rollout", "Show what would happen to each instance, and why. Reads only."),
     "run": ("orchestrator.cli.rollout", "Plan, confirm, roll, report."),
+    "rotate": ("orchestrator.cli.rotating", "Roll a secret's pending version, then move AWSCURRENT to it."),
     "generations": ("orchestrator.cli.generations", "Show who runs which credential, and who still the previous one."),
     "resume": ("orchestrator.cli.recovery", "Go on with a run whose controller has died."),
     "restore": ("orchestrator.cli.recovery", "Take a whole run back, from the instances' own backups."),

@@ -37,6 +37,21 @@ class AmountType(click.ParamType[Amount]):
         return amount
 
 
+class ShareType(click.ParamType[Amount]):
+    """`95%`: a percentage that is somebody."""
+
+    name = "P%"
+    pattern = "^([1-9][0-9]?|100)%$"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Amount:  # noqa: ANN401 - click's signature
+        """Read it, or fail as click does."""
+        if isinstance(value, Amount):
+            return value
+        if not re.fullmatch(self.pattern, str(value)):
+            self.fail(f"{value!r} is no share: write 95%", param, ctx)
+        return Amount.parse(str(value))
+
+
 class MarkType(click.ParamType[Mark]):
     """`NAME` or `NAME=VALUE`."""
 

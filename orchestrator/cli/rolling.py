@@ -138,7 +138,7 @@ class Watch:
     journal: Store
     say: Callable[[str], None]
     observers: Sequence[Observer] = ()
-    stop_requested: Callable[[], bool] = lambda: False
+    stop_requested: Callable[[], str] = lambda: ""
     afterwards: Callable[[RunState], None] = lambda _state: None
 
 

@@ -44,6 +44,11 @@ class Stop:
         return self.signal != 0
 
     @property
+    def why(self) -> str:
+        """The reason for the run's record; empty while nobody asks."""
+        return "stopped by a signal" if self else ""
+
+    @property
     def exit_code(self) -> ExitCode:
         """130 or 143, as shells know it."""
         return ExitCode.TERMINATED if self.signal == signal.SIGTERM else ExitCode.INTERRUPTED

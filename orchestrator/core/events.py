@@ -257,6 +257,23 @@ class RunEnded:
     result: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promoting:
+    """Intent, once the run has ended: move AWSCURRENT of the secret from version `before` to `version`."""
+
+    secret: str
+    version: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promoted:
+    """AWSCURRENT of the secret is at this version."""
+
+    secret: str
+    version: str
+
+
 Event = (
     RunStarted
     | Resumed
@@ -284,6 +301,8 @@ Event = (
     | Concluded
     | Halted
     | RunEnded
+    | Promoting
+    | Promoted
 )
 
 

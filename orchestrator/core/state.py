@@ -26,6 +26,8 @@ from orchestrator.core.events import (
     Looking,
     Lost,
     NotSent,
+    Promoted,
+    Promoting,
     Reported,
     Resumed,
     RunEnded,
@@ -59,7 +61,8 @@ class RunState:
     flight in each, `zone_sizes` how many there are, `gates` what each gate said last and `answers` all that they said,
     `approved` the waves that somebody let go on, `awaiting` the wave that waits for it and since when, `surveys` how
     often the cluster was listed again and `surveyed_wave` the wave that the last of them added, `succeeded` on how many
-    the change has worked, `fence` the present owner's number.
+    the change has worked, `fence` the present owner's number, `promoting` where AWSCURRENT is to go after the run's end
+    and `promoted_at` since when it is there.
     """
 
     def __init__(self) -> None:
@@ -68,6 +71,8 @@ class RunState:
         self.ended: RunEnded | None = None
         self.ended_at: float | None = None
         self.halted: Halted | None = None
+        self.promoting: Promoting | None = None
+        self.promoted_at: float | None = None
         self.instances: dict[str, Progress] = {}
         self.queue: dict[str, None] = {}
         self.waiting: dict[int, dict[str, None]] = {}
@@ -146,7 +151,7 @@ class RunState:
 
     def _of_the_run(
         self,
-        event: Resumed | Delivered | WaveOpened | ApprovalAwaited | Approved | Halted | RunEnded,
+        event: Resumed | Delivered | WaveOpened | ApprovalAwaited | Approved | Halted | RunEnded | Promoting | Promoted,
         at: float,
     ) -> None:
         match event:
@@ -164,6 +169,10 @@ class RunState:
                 self.halted = self.halted or event
             case RunEnded():
                 self.ended, self.ended_at = event, at
+            case Promoting():
+                self.promoting = event
+            case Promoted():
+                self.promoted_at = at
 
     def _join(self, planned: Planned, at: float) -> Progress:
         progress = Progress(planned, spans=[Span(Phase.QUEUED, at)])

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from tabulate import tabulate
 
 from orchestrator.report.gating import sentences
-from orchestrator.report.rows import BootRow, RunReport
+from orchestrator.report.rows import BootRow, PromotionRow, RunReport
 
 _COLUMNS = (
     "instance_id",
@@ -64,16 +64,26 @@ def as_markdown(report: RunReport) -> str:
     cluster, result = _plain(report.cluster), report.result
     head = f"**{cluster}**, run `{report.run}`: {result}. {done} of {total} run the credential ({counts})."
     troubles = "".join(f"\n- {_plain(each)}" for each in report.after.undelivered)
+    label = promotion_words(report.promotion) if report.promotion else report.after.left
     boots = "".join(f"\n- {_plain(boot_words(each))}" for each in report.after.boots)
     told = f"\n\nNot everybody was told:\n{troubles}" if troubles else ""
     gates = "".join(f"\n- {_plain(each)}" for each in sentences(report.gates))
     held = f"\n\nGates:\n{gates}" if gates else ""
+    head += f" {_plain(label)}." if label else ""
     return f"{head}\n\n{table}{held}" + (f"\n\nBoot configuration:\n{boots}" if boots else "") + told
 
 
 def boot_words(row: BootRow) -> str:
     """Say what became of a boot configuration."""
     return f"{row.place} {row.result}" + (f": {row.message}" if row.message else "")
+
+
+def promotion_words(row: PromotionRow) -> str:
+    """Say where AWSCURRENT went."""
+    if row.moved_at is None:
+        return f"AWSCURRENT of {row.secret} was to be moved to {row.version}; the journal does not tell whether it was"
+    since = f", from {row.before}" if row.before else ""
+    return f"AWSCURRENT of {row.secret} was moved to {row.version}{since}"
 
 
 def _plain(text: str) -> str:

@@ -17,7 +17,7 @@ from orchestrator.core.reasons import Reason
 from orchestrator.report.chosen import Chosen
 from orchestrator.report.formats import moment
 from orchestrator.report.gating import GateSpan
-from orchestrator.report.rows import BootKept, Row, RunReport
+from orchestrator.report.rows import BootKept, PromotionRow, Row, RunReport
 
 SCHEMA: Final = 1
 
@@ -75,6 +75,16 @@ class JsonBootConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JsonPromotion:
+    """Where AWSCURRENT of the secret went after the run."""
+
+    secret: str
+    version: str
+    before: Annotated[str, Meta(description="The version that it was at; may be empty.")]
+    moved_at: Annotated[Moment | None, Meta(description="Null where the journal does not tell whether it was moved.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JsonRun:
     """The run itself."""
 
@@ -95,6 +105,8 @@ class JsonRun:
     boot_configs: Annotated[
         tuple[JsonBootConfig, ...], Meta(description="What new instances boot with: --boot-config.")
     ]
+    promotion: JsonPromotion | None
+    promotion_left: Annotated[str, Meta(description="Why AWSCURRENT stays where it is; empty where nothing keeps it.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +144,10 @@ class JsonReport:
     ]
     converged: JsonConverged
     gates: Annotated[tuple[JsonGate, ...], Meta(description="What gates said, in the order in which they said it.")]
+    overlap: Annotated[
+        dict[str, Any] | None,
+        Meta(description="After `rotate`: who runs which generation, as `generations --output json` tells."),
+    ]
     instances: Annotated[tuple[JsonInstance, ...], Meta(description="Worst first; every instance stands here once.")]
 
 
@@ -174,12 +190,22 @@ def document(report: RunReport) -> JsonReport:
                 JsonBootConfig(object=each.place, result=each.result, message=each.message)
                 for each in report.after.boots
             ),
+            promotion=_promotion(report.promotion),
+            promotion_left=report.after.left,
         ),
         summary={OutcomeKind(kind): count for kind, count in report.summary.items()},
         converged=JsonConverged(instances=done, of=total),
         gates=tuple(map(_gate, report.gates)),
+        overlap=dict(report.after.holders.object) if report.after.holders else None,
         instances=tuple(map(_instance, report.rows)),
     )
+
+
+def _promotion(row: PromotionRow | None) -> JsonPromotion | None:
+    if row is None:
+        return None
+    moved_at = None if row.moved_at is None else moment(row.moved_at)
+    return JsonPromotion(secret=row.secret, version=row.version, before=row.before, moved_at=moved_at)
 
 
 def _gate(span: GateSpan) -> JsonGate:

@@ -14,6 +14,8 @@ from orchestrator.core.events import (
     Halted,
     Lost,
     NotSent,
+    Promoted,
+    Promoting,
     Reported,
     RunEnded,
     RunStarted,
@@ -97,6 +99,10 @@ def _worded(event: Event, state: RunState) -> Worded:
             return level, f"gate {answer.gate}: {answer.word}: {answer.reason}", {"gate": answer.gate}
         case Halted(why=why):
             return Level.ERROR, f"halted: {why}", {}
+        case Promoting(secret=secret, version=version):
+            return Level.INFO, f"AWSCURRENT of {secret} is to be moved to {version}", {"version": version}
+        case Promoted(secret=secret, version=version):
+            return Level.INFO, f"AWSCURRENT of {secret} is at {version}", {"version": version}
         case RunEnded(result=result):
             return (Level.INFO if result == "ok" else Level.ERROR), f"ended: {result}", {"result": result}
         case _:

@@ -38,4 +38,4 @@ def render_report(state: RunState, output: str, code: ExitCode, after: After = N
 
 def _shown(after: After) -> After:
     boots = tuple(replace(each, place=visible(each.place), message=visible(each.message)) for each in after.boots)
-    return After(undelivered=tuple(map(visible, after.undelivered)), boots=boots)
+    return replace(after, undelivered=tuple(map(visible, after.undelivered)), boots=boots, left=visible(after.left))

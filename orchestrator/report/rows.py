@@ -1,6 +1,7 @@
 """What a report tells, as rows: one per instance of the cluster, read from the run's state alone."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -92,14 +93,35 @@ class BootRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Holders:
+    """Who was seen to run which credential after a run: for a person, and as what JSON is made of."""
+
+    text: str
+    object: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class After:
     """What happened beside the fleet once a run had ended: it is not in the journal.
 
-    `undelivered`: the notices and metrics that did not arrive, and why.
+    `undelivered`: the notices and metrics that did not arrive, and why. `left`: why AWSCURRENT stays; empty where it
+    moved, or was never to move.
     """
 
     undelivered: tuple[str, ...] = ()
     boots: tuple[BootRow, ...] = ()
+    left: str = ""
+    holders: Holders | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromotionRow:
+    """Where AWSCURRENT of a secret went after the run; `moved_at` None: the journal does not tell whether it did."""
+
+    secret: str
+    version: str
+    before: str
+    moved_at: float | None
 
 
 NOTHING = After()
@@ -122,6 +144,7 @@ class RunReport:
     options: dict[str, Chosen]
     rows: tuple[Row, ...]
     gates: tuple[GateSpan, ...] = ()
+    promotion: PromotionRow | None = None
     after: After = NOTHING
 
     @property
@@ -158,6 +181,19 @@ def build(state: RunState, *, exit_code: int) -> RunReport:
         options=options_of(run.policy),
         rows=tuple(rows),
         gates=spans_of(state),
+        promotion=_promotion(state),
+    )
+
+
+def _promotion(state: RunState) -> PromotionRow | None:
+    intent = state.promoting
+    if intent is None:
+        return None
+    return PromotionRow(
+        secret=visible(intent.secret),
+        version=visible(intent.version),
+        before=visible(intent.before),
+        moved_at=state.promoted_at,
     )
 
 

@@ -17,6 +17,8 @@ from orchestrator.core.events import (
     Looking,
     Lost,
     NotSent,
+    Promoted,
+    Promoting,
     Reported,
     RunEnded,
     RunStarted,
@@ -98,7 +100,8 @@ def _followed(
         batch = getattr(event, "batch", "")
         if named and batch:
             batches.add(batch)
-        for_all = not keys_of(event) and not batch and None in outcomes.values()
+        followed = isinstance(event, Promoting | Promoted)  # it comes once all have their outcomes
+        for_all = not keys_of(event) and not batch and (None in outcomes.values() or followed)
         if isinstance(event, WaveOpened):
             for_all = for_all and event.wave in waves
         if named or batch in batches or for_all:
@@ -155,6 +158,10 @@ def _told_of_the_run(event: Event) -> tuple[str, Evidence]:
             return f"the run stopped admitting instances: {why}", ()
         case RunEnded(result=result):
             return f"the run ended: {result}", ()
+        case Promoting(secret=secret, version=version):
+            return f"AWSCURRENT of {secret} is to be moved to {version}", ()
+        case Promoted(secret=secret, version=version):
+            return f"AWSCURRENT of {secret} is at {version}", ()
         case other:
             return snake(type(other).__name__).replace("_", " "), evidence(other)
 

@@ -8,7 +8,7 @@ from statistics import median
 from tabulate import tabulate
 
 from orchestrator.core.reasons import Reason
-from orchestrator.report.formats import boot_words
+from orchestrator.report.formats import boot_words, promotion_words
 from orchestrator.report.gating import sentences
 from orchestrator.report.rows import Row, RunReport, Trouble, troubles
 
@@ -24,7 +24,8 @@ _ZONE = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d+(?=[a-z]$)")
 
 def report_text(report: RunReport) -> str:
     """Give the problems with their remedies, so that they stand on the first screen; the table; the closing lines."""
-    parts = ["\n".join(_problem(each) for each in troubles(report)), _table(report), _closing(report)]
+    holders = report.after.holders.text if report.after.holders else ""
+    parts = ["\n".join(_problem(each) for each in troubles(report)), _table(report), holders, _closing(report)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -78,6 +79,8 @@ def _closing(report: RunReport) -> str:
         lines.append(wrap(f"The run stopped admitting instances: {report.halted}."))
     if len(report.rows) > MANY:
         lines.append(wrap(f"Every instance by name: `ecs-rollout report {report.run} --output csv`."))
+    lines += [wrap(f"{promotion_words(report.promotion)}.")] if report.promotion else []
+    lines += [wrap(f"{report.after.left}.")] if report.after.left else []
     lines += [wrap(f"Boot configuration {boot_words(each)}") for each in report.after.boots]
     lines += [wrap(f"Not everybody was told: {each}") for each in report.after.undelivered]
     lines.append(f"Run {report.run} on cluster {report.cluster}: {report.result} (exit code {report.exit_code}).")

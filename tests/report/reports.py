@@ -53,7 +53,7 @@ def halted() -> RunState:
 
 def interrupted() -> RunState:
     """A run that was stopped before it began with anybody."""
-    return roll(fleet_of(2), stop_requested=lambda: True)[0]
+    return roll(fleet_of(2), stop_requested=lambda: "stopped by a signal")[0]
 
 
 def broken_off() -> RunState:

@@ -295,9 +295,9 @@ def test_a_stop_is_safe() -> None:
     """A stop admits nobody any more, sees those in flight through, and reports the rest as not attempted."""
     asked = {"count": 0}
 
-    def stop() -> bool:
+    def stop() -> str:
         asked["count"] += 1
-        return asked["count"] > 3
+        return "stopped by a signal" if asked["count"] > 3 else ""
 
     state, world, _ = roll(fleet_of(10), stop_requested=stop)
     assert applies(world) == 1
@@ -651,9 +651,9 @@ def test_the_first_reason_to_halt_is_the_one_that_is_told() -> None:
     hosts[0].behaviour = "failed"
     asked = {"count": 0}
 
-    def stop() -> bool:
+    def stop() -> str:
         asked["count"] += 1
-        return asked["count"] > 40
+        return "stopped by a signal" if asked["count"] > 40 else ""
 
     state, _, _ = roll(hosts, stop_requested=stop)
     assert state.halted is not None

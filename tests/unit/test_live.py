@@ -153,7 +153,7 @@ def test_what_the_run_waits_for_is_said() -> None:
         seconds = min(at for at in opened if at > now) - now
         assert line.startswith("bake time: the next wave opens in")
         assert seconds <= 300 + 4
-    halted = roll(fleet_of(8), LENIENT, stop_requested=lambda: True)[0]
+    halted = roll(fleet_of(8), LENIENT, stop_requested=lambda: "stopped by a signal")[0]
     assert standing(halted, 2_000_000).waits == ()
 
 

@@ -115,7 +115,7 @@ def test_exit_codes_follow_the_result() -> None:
     good, _, _ = roll(fleet_of(2))
     assert exit_code_of(good) is ExitCode.OK
     assert exit_code_of(troubled()[0]) is ExitCode.NOT_ALL_UPDATED
-    stopped, _, _ = roll(fleet_of(2), stop_requested=lambda: True)
+    stopped, _, _ = roll(fleet_of(2), stop_requested=lambda: "stopped by a signal")
     assert exit_code_of(stopped, ExitCode.TERMINATED) is ExitCode.TERMINATED
 
 
