@@ -14,6 +14,7 @@ from orchestrator.core.state import RunState
 from orchestrator.errors import RolloutError
 from orchestrator.report.overlaps import Scene, overlap_object, overlap_text
 from orchestrator.report.rows import Holders
+from orchestrator.report.text import wrap
 
 RUNS = 30
 """How many of a cluster's runs are looked at: 'since T' is no older than they are."""
@@ -50,7 +51,7 @@ def shown(parts: Parts, found: Overlap, words: str, form: str) -> str:
     scene = _scene(parts)
     if form == "json":
         return json.dumps({**overlap_object(found, scene), "nothing_to_do": words}, indent=2)
-    return f"{overlap_text(found, scene)}\n\n{words}"
+    return f"{overlap_text(found, scene)}\n{wrap(words)}"
 
 
 def _scene(parts: Parts) -> Scene:
