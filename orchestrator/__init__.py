@@ -15,6 +15,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         compose               The only place that builds everything
         configuration         `ecs-rollout config show`: what each setting is, and where it comes from
         credential            `ecs-rollout credential lint`
+        crew                  Who carries a rotation out with real AWS
         demonstration         What `ecs-rollout demo` does in its lab
         display               The live display of a run, where the terminal is able
         doctor                `ecs-rollout doctor`: is everything there that a run needs?
@@ -24,6 +25,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         generations           `ecs-rollout generations`
         healing               What healing does beside its run: take delivered copies and old locks away
         history               `ecs-rollout runs`, `status`, `report` and `why`
+        holders               Who runs which generation at the end of a rotation
         holding               The cluster while it is ours: won, and let go of
         iam                   `ecs-rollout iam`: print the policies that the code needs, as JSON
         identity              Who works at this terminal
@@ -40,6 +42,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         requests              From flags to what was asked for (compose.Request)
         rolling               The procedures behind `plan` and `run`
         rollout               `ecs-rollout plan` and `run`
+        rotating              `ecs-rollout rotate`
         schema                `ecs-rollout schema`: print the JSON Schema of what this tool writes or reads
         settings              Which flags a configuration file may hold
         showing               What a plan is shown with
@@ -48,6 +51,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         state                 `ecs-rollout state init`: make the table of a journal that machines share
         store                 Where the journal is, and its life around a command. A SQLite journal needs no boto3
         telling               Around a run: tell those who want to know, measure, and log
+        turns                 Taking turns where nobody watches
         unattended            The flags of runs that nobody watches: notices, metrics, the log's form
     report/                   What a person or a pipeline reads afterwards and meanwhile
         advice                What to do about a whole run: its result in words, and the command that comes next
@@ -99,6 +103,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
     ledger                    The one way in which events count
     ports                     The narrow protocols that the engine needs, in the words of the domain
     reading                   Read what commands in flight tell
+    rotation                  Rotate: what comes after what in one night, over narrow ports
     webhook                   Send notices to a webhook that takes Slack's JSON
     aws/                      Adapters to AWS: one call each, paged fully, translated into values
         autoscaling           The Auto Scaling groups around a cluster
@@ -118,6 +123,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         session               Make boto3 clients
         sources               Read the credential's text from where it is kept
         ssm                   SSM Run Command behind the port `Commands`: one call, page it fully, translate
+        stages                The staging labels of a secret behind the port `Stages`: read, and AWSCURRENT moved
         tasks                 Tasks on container instances: what they are, what they need, and where there is room
     journal/                  The durable record of a run
         codec                 Records as bytes and back, strictly
@@ -175,6 +181,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         registry_api          Names and challenges of the Registry v2 API, as values
         registry_names        Registry keys as the agent matches them
         result                Read the result line that a document prints first
+        rotation              Which version of a secret a fleet is given, and when AWSCURRENT may follow it. Pure
         selection             Whom a run is about: the pure matching of instances, their attributes and their tags
         settings              What an operator may choose about a run
         shell_text            Make shell text take less room, and nothing else: a Command document ends at 64 KB (F63)

@@ -32,7 +32,9 @@ def policies() -> Mapping[str, IamPolicy]:
     """Each block's name and policy."""
     controller = controller_policy(PLACE, source=SecretsManagerSource(name="${Secret}"), gates=True)
     extras = Extras(
-        notify=[TopicTarget(arn="${Topic}")], metrics=[parse_meter("cloudwatch:ecs-rollout")], generations=True
+        notify=[TopicTarget(arn="${Topic}")],
+        metrics=[parse_meter("cloudwatch:ecs-rollout")],
+        rotates=SecretsManagerSource(name="${Secret}"),
     )
     journal = keeps_journal(PLACE, "${StateTable}")
     boots = Extras(boot_configs=[S3Source(bucket="${BootBucket}", key=_BOOT_KEY)])

@@ -514,6 +514,7 @@ class Rollout:
     stop_requested: Callable[[], str] = lambda: ""
     lock: OpenLock = field(default_factory=OpenLock)
     pace: Pace = STEADY
+    generation: str = GENERATION
 
     def context(self, fence: int) -> Context:
         return Context(run=self.run, cluster="c", fence=fence, deadlines=self.policy.deadlines, paths=HostPaths())
@@ -524,7 +525,7 @@ class Rollout:
         ghosts = find_ghosts(fleet)
         wanted = [each.instance_id for each in fleet if exclude_early(each, ghost=each.arn in ghosts) is None]
         looks = Inspection(commands=self.world, clock=self.world.clock, context=self.context(fence)).look(wanted)
-        goal: Wanted = Goal(generation=GENERATION, registries=frozenset({"reg.example.com"}))
+        goal: Wanted = Goal(generation=self.generation, registries=frozenset({"reg.example.com"}))
         if self.heals:
             goal = Heal()
         elif self.restores:
@@ -563,7 +564,7 @@ class Rollout:
             run=self.run,
             cluster="c",
             region="us-east-1",
-            generation=GENERATION,
+            generation=self.generation,
             fence=fence,
             restores=self.restores,
             heals=self.heals,

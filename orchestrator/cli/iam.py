@@ -51,6 +51,7 @@ def iam() -> None:
 @click.option("--ecs-anywhere", is_flag=True, help="The cluster has ECS Anywhere instances, too.")
 @click.option("--gates", is_flag=True, help="Runs say --alarm or --change-calendar.")
 @click.option("--drain", is_flag=True, help="Runs say --on-ephemeral drain or force.")
+@click.option("--rotate", is_flag=True, help="`rotate` moves the labels of --credential, a secret, and looks around.")
 @click.option("--generations", is_flag=True, help="`generations` looks at Auto Scaling groups and their user data.")
 @options.boot_config
 @click.option("--boot-config-kms-key", metavar="KEY", help="The customer KMS key of the boot configurations.")
@@ -64,6 +65,7 @@ def controller(  # noqa: PLR0913 - the flags, each by name
     ecs_anywhere: bool,
     gates: bool,
     drain: bool,
+    rotate: bool,
     generations: bool,
     boot_config: tuple[Any, ...],
     boot_config_kms_key: str | None,
@@ -85,9 +87,10 @@ def controller(  # noqa: PLR0913 - the flags, each by name
     from orchestrator.core.source import parse_source
 
     place = _place(**where)
+    source = parse_source(credential) if credential else None
     policy = controller_policy(
         place,
-        source=parse_source(credential) if credential else None,
+        source=source,
         source_key=_key_arn(place, credential_kms_key),
         tag=_tag(instance_tag),
         anywhere=ecs_anywhere,
@@ -99,6 +102,7 @@ def controller(  # noqa: PLR0913 - the flags, each by name
         boot_configs=boot_config,
         boot_key=_key_arn(place, boot_config_kms_key),
         generations=generations,
+        rotates=_secret(source) if rotate else None,
     )
     draining = drain_statements(place) if drain else ()
     journal = (keeps_journal(place, state.table),) if state and state.table else ()
@@ -202,6 +206,14 @@ def _key_arn(place: Any, key: str | None) -> str:  # noqa: ANN401 - see _place
     if not _KEY_ID.fullmatch(key):
         raise UsageError(f"{key!r} is neither the id nor the ARN of a KMS key.", hint=_KEY_HINT)
     return str(place.arn("kms", f"key/{key}"))
+
+
+def _secret(source: Any) -> Any:  # noqa: ANN401 - see _place
+    from orchestrator.core.source import SecretsManagerSource
+
+    if not isinstance(source, SecretsManagerSource):
+        raise UsageError("--rotate is about a secret's labels.", hint="Say --credential secretsmanager:NAME, too.")
+    return source
 
 
 def _tag(text: str | None) -> tuple[str, str] | None:

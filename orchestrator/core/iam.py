@@ -253,14 +253,19 @@ def object_arn(place: Place, source: S3Source) -> str:
     return f"arn:{place.partition}:s3:::{source.bucket}/{source.key.translate(_WILDCARDS)}"
 
 
+def secret_arns(place: Place, name: str) -> tuple[str, ...]:
+    """Name a secret: Secrets Manager puts a hyphen and six characters behind its name; an ARN may be without them."""
+    if name.startswith("arn:"):
+        return (name, f"{name}-??????")
+    return (f"{place.arn('secretsmanager', f'secret:{name}')}-??????",)
+
+
 def reads_source(place: Place, source: Source, key: str, what: str = "Credential") -> Iterator[Statement]:
     """Allow reading a source; `key`: the ARN of the customer key it is encrypted with, empty for none."""
     match source:
         case SecretsManagerSource(name=name):
             action, service = "secretsmanager:GetSecretValue", Store.SECRETSMANAGER
-            # Secrets Manager puts a hyphen and six characters behind a secret's name; an ARN may be given without.
-            whole = name if name.startswith("arn:") else place.arn("secretsmanager", f"secret:{name}")
-            resources = (*((whole,) if name.startswith("arn:") else ()), f"{whole}-??????")
+            resources = secret_arns(place, name)
         case SsmSource(name=name):
             action, service = "ssm:GetParameter", Store.SSM
             resources = (_OFFSET.sub("", name) if name.startswith("arn:") else place.parameter(_OFFSET.sub("", name)),)

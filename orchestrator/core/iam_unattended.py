@@ -3,19 +3,20 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from orchestrator.core.iam import ANY, Place, object_arn, reads_source
+from orchestrator.core.iam import ANY, Place, object_arn, reads_source, secret_arns
 from orchestrator.core.iam_document import Statement
 from orchestrator.core.metrics import MeterKind, MeterTarget
 from orchestrator.core.notices import BusTarget, Target, TopicTarget, WebhookTarget
 from orchestrator.core.payload import Store
-from orchestrator.core.source import S3Source
+from orchestrator.core.source import S3Source, SecretsManagerSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extras:
     """What is asked for beside the rollout: `--notify`, `--metrics`, `--boot-config`, and the command `generations`.
 
-    `boot_key`: the ARN of the customer key that the boot configurations are encrypted with, empty for none.
+    `boot_key`: the ARN of the customer key that the boot configurations are encrypted with, empty for none. `rotates`:
+    the secret whose labels `rotate` follows and moves; it looks around at its end, as `generations` does.
     """
 
     notify: Sequence[Target] = ()
@@ -23,6 +24,7 @@ class Extras:
     boot_configs: Sequence[S3Source] = ()
     boot_key: str = ""
     generations: bool = False
+    rotates: SecretsManagerSource | None = None
 
 
 def extra_statements(place: Place, extras: Extras) -> tuple[Statement, ...]:
@@ -31,7 +33,8 @@ def extra_statements(place: Place, extras: Extras) -> tuple[Statement, ...]:
         *_tells(place, extras.notify),
         *_measures(extras.metrics),
         *_boots(place, extras),
-        *(_looks_around() if extras.generations else ()),
+        *(_moves_labels(place, extras.rotates) if extras.rotates else ()),
+        *(_looks_around() if extras.generations or extras.rotates else ()),
     )
 
 
@@ -72,6 +75,14 @@ def _boots(place: Place, extras: Extras) -> Iterator[Statement]:
         via = {"StringEquals": place.only_through(Store.S3)["StringEquals"]}
         actions = ("kms:Decrypt", "kms:GenerateDataKey")
         yield Statement(sid="UseBootKey", actions=actions, resources=(extras.boot_key,), conditions=via)
+
+
+def _moves_labels(place: Place, secret: SecretsManagerSource) -> Iterator[Statement]:
+    """Allow reading a secret's labels and moving them: IAM cannot tell AWSCURRENT from the others."""
+    labels = ("secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds")
+    resources = secret_arns(place, secret.name)
+    yield Statement(sid="ReadLabels", actions=labels, resources=resources)
+    yield Statement(sid="MoveLabels", actions=("secretsmanager:UpdateSecretVersionStage",), resources=resources)
 
 
 def _looks_around() -> Iterator[Statement]:

@@ -11,7 +11,7 @@ import pytest
 from click import Option
 
 from orchestrator.cli.main import invoke
-from orchestrator.cli.rollout import run
+from orchestrator.cli.rotating import rotate
 from tests.deploy.support import DEPLOY, resources, substituted
 from tests.support import tool
 
@@ -58,9 +58,8 @@ def test_the_task_is_given_everything() -> None:
 @pytest.mark.parametrize("words", [command_of_the_task(**CONDITIONS), command_of_the_unit(), command_of_the_crontab()])
 def test_every_flag_is_one_that_the_command_has(words: list[str]) -> None:
     """Nobody finds out at night that a flag is misspelt."""
-    known = {flag for each in run.params if isinstance(each, Option) for flag in each.opts} | {"--config"}
-    rotation = {"--max-duration", "--wait-for-lock", "--jitter"}
-    assert {word for word in words if word.startswith("--")} <= known | rotation
+    known = {flag for each in rotate.params if isinstance(each, Option) for flag in each.opts}
+    assert {word for word in words if word.startswith("--")} <= known
 
 
 def test_the_configuration_file_is_valid() -> None:

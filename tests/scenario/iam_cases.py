@@ -34,6 +34,7 @@ from tests.scenario.iam_steps import (
     make_table,
     no_key_yet,
     no_table,
+    pending,
     plan_at_a_version,
     publish,
     published,
@@ -44,6 +45,7 @@ from tests.scenario.iam_steps import (
     restore,
     rolled,
     rollout,
+    rotate,
     shared,
     somebody_to_tell,
     stateless,
@@ -177,6 +179,16 @@ CASES: dict[str, Case] = {
             ("ReadWebhook2", "ssm:GetParameter"),
             ("PutMetrics", "cloudwatch:PutMetricData"),
         ),
+    ),
+    "rotate": Case(
+        act=rotate,
+        prepare=pending,
+        told=("--credential", "secretsmanager:registry", "--rotate"),
+        errors=(
+            ("ReadLabels", "secretsmanager:DescribeSecret"),
+            ("ReadLabels", "secretsmanager:ListSecretVersionIds"),
+        ),
+        failures=(("MoveLabels", "secretsmanager:UpdateSecretVersionStage"),),
     ),
     "generations": Case(
         act=look_around,

@@ -182,6 +182,20 @@ def look_around(place: Workplace) -> Answer:
     return place.cli("generations", "--cluster", "demo", *source, *quick, "--output", "json")
 
 
+def pending(place: Workplace) -> None:
+    """Store the next login as a pending version."""
+    boto3.client("secretsmanager").put_secret_value(
+        SecretId="registry", SecretString=login(place), VersionStages=["AWSPENDING"]
+    )
+
+
+def rotate(place: Workplace) -> Answer:
+    """Rotate the healthy instance; one that is not selected would hold AWSCURRENT, one that is excluded does not."""
+    others = [f"--exclude={each}" for each in place.lab.hosts if each != HEALTHY]
+    words = ("--cluster", "demo", "--credential", "secretsmanager:registry", "--allow-removal", "--output", "json")
+    return place.cli("rotate", *words, *QUICK, *others)
+
+
 BOOT = ("--boot-config", "s3://conf/ecs.config")
 
 

@@ -4,13 +4,13 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from threading import Timer
+from threading import Event, Thread
 
 import boto3
 import pytest
 
 from orchestrator.clock import SystemClock
-from orchestrator.core.events import Admitted
+from orchestrator.core.events import Sent
 from orchestrator.lab.scenario import AfterRestart, Ssm
 from tests.receiver import receiver
 from tests.scenario.conftest import QUICK, Answer, Workplace, fleet
@@ -147,7 +147,15 @@ def test_a_held_cluster_is_left_or_waited_for(workplace: Start) -> None:
     refused = rotate(place)
     assert refused.code == 5, refused.err
     assert "anna@bastion holds this cluster" in refused.err
-    free = Timer(2, lambda: hold(1, since=now, heartbeat=now, released=True))
+    looked = place.calls("GetParametersByPath")
+
+    def let_go() -> None:
+        while place.calls("GetParametersByPath") == looked:
+            Event().wait(0.1)
+        Event().wait(1)  # the answer is on its way
+        hold(1, since=now, heartbeat=now, released=True)
+
+    free = Thread(target=let_go)
     free.start()
     done = rotate(place, "--wait-for-lock=2m")
     free.join()
@@ -179,7 +187,7 @@ def test_time_that_runs_out_is_no_failure_of_the_fleet(workplace: Start) -> None
 def killed(place: Workplace) -> str:
     """Kill a rotation with SIGKILL once it has sent something, and let its heartbeat grow old; give its run."""
     with controller(*words(place, "--max-unavailable=50%")) as process:
-        wait_for(place, Admitted, process)
+        wait_for(place, Sent, process)
         process.kill()
         process.wait()
     number, owner = largest_lock()
@@ -242,4 +250,4 @@ def test_only_a_secret_has_labels(workplace: Start, source: str) -> None:
     refused = place.cli("rotate", "--cluster", "demo", "--credential", source)
     assert refused.code == 2
     assert "Write --credential secretsmanager:NAME, without a stage or version" in refused.err
-    assert place.lab.recorder.exchanges == []
+    assert len(place.lab.recorder.exchanges) == 0

@@ -18,7 +18,7 @@ from orchestrator.core.iam_unattended import Extras, extra_statements
 from orchestrator.core.metrics import parse_meter
 from orchestrator.core.notices import parse_target
 from orchestrator.core.payload import Store
-from orchestrator.core.source import S3Source, Source, parse_source
+from orchestrator.core.source import S3Source, SecretsManagerSource, Source, parse_source
 from orchestrator.lab.permissions import Need, Permissions
 
 ACCOUNT = "123456789012"
@@ -36,7 +36,7 @@ EXTRAS = Extras(
     metrics=[parse_meter("cloudwatch:team/registry")],
     boot_configs=[S3Source(bucket="conf", key="ecs.config")],
     boot_key=KEY,
-    generations=True,
+    rotates=SecretsManagerSource(name="registry"),
 )
 UNNARROWED = ("FollowCommands", "LookAtGroups", "ReadUserData")
 """Statements whose actions know no resource."""
