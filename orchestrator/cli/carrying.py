@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli import approvals, approver, reporting, speech
+from orchestrator.cli import approvals, reporting, speech
 from orchestrator.cli.speech import say
 from orchestrator.cli.unattended import TELLING, Told
 from orchestrator.core.approved import ApprovedPlan
@@ -138,6 +138,7 @@ def see_through(
     scene: Scene, keeper: "Boots", rolls: Rolls, roll: Roll, *, goes_on: bool
 ) -> tuple["RunState", ExitCode]:
     """Roll, do what follows, report, tell. `goes_on`: the run had begun before."""
+    from orchestrator.cli import approver
     from orchestrator.cli.rolling import Watch
     from orchestrator.cli.signals import stopping_run
     from orchestrator.report.rows import After

@@ -69,7 +69,7 @@ def rotate(  # noqa: PLR0913 - the flags, each by name
 
     \b
       ecs-rollout rotate --cluster web --credential secretsmanager:registry
-      ecs-rollout rotate --config web.toml --max-duration 4h --wait-for-lock 30m --jitter 5m
+      ecs-rollout rotate --config web.toml --max-duration 4h --wait-for-lock 30m
     """
     from orchestrator.cli.crew import FleetCrew, stages_of
     from orchestrator.cli.turns import Limit, Patience
