@@ -1,7 +1,7 @@
-"""What each host kind gets: one list, which the tests run through and the README prints.
+"""What each host kind gets: one list, which the tests run through and docs/hosts.md prints.
 
 A row says what was wrong with a host and how an apply ended there. `tests/documents`, `tests/systemd`, `tests/docker`
-and `tests/scenario` each try the rows of their own ground, so no row stands in the README untried.
+and `tests/scenario` each try the rows of their own ground, so no row stands there untried.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from orchestrator.lab.scenario import AfterRestart, Platform, Ssm
 
 
 class Host(StrEnum):
-    """The kind of host, as the README names it."""
+    """The kind of host, as the page names it."""
 
     ECS_INIT = "ecs-init, systemd"
     UPSTART = "ecs-init, upstart"

@@ -1,4 +1,4 @@
-"""What README and the map in orchestrator/__init__.py take from the code. `make readme` writes both."""
+"""What README, docs/ and the map in orchestrator/__init__.py take from the code. `make readme` writes them."""
 
 import ast
 import re
@@ -56,14 +56,30 @@ def blocks() -> dict[str, str]:
     }
 
 
+def pages() -> tuple[Path, ...]:
+    """Give the pages that somebody writes: README and docs/, but for those that are generated whole."""
+    return (README, *(page for page in sorted((README.parent / "docs").glob("*.md")) if page.name != "commands.md"))
+
+
 def with_blocks(text: str) -> str:
-    """Put every block in its place. Raises ValueError when a place is missing."""
-    for name, content in blocks().items():
-        pattern = re.compile(f"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
-        if not pattern.search(text):
-            raise ValueError(f"the README has no place for {name}")
-        text = pattern.sub(lambda found, content=content: f"{found[1]}{content}\n{found[2]}", text)  # type: ignore[misc]  # bound early
+    """Put every block in its place in a page. Raises ValueError for a place whose block nobody makes."""
+    made = blocks()
+    for name in places(text):
+        if name not in made and name not in SHOWN:
+            raise ValueError(f"nobody makes the block {name}")
+        if name in made:
+            pattern = re.compile(f"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
+            text = pattern.sub(lambda found, name=name: f"{found[1]}{made[name]}\n{found[2]}", text)  # type: ignore[misc]  # bound early
     return text
+
+
+def places(text: str) -> list[str]:
+    """Name the blocks that a page has places for."""
+    return re.findall(r"<!-- begin ([a-z-]+) -->", text)
+
+
+SHOWN = frozenset({"demo"})
+"""Blocks that hold what a test has seen: tests/scenario/test_demo.py."""
 
 
 PACKAGE = README.parent / "orchestrator"
@@ -107,4 +123,5 @@ if __name__ == "__main__":
     commands.write()
     deploy_policies.write()
     MAP.write_text(map_text(), encoding="utf-8")
-    README.write_text(with_blocks(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in pages():
+        page.write_text(with_blocks(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -150,9 +150,9 @@ def test_a_fleet_scales_and_keeps_its_trouble(count: int) -> None:
     assert sum(spec.troubled for spec in scaled.instances) == min(count, 4)
 
 
-def test_the_readmes_scenario_is_one() -> None:
-    """The example that the README shows is read as it stands."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+def test_the_scenario_in_the_docs_is_one() -> None:
+    """The example that docs/lab.md shows is read as it stands."""
+    readme = (Path(__file__).parents[2] / "docs" / "lab.md").read_text(encoding="utf-8")
     block = next(each for each in readme.split("```toml\n")[1:] if "[[events]]" in each).partition("```")[0]
     event = parse(block).events[0]
     assert (event.what, event.when, event.after) == (Deed.REPLACE, "begun:ecs-rollout-apply", 0.5)
