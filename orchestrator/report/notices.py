@@ -243,7 +243,7 @@ def _subject(origin: Origin, text: str) -> str:
 
 def _line(text: str) -> str:
     """Make one line of bounded length of what may hold others' words."""
-    line = re.sub(r"[\x00-\x20\x7f-\x9f]+", " ", text).strip()
+    line = re.sub(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+", " ", text).strip()
     return line if len(line) <= _WHY else f"{line[: _WHY - 3]}..."
 
 
