@@ -1,5 +1,6 @@
 """Send a batch: journal the intent, send once, and find out what became of it when the answer does not say."""
 
+import math
 from dataclasses import dataclass
 
 from orchestrator.core import judging
@@ -39,6 +40,10 @@ def find_command(commands: Commands, clock: Clock, comment: str, since: float) -
         clock.wait(FIND_EVERY)
 
 
+CONFIRMED_SECONDS = 2.0
+"""For so long one reading of the lock serves batches that are sent in a row; their fence protects the instances."""
+
+
 @dataclass(slots=True)
 class Dispatch:
     """Sends a run's commands, each announced in the ledger before it is sent."""
@@ -49,13 +54,14 @@ class Dispatch:
     context: Context
     state: RunState
     ledger: Ledger
+    confirmed_at: float = -math.inf
 
     def send(self, op: Op, keys: tuple[str, ...], *, taking_back: bool = False) -> None:
         """Send one command to at most 50 instances. Raises LockedError when the cluster is not ours any more.
 
         `taking_back`: this run's own change is taken back, by restore.
         """
-        self.lock.confirm()  # as late as can be: after this line only the fence protects the instances
+        self._confirm()  # as late as can be: after this line only the fence protects the instances
         batch = f"{op}-{self.state.batches_made + 1}"
         now = self.clock.now()
         deadlines = self.context.deadlines
@@ -75,6 +81,11 @@ class Dispatch:
             delivery_seconds=deadlines.delivery,
         )
         self._answered(batch, order, self.commands.send(order), now)
+
+    def _confirm(self) -> None:
+        if not 0 <= self.clock.now() - self.confirmed_at < CONFIRMED_SECONDS:  # a clock may be put back
+            self.lock.confirm()
+            self.confirmed_at = self.clock.now()
 
     def adopt(self) -> None:
         """Find what became of the commands that a process which died had announced, by their comments (F70).

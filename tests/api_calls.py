@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import TypeVar
 
-from orchestrator.aws.lock import CONFIRMED_SECONDS, HEARTBEAT_SECONDS
+from orchestrator.aws.lock import HEARTBEAT_SECONDS
 from orchestrator.core.model import Sighting
 from orchestrator.core.result import Op
 from orchestrator.core.settings import Policy
@@ -26,7 +26,7 @@ class Metered:
         self.calls: Counter[str] = Counter()
         self.pages: Counter[float] = Counter()
         self.world = world
-        self._confirmed = self._kept = float("-inf")
+        self._kept = float("-inf")
         self._send, self._poll, self._ended, self._describe = world.send, world.poll, world.ended, world.describe
         world.send, world.poll, world.ended = self.send, self.poll, self.ended  # type: ignore[method-assign]  # metered
         world.describe = self.describe  # type: ignore[method-assign]  # metered
@@ -47,10 +47,7 @@ class Metered:
 
     def confirm(self) -> None:
         """Read the lock's numbers, as ClusterLock.confirm does."""
-        now = self.world.clock.now()
-        if now - self._confirmed >= CONFIRMED_SECONDS:
-            self._confirmed = now
-            self.calls["GetParametersByPath"] += 1
+        self.calls["GetParametersByPath"] += 1
 
     def keep(self) -> None:
         """Write the heartbeat, as ClusterLock.keep does."""

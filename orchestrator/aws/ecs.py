@@ -92,22 +92,17 @@ class EcsFleet:
         with translated("ecs:ListContainerInstances"):
             answer = self._client.list_container_instances(cluster=self._cluster, maxResults=1)
         if not answer["containerInstanceArns"]:
-            raise self._empty()
-
-    def _empty(self) -> RefusedError:
-        return RefusedError(
-            f"The cluster {self._cluster!r} has no container instances.",
-            hint="On Fargate there is nothing to roll: use `repositoryCredentials` in the task definition.",
-        )
+            raise RefusedError(
+                f"The cluster {self._cluster!r} has no container instances.",
+                hint="On Fargate there is nothing to roll: use `repositoryCredentials` in the task definition.",
+            )
 
     def discover(self) -> Sequence[Instance]:
         """List every registration in every status but INACTIVE (F80), joined with SSM's ping.
 
-        Raises RefusedError for a cluster without container instances.
+        There may be none, during a run too; `require_instances` refuses a cluster without any beforehand.
         """
         described = list(describe(self._client, self._cluster, list_arns(self._client, self._cluster)))
-        if not described:
-            raise self._empty()
         managed = self._managed_providers(described)
         pings = self._commands.ping(each.get("ec2InstanceId", "") for each in described if each.get("ec2InstanceId"))
         return [_instance(each, managed, pings) for each in described]

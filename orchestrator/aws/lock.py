@@ -6,7 +6,6 @@ they have seen. Holder, heartbeat and release are written by the owner into its 
 """
 
 import json
-import math
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
 HEARTBEAT_SECONDS = 30.0
 ALIVE_SECONDS = 4 * HEARTBEAT_SECONDS
 """A heartbeat younger than this may be that of a living controller."""
-
-CONFIRMED_SECONDS = 2.0
-"""For so long a confirmation holds: far shorter than the lists' lag, for which whoever takes over waits (F73)."""
 
 _ATTEMPTS = 5
 
@@ -69,7 +65,6 @@ class ClusterLock:
         self._run = run
         self._owner: Owner | None = None
         self._kept_at = 0.0
-        self._confirmed_at = -math.inf
         self.fence = 0
 
     def acquire(self, *, take_over: bool = False, resumes: bool = False) -> Owner | None:
@@ -129,12 +124,8 @@ class ClusterLock:
 
     def confirm(self) -> None:
         """Raise LockedError when another owner has won a larger number."""
-        now = self._clock.now()
-        if now - self._confirmed_at < CONFIRMED_SECONDS:
-            return  # many batches are sent in a row
         numbers = self._numbers()
         if numbers and numbers[-1] == self.fence:
-            self._confirmed_at = now
             return
         # A larger number, or none of ours any more: somebody won it, or has even swept it after us.
         newer = self._read(numbers[-1]) if numbers else None

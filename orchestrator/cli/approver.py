@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.cli import identity, store
 from orchestrator.cli.speech import say, tell
 from orchestrator.core.asks import Ask, AskKind
-from orchestrator.core.events import ApprovalAwaited, Entry
+from orchestrator.core.events import ApprovalAwaited, Entry, Halted, RunEnded, WaveOpened
 from orchestrator.errors import RolloutError
 
 if TYPE_CHECKING:
@@ -18,38 +18,51 @@ if TYPE_CHECKING:
 
 
 class Approver:
-    """Asks as soon as a wave waits. The answer goes through the journal, as one from another shell does.
+    """Asks when a wave waits. The answer goes through the journal, as one from another shell does.
 
-    `asking`: the threads that have asked.
+    `reader`: the one thread that reads the terminal, once it was needed.
     """
 
     def __init__(self, place: "JournalPlace", run: str, clock: "Clock") -> None:
         self._place = place
         self._run = run
         self._clock = clock
-        self.asking: list[Thread] = []
+        self._wave = 0
+        self.reader: Thread | None = None
 
     def saw(self, entries: Sequence[Entry]) -> None:
-        """Ask where an approval is awaited; never wait for the answer here."""
+        """Ask where an approval is awaited after all of these; never wait for the answer here."""
+        before = self._wave
         for entry in entries:
-            if isinstance(entry.event, ApprovalAwaited):
-                # In our context: it knows who writes to the terminal, and in which form.
-                asking = Thread(target=copy_context().run, args=(self._ask, entry.event.wave), daemon=True)
-                self.asking.append(asking)
-                self.asking[-1].start()
+            match entry.event:
+                case ApprovalAwaited(wave=wave):
+                    self._wave = wave
+                case WaveOpened() | Halted() | RunEnded():
+                    self._wave = 0  # somebody else has decided
+                case _:
+                    pass
+        if self._wave in {0, before}:
+            return
+        tell(f"Wave {self._wave} waits for approval. Type y and Enter to go on, n to stop here:")
+        if self.reader is None:
+            # In our context: it knows who writes to the terminal, and in which form.
+            self.reader = Thread(target=copy_context().run, args=(self._read,), daemon=True)
+            self.reader.start()
 
-    def _ask(self, wave: int) -> None:
-        tell(f"Wave {wave} waits for approval. Type y and Enter to go on, n to stop here:")
-        while True:
-            answer = sys.stdin.readline()
-            word = answer.strip().lower()
-            if not answer:  # nobody is there any more; another shell can still approve
-                return
-            if word in {"y", "yes", "n", "no"}:
-                break
-            tell("y or n?")
-        kind = AskKind.APPROVE if word.startswith("y") else AskKind.ABORT
-        ask = Ask(kind=kind, wave=wave if kind is AskKind.APPROVE else 0, by=identity.who(), at=self._clock.now())
+    def _read(self) -> None:
+        for line in iter(sys.stdin.readline, ""):  # when nobody is there any more, another shell can still approve
+            word, wave = line.strip().lower(), self._wave
+            if not wave:
+                continue
+            if word in {"y", "yes"}:
+                self._answer(AskKind.APPROVE, wave)
+            elif word in {"n", "no"}:
+                self._answer(AskKind.ABORT, 0)
+            else:
+                tell("y or n?")
+
+    def _answer(self, kind: AskKind, wave: int) -> None:
+        ask = Ask(kind=kind, wave=wave, by=identity.who(), at=self._clock.now())
         try:
             with store.opened(self._place) as journal:
                 journal.ask(self._run, ask)

@@ -64,7 +64,7 @@ def _ask(journal: JournalPlace, run: str, kind: AskKind, wave: int | None) -> in
 
 def _wave(state: "RunState", wanted: int | None) -> int:
     """Choose the wave: the one that is named, or the next that has not opened. Raises UsageError for none such."""
-    left = sorted({each.wave for each in state.run.planned if each.wave > state.wave})
+    left = sorted({each.planned.wave for each in state.instances.values() if each.planned.wave > state.wave})
     name = state.run.run
     if wanted in left or (wanted is None and left):
         return left[0] if wanted is None else wanted

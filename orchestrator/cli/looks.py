@@ -156,7 +156,9 @@ def instances(place: Place, pins: Mapping[Op, Pin] | None) -> Iterator[Check]:
     """Is every instance ready? They are inspected by the documents that `pins` names; None: they are not."""
     ssm, once = place.session.ssm(), place.session.ssm_once()
     commands = SsmCommands(client=ssm, once=once, pins=pins or {}, clock=place.clock)
-    fleet = EcsFleet(client=place.session.ecs(), commands=commands, cluster=place.cluster).discover()
+    registered = EcsFleet(client=place.session.ecs(), commands=commands, cluster=place.cluster)
+    registered.require_instances()
+    fleet = registered.discover()
     looks: Mapping[str, Look] | None = None
     if pins is not None:
         try:

@@ -37,6 +37,8 @@ class Asked:
 def look(parts: Parts, asked: Asked, *, say: Callable[[str], None]) -> Overlap:
     """Inspect every instance that can be asked, draining ones too, and look at what new ones boot with."""
     fleet = parts.fleet.discover()
+    if not fleet:
+        parts.fleet.require_instances()
     ghosts = find_ghosts(fleet)
     present = [each for each in fleet if each.arn not in ghosts]
     early = {each.instance_id: reason for each in present if (reason := _unasked(each)) is not None}

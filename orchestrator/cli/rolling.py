@@ -18,6 +18,7 @@ from orchestrator.core.planning import (
     Wanted,
     exclude_early,
     find_ghosts,
+    left_for_later,
     make_plan,
     without_standalone,
 )
@@ -39,6 +40,8 @@ NO_OPTIONS: Options = MappingProxyType({})
 def plan(parts: Parts, goal: Wanted, *, fence: int, say: Callable[[str], None]) -> Plan:
     """Discover, inspect, decide. Reads only."""
     fleet = parts.fleet.discover()
+    if not fleet:
+        parts.fleet.require_instances()
     ghosts = find_ghosts(fleet)
     living = [each for each in fleet if each.arn not in ghosts]
     shape = _shape(parts, _left_out(parts, living, say))
@@ -57,7 +60,8 @@ def survey(parts: Parts, goal: Wanted, fence: int) -> Survey:
         ghosts = find_ghosts(fleet)
         living = [each for each in fleet if each.arn not in ghosts]
         shape = replace(_shape(parts, _outside(parts, living, _labels(parts, living))), waves=(EVERYTHING,))
-        return _decided(parts, fleet, _to_inspect(living, shape), goal, shape, fence).planned
+        planned = _decided(parts, fleet, _to_inspect(living, shape), goal, shape, fence).planned
+        return planned if parts.request.policy.limit is None else left_for_later(planned)
 
     return look
 

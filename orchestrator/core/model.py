@@ -5,13 +5,17 @@ from enum import StrEnum
 
 from orchestrator.core.reasons import Reason
 
-UNSCOPED = frozenset(
-    {Reason.GHOST, Reason.NOT_SELECTED, Reason.EXCLUDED, Reason.NOTHING_TO_RESTORE, Reason.NOTHING_TO_HEAL}
-)
+UNSCOPED = frozenset({Reason.GHOST, Reason.NOT_SELECTED, Reason.EXCLUDED})
 """Decisions about registrations that a run is not about: they do not count for percentages.
 
-Those that a limit left for the next run do count: a limit changes neither the window nor what a budget is a share of.
+Those that a limit left for the next run do count, and so do those of which nothing is to be taken back: neither
+changes the window, or what a budget is a share of.
 """
+
+NOTHING_TO_DO = frozenset({Reason.NOTHING_TO_RESTORE, Reason.NOTHING_TO_HEAL})
+"""Decisions of a run that takes back about instances that hold nothing of it."""
+
+_LEFT_AS_WANTED = UNSCOPED | NOTHING_TO_DO | {Reason.TERMINATED, Reason.LIMITED, Reason.RELEASED}
 
 
 class Platform(StrEnum):
@@ -190,7 +194,7 @@ class Outcome:
     def as_wanted(self) -> bool:
         """Whether it ended as the operator asked: `restored` is what a restore is for, `limited` what a limit is."""
         if self.kind is OutcomeKind.SKIPPED:
-            return self.reason in {*UNSCOPED, Reason.TERMINATED, Reason.LIMITED, Reason.RELEASED}
+            return self.reason in _LEFT_AS_WANTED
         if self.reason is Reason.RESTORED:
             return True
         return self.kind in {OutcomeKind.UPDATED, OutcomeKind.CURRENT}

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from orchestrator.core.amount import Amount
 from orchestrator.core.model import (
+    NOTHING_TO_DO,
     UNSCOPED,
     AgentState,
     Armed,
@@ -190,7 +191,7 @@ def ending_of(planned: Planned) -> Outcome:
         return Outcome(OutcomeKind.SKIPPED, Reason.RELEASED)
     if reason in UNREACHED:
         return Outcome(OutcomeKind.UNREACHABLE, reason)
-    if kind is DecisionKind.SKIP or reason in UNSCOPED:
+    if kind is DecisionKind.SKIP or reason in UNSCOPED | NOTHING_TO_DO:
         return Outcome(OutcomeKind.SKIPPED, reason)
     return Outcome(OutcomeKind.REFUSED, reason, describe_look(planned.facts, reason))
 
@@ -261,11 +262,21 @@ def _laid_out(planned: Sequence[Planned], shape: Shape) -> tuple[Planned, ...]:
     in_scope = sum(each.decision.reason not in UNSCOPED for each in planned)
     ordered = in_order([each for each in planned if each.decision.changes], shape.zones, shape.seed)
     most = shape.limit.of(in_scope, at_least=1) if shape.limit else len(ordered)
-    changing, later = ordered[:most], [replace(each, decision=_LATER) for each in ordered[most:]]
+    # What a dead run has drained is given back whatever the limit says.
+    later = [replace(each, decision=_LATER) for each in ordered[most:] if not each.instance.mark]
+    changing = [*ordered[:most], *(each for each in ordered[most:] if each.instance.mark)]
     rest = sorted((each for each in planned if not each.decision.changes), key=lambda each: each.key)
     numbers = waved(len(changing), shape.waves)
     in_waves = tuple(replace(each, wave=wave) for each, wave in zip(changing, numbers, strict=True))
     return (*in_waves, *later, *rest)
+
+
+def left_for_later(planned: Iterable[Planned]) -> tuple[Planned, ...]:
+    """Leave those to change to the next run: a limit was for those that were planned at first."""
+    return tuple(
+        replace(each, decision=_LATER, wave=0) if each.decision.changes and not each.instance.mark else each
+        for each in planned
+    )
 
 
 def without_standalone(plan: Plan, alone: frozenset[str], shape: Shape) -> Plan:

@@ -35,7 +35,8 @@ def in_order(changing: Sequence[Planned], zones: ZoneOrder, seed: str) -> list[P
     """
     if not changing:
         return []
-    kinds = Counter(_kind(each) for each in changing)
+    proving = [each for each in changing if each.decision.kind is not DecisionKind.RELEASE] or changing
+    kinds = Counter(_kind(each) for each in proving)
     common = max(kinds, key=lambda kind: (kinds[kind], kind))
     ranked = sorted(changing, key=partial(_rank, seed))
     canary = next(each for each in ranked if _kind(each) == common)
@@ -50,9 +51,13 @@ def _kind(each: Planned) -> tuple[str, str, str]:
     return each.instance.ami, each.instance.agent_version, each.facts.method if each.facts else ""
 
 
-def _rank(seed: str, each: Planned) -> tuple[bool, int, bytes, str]:
+_LATE = (DecisionKind.APPLY, DecisionKind.DRAIN, DecisionKind.RELEASE)
+"""What proves most comes first: to give back what a dead run has drained proves nothing of the credential."""
+
+
+def _rank(seed: str, each: Planned) -> tuple[int, int, bytes, str]:
     shuffled = hashlib.sha256(f"{seed}/{each.key}".encode()).digest() if seed else b""
-    return each.decision.kind is DecisionKind.DRAIN, each.instance.running_tasks, shuffled, each.key
+    return _LATE.index(each.decision.kind), each.instance.running_tasks, shuffled, each.key
 
 
 def _one_by_one(by_zone: dict[str, list[Planned]]) -> Iterator[Planned]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator.core.lifecycle import AT_WORK, Phase
-from orchestrator.core.model import UNSCOPED, Outcome, OutcomeKind, Persistence, RestartMethod
+from orchestrator.core.model import NOTHING_TO_DO, UNSCOPED, Outcome, OutcomeKind, Persistence, RestartMethod
 from orchestrator.core.progress import Progress, Span
 from orchestrator.core.reasons import EXPLANATIONS, Explanation, Reason
 from orchestrator.core.state import RunState
@@ -157,7 +157,7 @@ class RunReport:
     def converged(self) -> tuple[int, int]:
         """How many instances run this credential, of those in scope: ghosts, terminated and left out are beside it."""
         done = sum(row.outcome in {OutcomeKind.UPDATED, OutcomeKind.CURRENT} for row in self.rows)
-        aside = {*UNSCOPED, Reason.TERMINATED}
+        aside = {*UNSCOPED, *NOTHING_TO_DO, Reason.TERMINATED}
         beside = sum(row.outcome is OutcomeKind.SKIPPED and row.reason in aside for row in self.rows)
         return done, len(self.rows) - beside
 

@@ -27,8 +27,8 @@ def answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Answer:
         monkeypatch.setattr("sys.stdin", io.StringIO(text))
         approver = Approver(JournalPlace(path=path), "run-1", VirtualClock())
         approver.saw([Entry(0.0, WaveOpened(wave=1)), Entry(0.0, ApprovalAwaited(wave=2))])
-        for thread in approver.asking:
-            thread.join(10)
+        assert approver.reader is not None
+        approver.reader.join(10)
         asked = tuple(journal.asked("run-1"))
         journal.close()
         return asked
@@ -45,6 +45,23 @@ def test_the_answer_goes_through_the_journal(answer: Answer, text: str, kind: As
     (ask,) = answer(text)
     assert (ask.kind, ask.wave) == (kind, wave)
     assert ask.by
+
+
+def awaited(wave: int) -> Entry:
+    return Entry(0.0, ApprovalAwaited(wave=wave))
+
+
+def test_a_decision_of_the_past_is_not_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that was resumed shows its whole journal: only what waits now is asked for, by one reader."""
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    approver = Approver(JournalPlace(), "run-1", VirtualClock())
+    past = [awaited(2), Entry(0.0, WaveOpened(wave=2))]
+    readers = []
+    for entries in (past, [awaited(3)], [Entry(0.0, WaveOpened(wave=3)), awaited(4)]):
+        approver.saw(entries)
+        readers.append(approver.reader)
+    assert readers[0] is None
+    assert readers[1] is readers[2] is not None
 
 
 def test_nobody_at_the_terminal_answers_nothing(answer: Answer) -> None:

@@ -8,7 +8,9 @@ import pytest
 from orchestrator.core.amount import Amount
 from orchestrator.core.events import Admitted, Concluded, Halted, Lost, NotSent, Sent, WaveOpened
 from orchestrator.core.gates import GateAnswer, Word
-from orchestrator.core.model import OutcomeKind, Ping, Platform, Status
+from orchestrator.core.model import DecisionKind, OutcomeKind, Ping, Platform, Status
+from orchestrator.core.planning import left_for_later
+from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Op
 from orchestrator.core.settings import Policy, VerifyLogin
 from orchestrator.core.state import RunState, replay
@@ -16,7 +18,7 @@ from orchestrator.engine import result_of
 from orchestrator.errors import EnvironmentFault, LockedError
 from orchestrator.gatekeeper import ANEW, EVERY
 from orchestrator.ports import Answer, Doubtful, Order, Rejected
-from tests.fake_fleet import Host, OpenLock, World, fleet_of, roll
+from tests.fake_fleet import GENERATION, Host, OpenLock, World, fleet_of, roll
 
 EVERYTHING = Amount(100, percent=True)
 ONE_WAVE = (EVERYTHING,)
@@ -668,3 +670,32 @@ def test_an_interrupted_restore_is_not_taken_for_done() -> None:
     host.behaviour, host.armed = "lost_updated", "dead"
     state, _, _ = roll([host], fence=2, run="run-2", restores="run-1")
     assert outcomes(state)["i-1"] == ("failed", "restore_failed")
+
+
+def test_bystanders_do_not_keep_a_run_from_being_taken_back() -> None:
+    """Unreachable instances count as a share of the whole fleet, not of the few that hold something of the run."""
+    hosts = fleet_of(60)
+    for host in hosts[:3]:
+        host.run, host.generation, host.before = "bad", GENERATION, ("older", "before")
+    for host in hosts[50:53]:
+        host.ping = Ping.CONNECTION_LOST
+    state, _, _ = roll(hosts, run="run-2", restores="bad")
+    assert [str(outcomes(state)[host.instance_id][1]) for host in hosts[:3]] == ["restored"] * 3
+
+
+def test_what_a_dead_run_drained_is_given_back_whatever_the_limit_says() -> None:
+    """A limit leaves changes to the next run, never an instance that a dead run has drained; nor is that the canary."""
+    hosts = fleet_of(6)
+    for host in hosts[4:]:
+        host.status, host.mark, host.generation = Status.DRAINING, "dead", GENERATION
+    state, _, _ = roll(hosts, Policy(limit=Amount.parse("2"), max_unavailable=EVERYTHING), run="run-2")
+    assert all((host.status, host.mark) == (Status.ACTIVE, "") for host in hosts)
+    assert state.counts[OutcomeKind.UPDATED] == 2
+    canary = next(each for each in state.run.planned if each.wave == 1)
+    assert canary.decision.kind is DecisionKind.APPLY
+
+
+def test_a_wave_of_late_joiners_is_limited_as_well() -> None:
+    """Those that a survey finds are no more than the limit leaves: none."""
+    plan = roll(fleet_of(2))[0].run.planned
+    assert {each.decision.reason for each in left_for_later(plan)} == {Reason.LIMITED}
