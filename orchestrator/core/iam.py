@@ -230,8 +230,23 @@ def _delivers(place: Place) -> Iterator[Statement]:
         Store.S3: ("s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"),
     }[place.delivery]
     yield Statement(sid="DeliverPayload", actions=actions, resources=(place.payloads,))
+    yield _finds_copies(place)
     if place.kms_key:
         yield _uses_key(place, "EncryptPayload", _encrypting(place.delivery))
+
+
+def _finds_copies(place: Place) -> Statement:
+    """Allow listing what dead runs have delivered, which `heal` removes; their content is not read."""
+    match place.delivery:
+        case Store.SSM:
+            action, resource = "ssm:GetParametersByPath", place.parameter(f"{place.path}/payload")
+        case Store.SECRETSMANAGER:
+            action, resource = "secretsmanager:ListSecrets", "*"  # AWS cannot narrow it
+        case Store.S3:
+            action, resource = "s3:ListBucketVersions", f"arn:{place.partition}:s3:::{place.bucket}"
+        case _:
+            assert_never(place.delivery)
+    return Statement(sid="FindCopies", actions=(action,), resources=(resource,))
 
 
 def _encrypting(store: Store) -> tuple[str, ...]:

@@ -236,6 +236,7 @@ class Needs:
         if not key or method not in _S3_ACTIONS:
             named = {"PUT": "CreateBucket", "DELETE": "DeleteBucket"}.get(method, "ListBucket")
             named = "GetBucketPolicyStatus" if "policyStatus" in query else named
+            named = "ListBucketVersions" if method == "GET" and "versions" in query.split("&") else named
             return (Need(action=f"s3:{named}", resource=f"arn:aws:s3:::{bucket}"),)
         aspect = next((name for name in _S3_ASPECTS if name in query.split("&")), "")
         if aspect:

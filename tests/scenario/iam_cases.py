@@ -25,6 +25,7 @@ from tests.scenario.iam_steps import (
     drain,
     drain_in_vain,
     groups_around,
+    heal,
     held_by_another,
     kept_in_a_bucket,
     kept_in_parameter_store,
@@ -61,7 +62,8 @@ class Case:
     """One scenario. `told` and `delivery`: what `iam` is told, the second for the instances' policy, too.
 
     `policy` is the caller's: `controller` or `publisher`. `code` is how the command ends. `refusals` are permissions of
-    the instances. Without one of the `doubts` a look around names something that is not known; without one of the
+    the instances. Without one of the `sweeps` healing warns of what it could not look for; without one of
+    the `doubts` a look around names something that is not known; without one of the
     `failures` something beside the fleet is not done, once the whole fleet is (test_boot_config tries that); without
     one of the `halts` the run stops under way.
     `publishes`: what `iam publisher` is told.
@@ -76,6 +78,7 @@ class Case:
     code: int = 0
     errors: tuple[Permission, ...] = ()
     warnings: tuple[Permission, ...] = ()
+    sweeps: tuple[Permission, ...] = ()
     doubts: tuple[Permission, ...] = ()
     failures: tuple[Permission, ...] = ()
     halts: tuple[Permission, ...] = ()
@@ -268,6 +271,20 @@ CASES: dict[str, Case] = {
         delivery=("--document-prefix", PREFIX),
         publishes=SHARED,
         errors=(("MakeJournal", "dynamodb:CreateTable"), ("MakeJournal", "dynamodb:DescribeTable")),
+    ),
+    "heal": Case(act=heal(), told=(), sweeps=(("FindCopies", "ssm:GetParametersByPath"),)),
+    "heal over Secrets Manager": Case(
+        act=heal(*_OVER_SECRETS),
+        told=(),
+        delivery=_OVER_SECRETS,
+        sweeps=(("FindCopies", "secretsmanager:ListSecrets"),),
+    ),
+    "heal over S3": Case(
+        act=heal(*_OVER_S3),
+        prepare=delivered_with_versions,
+        told=(),
+        delivery=_OVER_S3,
+        sweeps=(("FindCopies", "s3:ListBucketVersions"),),
     ),
     "run with a customer key": Case(
         act=rollout("run", "--kms-key", KEY),

@@ -214,6 +214,14 @@ def rolled(place: Workplace) -> None:
     (place.directory / "run").write_text(done.report["run"]["id"])
 
 
+def heal(*flags: str) -> Callable[[Workplace], Answer]:
+    def act(place: Workplace) -> Answer:
+        cluster = place.lab.scenario.cluster
+        return place.cli("heal", "--cluster", cluster, f"--instance={HEALTHY}", "--yes", *QUICK, *flags)
+
+    return act
+
+
 def restore(place: Workplace) -> Answer:
     run = (place.directory / "run").read_text()
     return place.cli("restore", run, f"--instance={HEALTHY}", "--yes", *QUICK, "--output", "json")

@@ -144,6 +144,7 @@ def test_the_printed_policies_are_enough(place: Workplace, name: str) -> None:
 
 ERRORS = [(name, each) for name, case in CASES.items() for each in case.errors]
 WARNINGS = [(name, each) for name, case in CASES.items() for each in case.warnings]
+SWEEPS = [(name, each) for name, case in CASES.items() for each in case.sweeps]
 DOUBTS = [(name, each) for name, case in CASES.items() for each in case.doubts]
 HALTS = [(name, each) for name, case in CASES.items() for each in case.halts]
 REFUSALS = [(name, each) for name, case in CASES.items() for each in case.refusals]
@@ -183,6 +184,18 @@ def test_without_it_the_scenario_warns(place: Workplace, name: str, permission: 
     warnings = [line for line in answer.err.splitlines() if line.startswith("warning: ") and permission[1] in line]
     # Who is told at the start and at the end is missed twice.
     assert len(warnings) == (2 if "the notice 'ended'" in answer.err else 1), answer.err
+
+
+@pytest.mark.parametrize(("name", "permission"), titled(SWEEPS))
+def test_without_it_healing_warns(place: Workplace, name: str, permission: Permission) -> None:
+    """Healing mends the instances all the same, and one warning names the action with which it finds copies."""
+    case = CASES[name]
+    caller, instance = policies(place, case)
+    assert "warning" not in act(place, case, caller, instance).err.replace("warning: the credential is", "")
+    place.lab.access.enforce(without(caller, permission))
+    answer = case.act(place)
+    assert answer.code == 0, answer.err
+    assert answer.err.count(f"Not allowed: {permission[1]}") == 1, answer.err
 
 
 @pytest.mark.parametrize(("name", "permission"), titled(DOUBTS))

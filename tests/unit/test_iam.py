@@ -38,7 +38,7 @@ EXTRAS = Extras(
     boot_key=KEY,
     rotates=SecretsManagerSource(name="registry"),
 )
-UNNARROWED = ("FollowCommands", "LookAtGroups", "ReadUserData")
+UNNARROWED = ("FindCopies", "FollowCommands", "LookAtGroups", "ReadUserData")
 """Statements whose actions know no resource."""
 
 
