@@ -46,7 +46,7 @@ def deployed(*path: str | int) -> list[Any]:
 def test_the_policies_are_those_that_iam_prints(capsys: pytest.CaptureFixture[str]) -> None:
     """Statement by statement: what the template gives its roles is what the command prints for the same flags."""
     told = ("--notify", f"sns:{TOPIC}", "--metrics", "cloudwatch:ecs-rollout", "--state", "dynamodb:rollouts")
-    whole = printed(capsys, "controller", "--credential", "secretsmanager:registry", "--gates", "--generations", *told)
+    whole = printed(capsys, "controller", "--credential", "secretsmanager:registry", "--gates", "--rotate", *told)
     assert deployed("ControllerRole", "Properties", "Policies", 0) == whole
     plain = printed(capsys, "controller")
     boot = printed(capsys, "controller", "--boot-config", "s3://conf/ecs.config")
