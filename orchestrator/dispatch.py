@@ -26,8 +26,6 @@ FIND_SECONDS = 30.0
 """How long a command whose answer was lost is looked for: lists lag by seconds (F73)."""
 
 FIND_EVERY = 2.0
-SEND_ATTEMPTS = 3
-"""Times an instance is offered to SSM when its batch was turned down because of another one (F71)."""
 
 
 def find_command(commands: Commands, clock: Clock, comment: str, since: float) -> str | None:
@@ -187,7 +185,7 @@ class Dispatch:
             progress = self.state.instances[key]
             if pings.get(key, Ping.UNREGISTERED) is Ping.UNREGISTERED:
                 reason = Reason.SSM_NOT_REGISTERED
-            elif progress.attempts >= SEND_ATTEMPTS:
+            elif progress.attempts >= judging.SENDS:
                 reason = Reason.SSM_REFUSED
             else:
                 continue

@@ -6,20 +6,20 @@ the intent is in the journal, so that a run that died here does it again.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from orchestrator.core import draining
 from orchestrator.core.capacity import admissible
 from orchestrator.core.draining import GiveBackPlan
-from orchestrator.core.events import Concluded, Draining, Event, Kept, Settled
+from orchestrator.core.events import Concluded, Deferred, Draining, Event, Kept, Settled
 from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import Outcome, OutcomeKind, Sighting, Status
 from orchestrator.core.reasons import Reason
 from orchestrator.core.settings import StandaloneTasks
 from orchestrator.core.state import RunState
-from orchestrator.errors import RefusedError
+from orchestrator.errors import EnvironmentFault, LockedError, RefusedError
 from orchestrator.ledger import Ledger
 from orchestrator.ports import Clock, Drains, Fleet, Lock
 
@@ -72,6 +72,7 @@ class Drainage:
         by_arn = {self._arn(key): key for key in keys}
         refused = dict(self.drains.own(tuple(by_arn), self.state.run.run))
         refused |= self.drains.drain(tuple(arn for arn in by_arn if arn not in refused))
+        self._stand_by_it(tuple(arn for arn in by_arn if arn not in refused))
         self.set_by_us.update(key for arn, key in by_arn.items() if arn not in refused)
         self.ledger.observe(
             *(
@@ -80,16 +81,32 @@ class Drainage:
             )
         )
 
+    def _stand_by_it(self, arns: Sequence[str]) -> None:
+        """Leave nothing DRAINING without our mark where another owner has won the cluster during the call.
+
+        That owner may have taken the mark off already; with it, `heal` finds what we have done.
+        """
+        try:
+            self.lock.confirm()
+        except LockedError:
+            seen = self.fleet.describe(arns)
+            bare = [arn for arn in arns if seen[arn].status is Status.DRAINING and not seen[arn].mark]
+            if bare:
+                self.drains.own(bare, self.state.run.run)
+            raise
+
     def watch(self) -> None:
         """Look at the instances that are being drained; a run that was resumed makes its calls again first."""
-        keys = [key for key in self.state.phases[Phase.DRAINING] if not self.state.instances[key].idle]
+        keys = list(self.state.phases[Phase.DRAINING])
         if not keys:
             return
-        again = [key for key in keys if key not in self.set_by_us]
+        seen = self._look(keys)
+        begun = [key for key in keys if key not in self.set_by_us]
+        again = [key for key in begun if draining.judge_before(self.state, key, seen[key]) is None]
         if again and self.state.halted is None:
             self.lock.confirm()
             self._set(again)
-        seen = self._look(keys)
+            seen = self._look(keys)
         standalone = self._standalone([key for key in keys if seen[key].running_tasks])
         now = self.clock.now()
         events: list[Event] = []
@@ -137,9 +154,12 @@ class Drainage:
     def withhold(self, keys: Sequence[str]) -> None:
         """Set the new registrations of these DRAINING, since their change is disproven."""
         self.lock.confirm()
-        arns = tuple(self.state.instances[key].arn for key in keys)
-        self.drains.own(arns, self.state.run.run)
-        self.drains.drain(arns)
+        moved = tuple(self.state.instances[key].arn for key in keys if self.state.instances[key].moved)
+        seen = self.fleet.describe(moved)
+        arns = [arn for arn in moved if seen[arn].status is not Status.DRAINING]
+        if arns:
+            self.drains.own(arns, self.state.run.run)
+            self.drains.drain(arns)
 
     def give_back(self, keys: Sequence[str]) -> None:
         """Give these back what the run took: attributes and tags, status, mark, ghost, in this order.
@@ -148,44 +168,64 @@ class Drainage:
         """
         self.lock.confirm()
         plans = self._plans(keys)
-        for plan in plans.values():
-            if plan.inherit:
-                self.drains.carry_over(plan.inherit, plan.living)
+        trouble = {key: plan.waits for key, plan in plans.items() if plan.waits}
+        for key, plan in plans.items():
+            if plan.inherit and (why := self._carry_over(plan)):
+                trouble[key] = why
+        trouble |= self._restatus(plans)
+        for key, plan in plans.items():
+            for ghost in plan.ghosts if key not in trouble else ():
+                with suppress(RefusedError):  # its agent is back: it is no ghost any more
+                    self.drains.deregister(ghost)
+        self.ledger.observe(*(self._end(key, plan, trouble.get(key, "")) for key, plan in plans.items()))
+
+    def _carry_over(self, plan: GiveBackPlan) -> str:
+        """Let the living registration inherit; say why it could not: one instance must not keep the others waiting."""
+        try:
+            self.drains.carry_over(plan.inherit, plan.living)
+        except EnvironmentFault as fault:
+            return f"it lacks attributes or tags of {plan.inherit}: {fault.message}"
+        return ""
+
+    def _restatus(self, plans: Mapping[str, GiveBackPlan]) -> dict[str, str]:
+        """Set statuses and marks; say of whom that failed, and what it means."""
+        keys = {plan.living: key for key, plan in plans.items()}
         kept = [plan.living for plan in plans.values() if plan.withhold]
-        refused: dict[str, str] = {}
+        failed: dict[str, str] = {}
         if kept:
-            refused |= self.drains.own(kept, self.state.run.run)
-            refused |= self.drains.drain(kept)
+            refused = {**self.drains.own(kept, self.state.run.run), **self.drains.drain(kept)}
+            failed |= {arn: f"not set DRAINING: {why}" for arn, why in refused.items()}
         active = [plan.living for plan in plans.values() if plan.activate]
-        refused |= self.drains.activate(active) if active else {}
-        clean = [plan.living for plan in plans.values() if plan.disown and plan.living not in refused]
-        refused |= self.drains.disown(clean) if clean else {}
-        for ghost in (ghost for plan in plans.values() for ghost in plan.ghosts):
-            with suppress(RefusedError):  # its agent is back: it is no ghost any more
-                self.drains.deregister(ghost)
-        self.ledger.observe(*(self._end(key, plan, refused.get(plan.living, "")) for key, plan in plans.items()))
+        if active:
+            failed |= {arn: f"left DRAINING: {why}" for arn, why in self.drains.activate(active).items()}
+        clean = [plan.living for plan in plans.values() if plan.disown and plan.living not in failed]
+        if clean:
+            failed |= {arn: f"it keeps our mark: {why}" for arn, why in self.drains.disown(clean).items()}
+        return {keys[arn]: why for arn, why in failed.items()}
 
     def _plans(self, keys: Sequence[str]) -> dict[str, GiveBackPlan]:
-        before = frozenset(each.instance.arn for each in self.state.run.planned)
         ids = {key: self.state.instances[key].planned.instance.instance_id for key in keys}
         found = self.drains.registrations(tuple(ids.values()))
         return {
-            key: draining.plan_give_back(self.state, key, found.get(instance_id, ()), before)
+            key: draining.plan_give_back(self.state, key, found.get(instance_id, ()))
             for key, instance_id in ids.items()
         }
 
-    def _end(self, key: str, plan: GiveBackPlan, refused: str) -> Event:
+    def _end(self, key: str, plan: GiveBackPlan, trouble: str) -> Event:
+        """End an instance that has everything back, or try again later, or name what is left."""
         progress = self.state.instances[key]
         pending = progress.pending
         if pending is None:
             raise RuntimeError(f"{key} is given back without an outcome")
         if not plan.living:
-            return Concluded(key=key, outcome=Outcome(OutcomeKind.SKIPPED, Reason.TERMINATED))
-        if refused and progress.kept < draining.TRIES:
-            return Kept(key=key, detail=refused, again_at=int(self.clock.now()) + draining.AGAIN)
-        note = f"left DRAINING: {refused}" if refused else plan.note
-        message = "; ".join(part for part in (pending.message, note) if part)
-        return Concluded(key=key, outcome=Outcome(pending.kind, pending.reason, message))
+            return Concluded(key=key, outcome=draining.TERMINATED)
+        if trouble and progress.kept < draining.TRIES:
+            return Kept(key=key, detail=trouble, again_at=int(self.clock.now()) + draining.AGAIN)
+        message = "; ".join(dict.fromkeys(part for part in (pending.message, trouble, plan.note) if part))
+        outcome = Outcome(pending.kind, pending.reason, message)
+        if outcome.kind is OutcomeKind.UNREACHABLE and progress.deferred is None:
+            return Deferred(key=key, outcome=outcome)
+        return Concluded(key=key, outcome=outcome)
 
     def _arn(self, key: str) -> str:
         return self.state.instances[key].planned.instance.arn

@@ -7,8 +7,9 @@ command expires on the instance by itself (`NotAfter`).
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
-from orchestrator.core import actions, draining, judging, policy
+from orchestrator.core import actions, draining, policy
 from orchestrator.core.asks import Ask, AskKind
 from orchestrator.core.events import (
     ApprovalAwaited,
@@ -29,7 +30,6 @@ from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import Outcome, OutcomeKind
 from orchestrator.core.orders import Context, PayloadReference
 from orchestrator.core.planning import outcome_of
-from orchestrator.core.progress import Batch
 from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Op
 from orchestrator.core.state import RunState
@@ -38,11 +38,10 @@ from orchestrator.drainage import Drainage
 from orchestrator.errors import EnvironmentFault
 from orchestrator.gatekeeper import Gatekeeper
 from orchestrator.ledger import Ledger
-from orchestrator.ports import Clock, Commands, Drains, Fleet, Gate, Invocation, Journal, Lock, Observer, Survey
+from orchestrator.lookout import Lookout
+from orchestrator.patience import Patience
+from orchestrator.ports import Clock, Commands, Drains, Fleet, Gate, Journal, Lock, Observer, Survey
 from orchestrator.reading import Reading
-
-DEAF_TICKS = 30
-"""Ticks in a row without any answer from AWS before the engine gives up (it has stopped admitting at the first)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +82,6 @@ class Engine:
         stop_requested: Callable[[], str] = lambda: "",
     ) -> None:
         self.state = RunState()
-        self._fleet = fleet
         self._journal = journal
         self._lock = lock
         self._clock = clock
@@ -96,12 +94,18 @@ class Engine:
         self._drainage = Drainage(
             drains=drains, fleet=fleet, lock=lock, clock=clock, state=self.state, ledger=self._ledger
         )
-        self._reading = Reading(commands=commands, clock=clock, state=self.state)
+        self._lookout = Lookout(
+            reading=Reading(commands=commands, clock=clock, state=self.state),
+            fleet=fleet,
+            drains=drains,
+            clock=clock,
+            state=self.state,
+            ledger=self._ledger,
+        )
         self._pace = pace
         self._stop_requested = stop_requested
         self._gatekeeper = Gatekeeper(gates=gates, clock=clock, state=self.state, ledger=self._ledger)
-        self._reads: dict[str, int] = {}
-        self._deaf = 0
+        self._patience = Patience()
 
     def run(self, started: RunStarted) -> RunState:
         """Roll.
@@ -109,16 +113,24 @@ class Engine:
         Raises LockedError when another owner took the cluster over, EnvironmentFault when AWS stays away, JournalFault
         when the journal did not take the end of the run: what was under way was seen through, and it can be resumed.
         """
-        self._ledger.intend(started)
+        self.begin(started)
         return self._roll()
+
+    def begin(self, started: RunStarted) -> None:
+        """Make the run known, without a tick of it."""
+        self._ledger.intend(started)
 
     def resume(self, entries: Iterable[Entry], resumed: Resumed) -> RunState:
         """Go on with a run that broke off: fold its journal, find its commands, continue. Raises as `run` does."""
+        self.take_up(entries, resumed)
+        return self._roll()
+
+    def take_up(self, entries: Iterable[Entry], resumed: Resumed) -> None:
+        """Stand where the run broke off, without a tick of it."""
         for entry in entries:
             self.state.fold(entry)
         self._ledger.intend(resumed)
         self._dispatch.adopt()
-        return self._roll()
 
     @property
     def unfinished(self) -> bool:
@@ -165,33 +177,33 @@ class Engine:
         why = self._stop_requested()
         if why and self.state.halted is None:
             self._ledger.observe(Halted(why=why, interrupted=True))
-        faults = []
-        for step in (self._hear, self._act):
-            fault = _fault_of(step)
-            if fault is not None:
-                faults.append(fault)
-                self._halt(f"AWS does not answer: {fault.message}")
+        for step in (self._lock.keep, self._listen, self._lookout.look, self._drainage.watch):
+            self._try(step)
+        self._act()
         if self._ledger.unsaved and self._ledger.trouble:
             self._halt(f"the journal takes no events: {self._ledger.trouble.message}")
-        self._deaf = self._deaf + 1 if faults else 0
-        if self._deaf >= DEAF_TICKS:
-            raise faults[0]
+        self._patience.tick(self.state)
+
+    def _try(self, step: Callable[[], None]) -> None:
+        """Do one step; where AWS or the journal cuts it short, admit nothing more, and let the others go on."""
+        try:
+            step()
+        except EnvironmentFault as fault:
+            self._halt(self._patience.note(fault))
 
     def _halt(self, why: str) -> None:
         if self.state.halted is None and self.state.ended is None:
             self._ledger.observe(Halted(why=why))
 
-    def _hear(self) -> None:
-        self._lock.keep()
+    def _listen(self) -> None:
         for ask in self._journal.asked():
             self._heed(ask)
-        self._observe()
 
     def _heed(self, ask: Ask) -> None:
         """Do what another shell asks, once."""
         match ask.kind:
             case AskKind.ABORT:
-                if self.state.halted is None:
+                if self.state.halted is None and ask.at > self.state.resumed_at:
                     self._ledger.observe(Halted(why=f"stopped by {ask.by}", interrupted=True))
             case AskKind.APPROVE:
                 wave, since = self.state.awaiting or (0, 0.0)
@@ -206,52 +218,7 @@ class Engine:
             wanted = policy.decide(self.state, self._clock.now())
             opened = any(isinstance(action, actions.OpenWave | actions.Survey) for action in wanted)
             for action in wanted:
-                self._perform(action)
-
-    # observing
-
-    def _observe(self) -> None:
-        for batch, seen in self._reading.news():
-            self._ledger.observe(*self._news(batch, seen))
-        for _, batch in self.state.open_batches():
-            if judging.overdue(self.state, batch, self._clock.now()):
-                self._ledger.observe(*judging.judge_overdue(self.state, batch, self._clock.now()))
-        self._sight()
-        self._drainage.watch()
-
-    def _news(self, batch: Batch, seen: Sequence[Invocation]) -> list[Event]:
-        events: list[Event] = []
-        for each in seen:
-            if each.ended and each.instance_id in batch.open:
-                events += judging.judge_end(
-                    self.state, each.instance_id, batch, each.status, each.stdout, self._clock.now()
-                )
-        return events
-
-    def _sight(self) -> None:
-        slow = judging.slow(self.state, self._clock.now())
-        arns = {self.state.instances[key].arn: key for key in (*self.state.phases[Phase.SETTLING], *slow)}
-        if not arns:
-            return
-        seen = self._fleet.describe(tuple(arns))
-        events: list[Event] = []
-        for arn, key in arns.items():
-            sighting = seen[arn]
-            progress = self.state.instances[key]
-            certain = judging.settling(progress)
-            self._reads[key] = self._reads.get(key, 0) + 1 if sighting.agent_connected and certain else 0
-            if certain or (sighting.status in judging.GONE and not progress.to_take_back):
-                events += judging.judge_sighting(
-                    self.state,
-                    key,
-                    status=sighting.status,
-                    agent_connected=sighting.agent_connected,
-                    reads=self._reads[key],
-                    now=self._clock.now(),
-                )
-        self._ledger.observe(*events)
-
-    # doing
+                self._try(partial(self._perform, action))
 
     def _perform(self, action: actions.Action) -> None:
         match action:
@@ -320,15 +287,6 @@ class Engine:
             Surveyed(planned=tuple(replace(each, wave=wave if each.decision.changes else 0) for each in found))
         )
         self._conclude_decided()
-
-
-def _fault_of(step: Callable[[], None]) -> EnvironmentFault | None:
-    """Do a step; give back the fault of AWS that cut it short, if one did."""
-    try:
-        step()
-    except EnvironmentFault as fault:
-        return fault
-    return None
 
 
 def result_of(state: RunState) -> str:

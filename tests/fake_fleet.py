@@ -4,6 +4,7 @@ import heapq
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
 from orchestrator.core.asks import Ask
@@ -16,37 +17,49 @@ from orchestrator.core.result import Op
 from orchestrator.core.settings import Policy
 from orchestrator.core.state import RunState
 from orchestrator.engine import Engine, Pace
-from orchestrator.errors import EnvironmentFault, JournalFault
+from orchestrator.errors import EnvironmentFault, JournalFault, LockedError
 from orchestrator.inspection import Inspection
 from orchestrator.ports import Accepted, Answer, Doubtful, Gate, Invocation, Order, Rejected, TaskSeen
 
 GENERATION = "ab" * 16
+NEVER = 1e9
 PAYLOAD = PayloadReference(store="ssm", name="/p", version="1", url="http://x", region="us-east-1", digest="d" * 64)
 
 
 class VirtualClock:
-    """Time that passes only when somebody waits."""
+    """Time that passes only when somebody waits; what is due by then happens, in order."""
 
     def __init__(self, start: float = 1_000_000.0) -> None:
         self.time = start
+        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._number = count()
 
     def now(self) -> float:
         return self.time
 
+    def at(self, time: float, happening: Callable[[], None]) -> None:
+        heapq.heappush(self._due, (time, next(self._number), happening))
+
     def wait(self, seconds: float) -> None:
-        self.time += seconds
+        end = self.time + seconds
+        while self._due and self._due[0][0] <= end:
+            time, _, happening = heapq.heappop(self._due)
+            self.time = max(self.time, time)
+            happening()
+        self.time = end
 
 
-@dataclass
+@dataclass(slots=True)
 class Registration:
     """A container instance that no agent answers for any more."""
 
     arn: str
     status: Status | None
     mark: str
+    attributes: frozenset[str] = frozenset()
 
 
-@dataclass
+@dataclass(slots=True)
 class Host:
     """One instance: what it is, and how it answers an apply."""
 
@@ -59,7 +72,9 @@ class Host:
     tasks: int = 1
     generation: str = ""
     connected: bool = True
-    # What apply does: updated, rolled_back, failed, refused, current, or lost (with or without the effect).
+    # What apply does: updated, rolled_back, failed, refused, current, unseen (ECS never sees its agent again, until it
+    # is taken back), or lost: nothing was done, or all of it (lost_updated), or the watchdog has taken it back
+    # (lost_restored), or the host was rebooted half-way (lost_armed).
     behaviour: str = "updated"
     apply_seconds: float = 40.0
     reconnect_seconds: float = 5.0
@@ -71,6 +86,9 @@ class Host:
     last_run: str = ""
     mute: bool = False
     armed: str = "no"
+    armed_run: str = ""
+    restore_dies: bool = False
+    down_until: float = 0.0
     disagrees: bool = False
     applies: int = 0
     connects_at: float = 0.0
@@ -87,11 +105,22 @@ class Host:
 
     @property
     def arn(self) -> str:
-        number = f"{self.registration}" if self.registration else ""
-        return f"arn:aws:ecs:us-east-1:123456789012:container-instance/c/{self.instance_id[2:] + number:0>32}"
+        name = f"{self.instance_id[2:]:0>24}{self.registration:0>8}"
+        return f"arn:aws:ecs:us-east-1:123456789012:container-instance/c/{name}"
+
+    def arns(self) -> tuple[str, ...]:
+        return (self.arn, *(each.arn for each in self.ghosts))
+
+    def copy(self) -> "Host":
+        return replace(self, ghosts=[replace(each) for each in self.ghosts])
 
     def lives_at(self, now: float) -> bool:
         return self.status is not None and now >= self.joins_at
+
+    def out_of_service(self, run: str, now: float) -> bool:
+        """Whether tasks cannot run or be placed on it because of that run: drained by it, or its agent restarts."""
+        drained = self.status is Status.DRAINING and self.mark == run
+        return self.status is not None and (drained or now < self.down_until)
 
     def tasks_at(self, now: float) -> int:
         drained = self.status is Status.DRAINING and now >= self.drains_at
@@ -101,7 +130,7 @@ class Host:
         """Restart the agent: one that keeps no state leaves its registration behind and comes back ACTIVE (F33)."""
         if self.persistence == "persistent" or self.status is None:
             return
-        self.ghosts.append(Registration(self.arn, self.status, self.mark))
+        self.ghosts.append(Registration(self.arn, self.status, self.mark, self.attributes))
         self.registration += 1
         self.status, self.mark, self.attributes = Status.ACTIVE, "", frozenset()
 
@@ -118,16 +147,22 @@ class World:
 
     def __init__(self, hosts: Iterable[Host], clock: VirtualClock) -> None:
         self.hosts = {host.instance_id: host for host in hosts}
+        self._arns: dict[str, Host] = {}
         self.clock = clock
         self.commands: dict[str, Command] = {}
         self.sends: list[Order] = []
         self.next_answers: list[Answer | str] = []
         self.deaf_until = 0.0
+        self.silent_until = 0.0
         self.journal = MemoryJournal()
         self.may_list = True
         self.surveys = 0
         self.refuses: dict[str, str] = {}
         self.drained: list[str] = []
+        self.deregistered: list[str] = []
+        self.foreign: set[str] = set()
+        self.trespasses: list[str] = []
+        self.noticed: Callable[[], None] = lambda: None
         self.room: Callable[[Sequence[str]], Capacity] = plenty
         self.replan: Callable[[Sequence[Instance]], Sequence[Planned]] = lambda _: ()
         self.most_in_flight = 0
@@ -136,6 +171,8 @@ class World:
     # Commands
 
     def send(self, order: Order) -> Answer:
+        if self.clock.now() < self.silent_until:
+            return Doubtful("ConnectTimeoutError")
         self.sends.append(order)
         if self.next_answers:
             planned = self.next_answers.pop(0)
@@ -162,11 +199,13 @@ class World:
             for instance_id in order.instance_ids:
                 heapq.heappush(self._applying, (command.ended[instance_id][0], instance_id))
         self.most_in_flight = max(self.most_in_flight, len(self._applying))
+        self.noticed()
         return command_id
 
     def _execute(self, host: Host, order: Order) -> tuple[float, str, str]:
         now = self.clock.now()
-        if host.ping is not Ping.ONLINE or (order.op is Op.INSPECT and host.mute):
+        away = host.ping is not Ping.ONLINE or host.status is None
+        if away or (order.op is Op.INSPECT and host.mute):
             return now + order.delivery_seconds, "Delivery Timed Out", ""
         if order.op is Op.INSPECT:
             return now + 1, "Success", inspect_line(host)
@@ -177,7 +216,12 @@ class World:
         behaviour = host.behaviour
         if behaviour == "undelivered":
             return now + order.delivery_seconds, "DeliveryTimedOut", ""
-        host.fence = int(order.parameters["Fence"])
+        fence = int(order.parameters["Fence"])
+        if fence < host.fence:
+            return end, "Failed", apply_line("refused", "fence_stale", changed=False, op=order.op)
+        host.fence = fence
+        if order.op is Op.APPLY:
+            host.armed = "no"  # what a dead watchdog has left is restored first
         if order.op is Op.RESTORE:
             return self._restore(host, order, end)
         if host.generation == order.parameters["Generation"]:
@@ -187,41 +231,56 @@ class World:
         return self._change(host, order, end)
 
     def _change(self, host: Host, order: Order, end: float) -> tuple[float, str, str]:
-        behaviour, arn_before = host.behaviour, host.arn
+        behaviour, arn_before, run = host.behaviour, host.arn, order.parameters["RunId"]
         host.applies += 1
-        if behaviour in {"updated", "lost_updated", "lost_restored", "rolled_back", "garbage", "failed", "lost"}:
+        if behaviour not in {"refused", "current"}:
             host.restart()
+            host.down_until = end
         if behaviour in {"rolled_back", "lost_restored"}:
             host.restart()
-        if behaviour in {"updated", "lost_updated"}:
+        if behaviour in {"updated", "lost_updated", "unseen"}:
             host.before = host.generation, host.run
-            host.generation, host.run = order.parameters["Generation"], order.parameters["RunId"]
-            host.connects_at = end + host.reconnect_seconds
+            host.generation, host.run = order.parameters["Generation"], run
+            host.connects_at = end + (NEVER if behaviour == "unseen" else host.reconnect_seconds)
+            host.down_until = host.connects_at
         if behaviour == "lost_restored":
-            host.last, host.last_run = "watchdog_restored", order.parameters["RunId"]
+            host.last, host.last_run = "watchdog_restored", run
+        if behaviour == "lost_armed":
+            host.armed, host.armed_run = "dead", run
         if behaviour.startswith("lost"):
             return end, "ExecutionTimedOut", ""
         if behaviour == "garbage":
             return end, "Success", '{"v":1,"op":"apply","outcome":"updated"'
-        status = "Success" if behaviour == "updated" else "Failed"
-        default = {"updated": "verified", "refused": "locked"}.get(behaviour, "agent_did_not_return")
-        changed = behaviour in {"updated", "failed"}
+        claim = "updated" if behaviour == "unseen" else behaviour
+        default = {"updated": "verified", "refused": "locked"}.get(claim, "agent_did_not_return")
+        changed = claim in {"updated", "failed"}
         arns = {"arn": host.arn, "arn_before": arn_before}
-        return end, status, apply_line(behaviour, host.reason or default, changed=changed, **arns)
+        status = "Success" if claim == "updated" else "Failed"
+        return end, status, apply_line(claim, host.reason or default, changed=changed, **arns)
 
     def _restore(self, host: Host, order: Order, end: float) -> tuple[float, str, str]:
-        if host.run != order.parameters["RestoreRun"]:
+        wanted = order.parameters["RestoreRun"]
+        if host.restore_dies:
+            host.armed = "dead"
+            return end, "ExecutionTimedOut", ""
+        if host.armed == "dead":
+            host.restart()
+            host.armed, host.connects_at = "no", end + host.reconnect_seconds
+            if host.armed_run == wanted:
+                return end, "Success", apply_line("rolled_back", "restored", changed=True, op="restore", arn=host.arn)
+        if host.run != wanted:
             return end, "Success", apply_line("current", "nothing_to_restore", changed=False, op="restore")
         if host.behaviour in {"failed", "lost"}:
             return end, "Failed", apply_line("failed", "no_backup", changed=False, op="restore")
         host.restart()
         host.generation, host.run = host.before
-        host.connects_at = end + host.reconnect_seconds
+        host.connects_at = host.down_until = end + host.reconnect_seconds
         if host.behaviour == "lost_updated":
             return end, "ExecutionTimedOut", ""
         return end, "Success", apply_line("rolled_back", "restored", changed=True, op="restore", arn=host.arn)
 
     def find(self, comment: str, since: float) -> str | None:
+        self._listen()
         if not self.may_list:
             raise EnvironmentFault("Not allowed: ssm:ListCommands.", hint="Allow it.")
         for command_id, command in self.commands.items():
@@ -230,6 +289,7 @@ class World:
         return None
 
     def ended(self, op: Op, since: float) -> Mapping[str, int]:
+        self._listen()
         now = self.clock.now()
         if now < self.deaf_until:
             raise EnvironmentFault("no answer", hint="wait")
@@ -247,7 +307,12 @@ class World:
             if command.sent_at >= since
         )
 
+    def _listen(self) -> None:
+        if self.clock.now() < self.silent_until:
+            raise EnvironmentFault("no answer at all", hint="wait")
+
     def poll(self, command_id: str) -> Sequence[Invocation]:
+        self._listen()
         now = self.clock.now()
         if now < self.deaf_until:
             raise EnvironmentFault("no answer", hint="wait")
@@ -270,6 +335,7 @@ class World:
     # Fleet
 
     def discover(self) -> Sequence[Instance]:
+        self._listen()
         now = self.clock.now()
         return [
             instance
@@ -279,8 +345,24 @@ class World:
         ]
 
     def describe(self, arns: Sequence[str]) -> Mapping[str, Sighting]:
-        found = {each.arn: each for host in self.hosts.values() for each in (self._sighting(host), *_seen_ghosts(host))}
-        return {arn: found.get(arn, _nothing(arn)) for arn in arns}
+        self._listen()
+        return {arn: self._described(arn) for arn in arns}
+
+    def _host(self, arn: str) -> Host | None:
+        """Find the host of a registration; what is known of it goes stale when hosts come, go and restart."""
+        host = self._arns.get(arn)
+        if host is None or self.hosts.get(host.instance_id) is not host:
+            self._arns = {name: each for each in self.hosts.values() for name in each.arns()}
+            host = self._arns.get(arn)
+        return host
+
+    def _described(self, arn: str) -> Sighting:
+        host = self._host(arn)
+        if host is None:
+            return _nothing(arn)
+        if arn == host.arn:
+            return self._sighting(host)
+        return next(each for each in _seen_ghosts(host) if each.arn == arn)
 
     def _sighting(self, host: Host) -> Sighting:
         now = self.clock.now()
@@ -301,35 +383,41 @@ class World:
     # Drains
 
     def _living(self, arn: str) -> Host | Registration | None:
-        for host in self.hosts.values():
-            if host.arn == arn and host.status is not None:
-                return host
-            for ghost in host.ghosts:
-                if ghost.arn == arn and ghost.status is not None:
-                    return ghost
-        return None
+        host = self._host(arn)
+        if host is None:
+            return None
+        found = host if host.arn == arn else next(each for each in host.ghosts if each.arn == arn)
+        return found if found.status is not None else None
 
-    def _each(self, arns: Sequence[str], change: Callable[[Host | Registration], None]) -> Mapping[str, str]:
+    def _each(self, call: str, arns: Sequence[str], change: Callable[[Host | Registration], None]) -> Mapping[str, str]:
+        """Make a call for each; note it as a trespass where somebody else has drained the instance."""
+        self._listen()
         failures = {}
         for arn in arns:
             found = self._living(arn)
-            if found is None or arn in self.refuses:
-                failures[arn] = self.refuses.get(arn, "MISSING")
-            else:
-                change(found)
+            why = self.refuses.get(arn) or (
+                self.refuses.get(f"{call} {self._arns[arn].instance_id}") if found else None
+            )
+            if found is None or why is not None:
+                failures[arn] = why or "MISSING"
+                continue
+            if arn in self.foreign and found.status is Status.DRAINING and call != "drain":
+                self.trespasses.append(f"{call} {arn}")
+            change(found)
+        self.noticed()
         return failures
 
     def own(self, arns: Sequence[str], run: str) -> Mapping[str, str]:
         def change(found: Host | Registration) -> None:
             found.mark = run
 
-        return self._each(arns, change)
+        return self._each("own", arns, change)
 
     def disown(self, arns: Sequence[str]) -> Mapping[str, str]:
         def change(found: Host | Registration) -> None:
             found.mark = ""
 
-        return self._each(arns, change)
+        return self._each("disown", arns, change)
 
     def drain(self, arns: Sequence[str]) -> Mapping[str, str]:
         def change(found: Host | Registration) -> None:
@@ -338,31 +426,32 @@ class World:
                 self.drained.append(found.instance_id)
             found.status = Status.DRAINING
 
-        return self._each(arns, change)
+        return self._each("drain", arns, change)
 
     def activate(self, arns: Sequence[str]) -> Mapping[str, str]:
         def change(found: Host | Registration) -> None:
             found.status = Status.ACTIVE
 
-        return self._each(arns, change)
+        return self._each("activate", arns, change)
 
     def tasks(self, arns: Sequence[str]) -> Mapping[str, Sequence[TaskSeen]]:
-        hosts = {host.arn: host for host in self.hosts.values()}
+        self._listen()
         return {
-            arn: [TaskSeen(arn=f"{arn}#{number}", service="") for number in range(hosts[arn].standalone)]
+            arn: [TaskSeen(arn=f"{arn}#{number}", service="") for number in range(host.standalone)]
             for arn in arns
-            if arn in hosts
+            if (host := self._host(arn)) is not None
         }
 
     def stop(self, tasks: Sequence[str], reason: str) -> None:
         del reason
-        hosts = {host.arn: host for host in self.hosts.values()}
+        self._listen()
         for task in tasks:
-            host = hosts.get(task.rsplit("#", 1)[0])
+            host = self._host(task.rsplit("#", 1)[0])
             if host is not None and host.standalone:
                 host.standalone -= 1
 
     def registrations(self, instance_ids: Sequence[str]) -> Mapping[str, Sequence[Sighting]]:
+        self._listen()
         return {
             each: [
                 seen
@@ -373,21 +462,24 @@ class World:
         }
 
     def carry_over(self, old: str, new: str) -> None:
-        if self._living(old) is None:
-            raise EnvironmentFault(f"{old} is gone", hint="look")
-        found = self._living(new)
-        if isinstance(found, Host):
-            found.attributes |= {"team"}
+        """One that was deregistered is still described, for a while."""
+        self._listen()
+        host, found = self._host(old), self._living(new)
+        if isinstance(found, Host) and host is not None:
+            found.attributes |= next((each.attributes for each in host.ghosts if each.arn == old), frozenset())
 
     def deregister(self, arn: str) -> None:
+        self._listen()
         found = self._living(arn)
         if isinstance(found, Registration):
             found.status = None
+            self.deregistered.append(arn)
         elif found is not None:
             raise AssertionError("a living instance was deregistered")
 
     def capacity(self, arns: Sequence[str]) -> Capacity:
         """Room for everybody, unless a test says otherwise."""
+        self._listen()
         return self.room(arns)
 
 
@@ -472,10 +564,12 @@ class MemoryJournal:
     entries: list[Entry] = field(default_factory=list)
     transactions: int = 0
     fail_after: int | None = None
+    full: bool = False
     asks: list[Ask] = field(default_factory=list)
+    claimed: int = 0
 
     def append(self, entries: Sequence[Entry]) -> None:
-        if self.fail_after is not None and self.transactions >= self.fail_after:
+        if self.full or (self.fail_after is not None and self.transactions >= self.fail_after):
             raise JournalFault("disk full", hint="make room")
         self.transactions += 1
         self.entries.extend(entries)
@@ -485,6 +579,23 @@ class MemoryJournal:
 
 
 STEADY = Pace(shortest=2, longest=2)
+
+
+@dataclass
+class Claim:
+    """The journal for the owner of one fence: whoever has a smaller one than the largest cannot write any more."""
+
+    journal: MemoryJournal
+    fence: int
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        if self.fence < self.journal.claimed:
+            raise LockedError("somebody else goes on with the run", hint="leave it")
+        self.journal.claimed = self.fence
+        self.journal.append(entries)
+
+    def asked(self) -> Sequence[Ask]:
+        return self.journal.asked()
 
 
 @dataclass
@@ -548,8 +659,8 @@ class Rollout:
             commands=world,
             fleet=world,
             drains=world,
-            journal=wrap(self.world.journal),
-            lock=self.lock,
+            journal=wrap(Claim(self.world.journal, fence)),
+            lock=wrap(self.lock),
             clock=self.world.clock,
             context=self.context(fence),
             deliver=None if self.heals else lambda: PAYLOAD,

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator.core.events import Concluded, Drained, Event, Held, Settled
-from orchestrator.core.lifecycle import Phase
-from orchestrator.core.model import Outcome, OutcomeKind, Sighting, Status
+from orchestrator.core.judging import ending
+from orchestrator.core.model import DecisionKind, Outcome, OutcomeKind, Sighting, Status
 from orchestrator.core.planning import ending_of
 from orchestrator.core.progress import Progress
 from orchestrator.core.reasons import Reason
@@ -21,6 +21,8 @@ TRIES = 5
 AGAIN = 15
 """Seconds until what could not be done is tried again."""
 
+TERMINATED = Outcome(OutcomeKind.SKIPPED, Reason.TERMINATED)
+
 _GONE = frozenset({None, Status.INACTIVE, Status.DEREGISTERING})
 
 
@@ -32,7 +34,7 @@ def ours(state: RunState, progress: Progress) -> frozenset[str]:
 def judge_before(state: RunState, key: str, seen: Sighting) -> Event | None:
     """Say why an instance that is about to be changed must be left alone; None where nothing is in the way."""
     if seen.status in _GONE:
-        return Concluded(key=key, outcome=Outcome(OutcomeKind.SKIPPED, Reason.TERMINATED))
+        return ending(state.instances[key], TERMINATED)
     if seen.status is Status.DRAINING and seen.mark not in ours(state, state.instances[key]):
         return Concluded(key=key, outcome=Outcome(OutcomeKind.SKIPPED, Reason.DRAINING_ELSEWHERE))
     return None
@@ -57,7 +59,7 @@ def judge_draining(
     progress, policy = state.instances[key], state.run.policy
     tasks = seen.running_tasks + seen.pending_tasks
     if seen.status in _GONE:
-        return (Concluded(key=key, outcome=Outcome(OutcomeKind.SKIPPED, Reason.TERMINATED)),)
+        return (ending(progress, TERMINATED),)
     if seen.status is not Status.DRAINING or seen.mark not in ours(state, progress):
         if strange < READS:
             return ()
@@ -65,7 +67,7 @@ def judge_draining(
             return (Concluded(key=key, outcome=Outcome(OutcomeKind.SKIPPED, Reason.DRAINING_ELSEWHERE)),)
         return (Settled(key=key, outcome=Outcome(OutcomeKind.SKIPPED, Reason.REACTIVATED_ELSEWHERE)),)
     if tasks == 0:
-        return (Drained(key=key),)
+        return () if progress.idle else (Drained(key=key),)
     if standalone and policy.standalone_tasks is StandaloneTasks.SKIP:
         outcome = Outcome(OutcomeKind.SKIPPED, Reason.STANDALONE_TASKS, f"{standalone} standalone task(s)")
     elif now - progress.spans[-1].started_at > policy.drain_timeout:
@@ -82,9 +84,9 @@ def is_strange(state: RunState, key: str, seen: Sighting) -> bool:
 
 def release(state: RunState, key: str) -> Event:
     """End an instance to which nothing is sent any more: what a dead run had drained, or what a halt has stopped."""
-    progress = state.instances[key]
-    if progress.phase is Phase.QUEUED:
-        return Settled(key=key, outcome=ending_of(progress.planned))
+    planned = state.instances[key].planned
+    if planned.decision.kind is DecisionKind.RELEASE:
+        return Settled(key=key, outcome=ending_of(planned))
     why = state.halted.why if state.halted else ""
     return Settled(key=key, outcome=Outcome(OutcomeKind.NOT_ATTEMPTED, Reason.HALTED, why))
 
@@ -94,7 +96,8 @@ class GiveBackPlan:
     """What is to be given back to one instance. ARNs; `living` is empty where no registration is left.
 
     `inherit`: the old registration whose attributes and tags the living one lacks; `activate`, `withhold`: whether
-    the living one is set ACTIVE, or kept DRAINING under our mark; `ghosts`: what is deregistered. `note`: what is left.
+    the living one is set ACTIVE, or kept DRAINING under our mark; `ghosts`: what is deregistered. `waits`: why ghosts
+    cannot be told from the living one yet. `note`: what is left.
     """
 
     living: str = ""
@@ -103,32 +106,32 @@ class GiveBackPlan:
     withhold: bool = False
     disown: bool = False
     ghosts: tuple[str, ...] = ()
+    waits: str = ""
     note: str = ""
 
 
-def plan_give_back(
-    state: RunState, key: str, registrations: Iterable[Sighting], before: frozenset[str]
-) -> GiveBackPlan:
+def plan_give_back(state: RunState, key: str, registrations: Iterable[Sighting]) -> GiveBackPlan:
     """Pair old and new registrations of one EC2 instance (F33), and say what each is owed.
 
-    `before`: ARNs that were registered before this run; of these only the instance's own may be a ghost of ours.
+    Of the registrations that were there before it was changed, only the instance's own may be a ghost of ours.
     """
     progress = state.instances[key]
-    original = progress.planned.instance.arn
     there = [each for each in registrations if each.status not in _GONE]
-    if not there:
-        return GiveBackPlan()
-    living = max(there, key=lambda each: (each.agent_connected, each.arn == progress.arn, each.status is Status.ACTIVE))
+    gone = progress.pending is not None and progress.pending.reason is Reason.TERMINATED
+    living = None if gone or not there else _living(progress, there)
     marks = ours(state, progress)
-    # The agent has come back under another registration: those that it had in this run are gone for good.
+    original = progress.planned.instance.arn
+    # The agent has come back under another registration: those that it had in this run, or in dead ones, are gone.
     ghosts = tuple(
         each.arn
         for each in there
         if each is not living
         and not each.agent_connected
-        and (each.mark in marks or (not each.mark and (each.arn not in before or each.arn == original)))
+        and (each.mark or each.arn not in state.listed or each.arn == original)
     )
-    left = next((each.arn for each in there if each.arn in ghosts and each.arn in before), original)
+    if living is None:
+        return GiveBackPlan(ghosts=ghosts)
+    left = next((arn for arn in ghosts if arn in state.listed), original)
     drained = living.status is Status.DRAINING
     foreign = drained and living.mark not in marks
     return GiveBackPlan(
@@ -138,8 +141,13 @@ def plan_give_back(
         withhold=not progress.sound and not foreign,
         disown=not foreign and progress.sound and living.mark in marks,
         ghosts=ghosts if living.agent_connected else (),
+        waits="its agent is not connected: the old registration stays" if ghosts and not living.agent_connected else "",
         note=_note(progress, foreign=foreign),
     )
+
+
+def _living(progress: Progress, there: Iterable[Sighting]) -> Sighting:
+    return max(there, key=lambda each: (each.agent_connected, each.arn == progress.arn, each.status is Status.ACTIVE))
 
 
 def _note(progress: Progress, *, foreign: bool) -> str:

@@ -144,7 +144,10 @@ class Sent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotSent:
-    """SSM surely did not accept the batch: its instances are as they were; `drained` ones still are."""
+    """SSM did not accept the batch, or a look showed that it never began: its instances are as they were.
+
+    `drained` ones still are.
+    """
 
     batch: str
     keys: tuple[str, ...]

@@ -1,6 +1,6 @@
 """Say what an observation means for a run: pure functions from what was seen to events."""
 
-from orchestrator.core.events import Concluded, Deferred, Disproven, Event, Looked, Lost, Reported, Settled
+from orchestrator.core.events import Concluded, Deferred, Disproven, Event, Looked, Lost, NotSent, Reported, Settled
 from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import AgentState, Armed, Facts, Outcome, OutcomeKind, Status
 from orchestrator.core.progress import Batch, Progress
@@ -13,6 +13,9 @@ READS = 2
 
 LOOKS = 3
 """Looks at an instance with a lost result before it is given up as unverified."""
+
+SENDS = 3
+"""Times that an instance is offered to SSM, when its command surely never began."""
 
 TAKEBACKS = 2
 """Times that restore is sent to an instance whose change was disproven."""
@@ -92,7 +95,8 @@ def judge_report(state: RunState, key: str, report: Report, op: Op) -> tuple[Eve
             return ()
         nothing = Reason.RELEASED if state.run.heals else Reason.NOTHING_TO_RESTORE
         return (ending(progress, Outcome(OutcomeKind.SKIPPED, nothing), report.arn),)
-    return (ending(progress, Outcome(_KINDS[report.claim], report.reason, report.detail), report.arn),)
+    kind = OutcomeKind.FAILED if progress.disproven else _KINDS[report.claim]  # whatever keeps it from being taken back
+    return (ending(progress, Outcome(kind, report.reason, report.detail), report.arn),)
 
 
 def judge_look(state: RunState, key: str, facts: Facts) -> tuple[Event, ...]:
@@ -100,6 +104,8 @@ def judge_look(state: RunState, key: str, facts: Facts) -> tuple[Event, ...]:
     run, progress = state.run, state.instances[key]
     if state.op is Op.RESTORE or progress.disproven:
         return _judge_restored(state, progress, facts)
+    if facts.armed is Armed.DEAD:  # a reboot took script and watchdog away half-way
+        return (Disproven(key=key, reason=Reason.INTERRUPTED),)
     if facts.agrees and facts.generation == run.generation:
         return ()  # it did run; what remains is to see it in ECS
     lost = progress.lost
@@ -108,7 +114,7 @@ def judge_look(state: RunState, key: str, facts: Facts) -> tuple[Event, ...]:
     elif facts.last_run == run.run and facts.last:
         outcome = Outcome(OutcomeKind.FAILED, Reason.RESTORE_FAILED, lost)
     elif facts.fence < progress.fence:
-        outcome = Outcome(OutcomeKind.UNREACHABLE, Reason.DELIVERY_TIMED_OUT, lost)
+        return (_never_began(progress, facts.arn),)
     else:
         outcome = Outcome(OutcomeKind.FAILED, Reason.INTERRUPTED, lost)
     return (ending(progress, outcome, facts.arn),)
@@ -123,10 +129,19 @@ def _judge_restored(state: RunState, progress: Progress, facts: Facts) -> tuple[
         if progress.takebacks < TAKEBACKS:
             return (Disproven(key=progress.planned.key, reason=progress.disproven),)
     elif facts.fence < progress.fence:
-        return (
-            ending(progress, Outcome(OutcomeKind.UNREACHABLE, Reason.DELIVERY_TIMED_OUT, progress.lost), facts.arn),
-        )
+        return (_never_began(progress, facts.arn),)
     return (ending(progress, Outcome(OutcomeKind.FAILED, Reason.RESTORE_FAILED, progress.lost), facts.arn),)
+
+
+def _never_began(progress: Progress, arn: str) -> Event:
+    """Judge a command that the instance has never seen, and will not any more: its time is over.
+
+    Where SSM never said that it took it, that is no word about the instance: it waits for its turn as before.
+    """
+    if progress.acknowledged or progress.attempts >= SENDS:
+        return ending(progress, Outcome(OutcomeKind.UNREACHABLE, Reason.DELIVERY_TIMED_OUT, progress.lost), arn)
+    keys = (progress.planned.key,)
+    return NotSent(batch=progress.batch, keys=keys, detail=progress.lost, drained=progress.drained)
 
 
 def judge_blind(state: RunState, key: str, reason: Reason) -> tuple[Event, ...]:
@@ -162,14 +177,14 @@ def judge_sighting(
     restart, so it proves nothing.
     """
     progress = state.instances[key]
-    moved = progress.arn != progress.planned.instance.arn
+    moved = progress.moved
     late = now - progress.proof_from > state.run.policy.deadlines.connect
     gone = status in GONE
     if gone and (late or not moved):  # a new registration may take a moment to be seen
-        return (Concluded(key=key, outcome=Outcome(OutcomeKind.SKIPPED, Reason.TERMINATED)),)
+        return (ending(progress, Outcome(OutcomeKind.SKIPPED, Reason.TERMINATED)),)
     if agent_connected and reads >= READS:
         return (ending(progress, _success(state, progress)),)
-    if not late:
+    if agent_connected or not late:
         return ()
     if moved and progress.disproven is None:  # it has been ACTIVE since it came back (F33)
         return (Disproven(key=key, reason=Reason.NOT_CONNECTED),)

@@ -113,6 +113,7 @@ LIFECYCLE: Mapping[Phase, PhaseRule] = MappingProxyType(
                     Step.NOT_SENT_DRAINED: Phase.DRAINING,
                     Step.REPORTED: Phase.SETTLING,
                     Step.LOST: Phase.SETTLING,
+                    Step.SETTLED: Phase.ACTIVATING,
                     Step.CONCLUDED: ENDED,
                 }
             ),
@@ -128,6 +129,8 @@ LIFECYCLE: Mapping[Phase, PhaseRule] = MappingProxyType(
                 {
                     Step.LOOKING: Phase.SETTLING,
                     Step.LOOKED: Phase.SETTLING,
+                    Step.NOT_SENT: Phase.QUEUED,
+                    Step.NOT_SENT_DRAINED: Phase.DRAINING,
                     Step.DISPROVEN: Phase.SETTLING,
                     Step.TAKING_BACK: Phase.APPLYING,
                     Step.SETTLED: Phase.ACTIVATING,
@@ -154,7 +157,7 @@ LIFECYCLE: Mapping[Phase, PhaseRule] = MappingProxyType(
                 "registration, its status, our mark, our ghost."
             ),
             bounded_by="a few tries; one that stays DRAINING is reported by name",
-            exits=MappingProxyType({Step.KEPT: Phase.ACTIVATING, Step.CONCLUDED: ENDED}),
+            exits=MappingProxyType({Step.KEPT: Phase.ACTIVATING, Step.DEFERRED: Phase.LAGGING, Step.CONCLUDED: ENDED}),
             outcomes=frozenset(OutcomeKind),
         ),
         Phase.LAGGING: PhaseRule(

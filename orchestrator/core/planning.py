@@ -166,8 +166,11 @@ def _by_persistence(facts: Facts, wish: Reason, on_ephemeral: OnEphemeral) -> De
 
 
 def adopted(instance: Instance, decision: Decision) -> Decision:
-    """Decide about an instance that carries the mark of a dead run: whatever else happens, it is given back."""
-    if not instance.mark or decision.reason in UNREACHED:
+    """Decide about an instance that carries the mark of a dead run: whatever else happens, it is given back.
+
+    Not while its watchdog may still restart its agent, nor where it cannot be asked: then the report names it.
+    """
+    if not instance.mark or decision.reason in UNREACHED | {Reason.WATCHDOG_ARMED}:
         return decision
     if not decision.changes:
         healed = decision.reason is Reason.NOTHING_TO_HEAL
@@ -185,15 +188,26 @@ def outcome_of(planned: Planned) -> Outcome | None:
 def ending_of(planned: Planned) -> Outcome:
     """Give the outcome of an instance to which nothing is sent, by the reason of its decision."""
     kind, reason = planned.decision.kind, planned.decision.reason
+    left = _left_marked(planned)
     if reason is Reason.ALREADY_CURRENT:
-        return Outcome(OutcomeKind.CURRENT, reason)
+        return Outcome(OutcomeKind.CURRENT, reason, left)
     if reason is Reason.NEEDS_RELEASE:
         return Outcome(OutcomeKind.SKIPPED, Reason.RELEASED)
     if reason in UNREACHED:
-        return Outcome(OutcomeKind.UNREACHABLE, reason)
+        return Outcome(OutcomeKind.UNREACHABLE, reason, left)
     if kind is DecisionKind.SKIP or reason in UNSCOPED | NOTHING_TO_DO:
-        return Outcome(OutcomeKind.SKIPPED, reason)
-    return Outcome(OutcomeKind.REFUSED, reason, describe_look(planned.facts, reason))
+        return Outcome(OutcomeKind.SKIPPED, reason, left)
+    message = "; ".join(part for part in (describe_look(planned.facts, reason), left) if part)
+    return Outcome(OutcomeKind.REFUSED, reason, message)
+
+
+def _left_marked(planned: Planned) -> str:
+    """Name what a dead run has left on an instance that this run does not release."""
+    instance = planned.instance
+    if not instance.mark or planned.decision.changes:
+        return ""
+    drained = instance.status is Status.DRAINING
+    return f"left DRAINING by the run {instance.mark}" if drained else f"it carries the mark of the run {instance.mark}"
 
 
 def describe_look(facts: Facts | None, reason: Reason) -> str:

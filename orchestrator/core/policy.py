@@ -67,7 +67,7 @@ def decide(state: RunState, now: float) -> tuple[Action, ...]:
     why = None if state.halted else exceeded(state) or _stopped(state, now)
     halt = (Halt(why),) if why else ()
     if state.halted or why:
-        return (*first, *halt, *_wind_down(state))
+        return (*first, *halt, *_wind_down(state, now))
     return (*first, *_go_on(state, now))
 
 
@@ -89,7 +89,7 @@ def _stopped(state: RunState, now: float) -> str | None:
     if not state.queue:
         return None
     if state.awaiting is not None and state.awaiting[0] not in state.approved:
-        wave, since = state.awaiting
+        wave, since = state.awaiting[0], max(state.awaiting[1], state.resumed_at)
         if now - since > state.run.policy.approve_timeout:
             return f"nobody has approved wave {wave} for {now - since:.0f} s (--approve-timeout)"
     for name, since in state.trouble_since.items():
@@ -99,14 +99,22 @@ def _stopped(state: RunState, now: float) -> str | None:
     return f"gate {answer.gate}: {answer.reason}" if answer and answer.word is Word.STOP else None
 
 
-def _wind_down(state: RunState) -> Iterator[Action]:
-    idle = (*state.queue, *state.phases[Phase.LAGGING])
+def _wind_down(state: RunState, now: float) -> Iterator[Action]:
+    """End whoever is not at work, and give back who is drained: by this run, or by a dead one whose mark we found."""
+    owed = {key: None for key in state.queue if _is_marked(state, key)}
+    idle = tuple(key for key in (*state.queue, *state.phases[Phase.LAGGING]) if key not in owed)
     if idle:
         yield GiveUp(idle)
-    if state.phases[Phase.DRAINING]:
-        yield Release(tuple(state.phases[Phase.DRAINING]))
-    if not idle and not state.in_flight:
+    release = (*state.phases[Phase.DRAINING], *_admissible(state, owed, now))
+    if release:
+        yield Release(release)
+    if not (idle or owed or state.in_flight):
         yield End()
+
+
+def _is_marked(state: RunState, key: str) -> bool:
+    planned = state.instances[key].planned
+    return bool(planned.instance.mark) and planned.decision.changes
 
 
 def _go_on(state: RunState, now: float) -> Iterator[Action]:

@@ -2,10 +2,36 @@
 
 from dataclasses import dataclass, field
 
+from orchestrator.core.events import (
+    Admitted,
+    Concluded,
+    Deferred,
+    Disproven,
+    Drained,
+    Draining,
+    Held,
+    Kept,
+    Looked,
+    Looking,
+    Lost,
+    NotSent,
+    Reported,
+    Settled,
+    TakingBack,
+)
 from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import DecisionKind, Facts, Outcome, OutcomeKind, Planned
 from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Op, Report
+
+One = Reported | Looked | Drained | Held | Disproven | Settled | Kept | Deferred | Concluded
+"""What happens to one instance at a time."""
+
+Several = Admitted | Looking | NotSent | Lost | TakingBack | Draining
+"""What happens to several instances at once."""
+
+LOOK_AGAIN_AFTER = 30.0
+"""Seconds between two looks at an instance that did not answer the first."""
 
 
 @dataclass(slots=True)
@@ -21,12 +47,12 @@ class Span:
 class Progress:
     """Where one instance is.
 
-    `look_at` is set while its result is lost and it was not seen since; `proof_from` is when its change became
-    known, from which on ECS has its time to see the agent connected; `fence`: that of its last command. `drained`: we
-    have set it DRAINING; `idle`: nothing runs on it any more. `pending`: how it will end, once all is given back;
-    `deferred`: how it ends if it stays unreachable; `disproven`: why its change is taken back,
-    `to_take_back` while that is still to be begun. `again_at`: when what
-    could not be done is tried again.
+    `look_at` is set while its result is lost and it was not seen since; `proof_from` is when its change became known,
+    from which on ECS has its time to see the agent connected; `fence`: that of its last command, `acknowledged`
+    whether SSM said that it took it. `drained`: we have set it DRAINING; `idle`: nothing runs on it any more.
+    `pending`: how it will end, once all is given back; `deferred`: how it ends if it stays unreachable; `disproven`:
+    why its change is taken back, `to_take_back` while that is still to be begun. `again_at`: when what could not be
+    done is tried again.
     """
 
     planned: Planned
@@ -35,6 +61,7 @@ class Progress:
     batch: str = ""
     attempts: int = 0
     fence: int = 0
+    acknowledged: bool = False
     look_at: float | None = None
     looking: bool = False
     looks: int = 0
@@ -64,6 +91,23 @@ class Progress:
             return self.seen.arn
         return self.report.arn if self.report is not None and self.report.arn else self.planned.instance.arn
 
+    @property
+    def moved(self) -> bool:
+        """Whether its agent has come back under another registration than the one it was planned with."""
+        return self.arn != self.planned.instance.arn
+
+    def anew(self, planned: Planned) -> "Progress":
+        """Begin again with an instance that was not reached; what is known of the first time stays in the report."""
+        return Progress(
+            planned,
+            attempts=self.attempts,
+            fence=self.fence,
+            deferred=self.deferred,
+            joined=self.joined,
+            spans=self.spans,
+            command_ids=self.command_ids,
+        )
+
     def owes(self, arn: str = "") -> bool:
         """Say whether something must be given back before the lifecycle may end: its status, or its identity.
 
@@ -77,13 +121,64 @@ class Progress:
         """Whether the pending outcome leaves a host that may take tasks: what is not proven stays DRAINING."""
         if self.pending is None:
             return False
-        untouched = self.report is not None and not self.report.changed and self.pending.reason is self.report.reason
+        report = self.report if self.disproven is None else None
+        untouched = report is not None and not report.changed and self.pending.reason is report.reason
         return untouched or self.pending.kind not in {OutcomeKind.FAILED, OutcomeKind.UNVERIFIED}
 
     @property
     def drains(self) -> bool:
         """Whether it is to be drained before anything is sent to it."""
         return self.planned.decision.kind is DecisionKind.DRAIN
+
+    def among(self, event: Several, fence: int) -> None:
+        """Take in what happened to this instance together with others. `fence`: the present owner's."""
+        match event:
+            case Admitted() | TakingBack():
+                self.attempts += 1
+                self.fence, self.acknowledged = fence, False
+                if isinstance(event, TakingBack):  # what was known of its effect is over
+                    self.drained = self.drained or self.moved
+                    self.takebacks += 1
+                    self.to_take_back = False
+                    self.look_at = None
+            case Looking():
+                self.looking = True
+            case Lost():
+                self.look_at, self.lost = event.look_at, event.detail
+            case Draining():
+                self.drained = True
+            case NotSent():
+                pass
+
+    def accepted(self, command_id: str) -> None:
+        """Take in that SSM has taken a command for this instance."""
+        self.acknowledged = True
+        self.command_ids.append(command_id)
+
+    def take(self, event: One, at: float) -> None:
+        """Take in what happened to this instance."""
+        match event:
+            case Reported():
+                self.report, self.seen, self.proof_from = event.report, None, at
+            case Looked():
+                self.looking, self.looks = False, self.looks + 1
+                self.seen, self.proof_from = event.facts, at
+                self.look_at = None if event.facts else at + LOOK_AGAIN_AFTER
+            case Drained():
+                self.idle = True
+            case Held():
+                self.held, self.again_at = event.why, event.again_at
+                self.held_since = at if self.held_since is None else self.held_since
+            case Disproven():
+                self.disproven, self.to_take_back = event.reason, True
+            case Kept():
+                self.kept, self.again_at = self.kept + 1, event.again_at
+            case Settled():
+                self.pending, self.again_at = event.outcome, at
+            case Deferred():
+                self.deferred = event.outcome
+            case Concluded():
+                self.outcome = event.outcome
 
 
 @dataclass(slots=True)

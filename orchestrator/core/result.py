@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from sys import intern
 from typing import TypeVar
 
 from orchestrator.core.model import AgentState, Armed, Facts, Persistence, RestartMethod
@@ -66,8 +67,9 @@ class _Line:
     values: Mapping[str, _Value]
 
     def text(self, key: str) -> str:
+        """Give a text; equal ones once, since thousands of instances say the same few."""
         value = self.values.get(key, "")
-        return value if isinstance(value, str) else ""
+        return intern(value) if isinstance(value, str) else ""
 
     def number(self, key: str, default: int = -1) -> int:
         value = self.values.get(key, default)
@@ -100,7 +102,7 @@ def _parse(stdout: str, op: Op) -> _Line | None:
     values: dict[str, _Value] = {}
     for key, value in loaded.items():
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
-            values[key] = tuple(value)
+            values[key] = tuple(map(intern, value))
         elif isinstance(value, str | int):
             values[key] = value
         else:

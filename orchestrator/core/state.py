@@ -42,16 +42,14 @@ from orchestrator.core.gates import GateAnswer
 from orchestrator.core.lifecycle import AT_WORK, Phase, Step, advance
 from orchestrator.core.model import UNSCOPED, Outcome, OutcomeKind, Planned
 from orchestrator.core.orders import PayloadReference  # noqa: TC001 - a field of the state
-from orchestrator.core.progress import Batch, Progress, Span
+from orchestrator.core.progress import Batch, One, Progress, Span
+from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Op
 
 _ABSENT = object()
 
 FAILURES = frozenset({OutcomeKind.FAILED, OutcomeKind.ROLLED_BACK, OutcomeKind.UNVERIFIED})
 """What counts against --max-failures, unless it was wanted."""
-
-LOOK_AGAIN_AFTER = 30.0
-"""Seconds between two looks at an instance that did not answer the first."""
 
 
 class RunState:
@@ -60,9 +58,10 @@ class RunState:
     `queue` holds who was not begun, `waiting` the same by wave, `phases` who is in each phase, `zones` how many are in
     flight in each, `zone_sizes` how many there are, `gates` what each gate said last and `answers` all that they said,
     `approved` the waves that somebody let go on, `awaiting` the wave that waits for it and since when, `surveys` how
-    often the cluster was listed again and `surveyed_wave` the wave that the last of them added, `succeeded` on how many
-    the change has worked, `fence` the present owner's number, `promoting` where AWSCURRENT is to go after the run's end
-    and `promoted_at` since when it is there.
+    often the cluster was listed again, `surveyed_wave` the wave that the last of them added and `listed` the ARNs that
+    plan and surveys have found, `succeeded` on how many the change has worked, `fence` the present owner's number and
+    `resumed_at` since when it owns the run, `promoting` where AWSCURRENT is to go after the run's end and `promoted_at`
+    since when it is there.
     """
 
     def __init__(self) -> None:
@@ -80,11 +79,13 @@ class RunState:
         self.last_wave = 0
         self.last_end = 0.0
         self.fence = 0
+        self.resumed_at = 0.0
         self.payload: PayloadReference | None = None
         self.approved: set[int] = set()
         self.awaiting: tuple[int, float] | None = None
         self.surveys = 0
         self.surveyed_wave = 0
+        self.listed: set[str] = set()
         self.phases: dict[Phase, dict[str, None]] = {phase: {} for phase in Phase}
         self.gates: dict[str, GateAnswer] = {}
         self.answers: list[tuple[float, GateAnswer]] = []
@@ -156,7 +157,7 @@ class RunState:
     ) -> None:
         match event:
             case Resumed():
-                self.fence = event.fence
+                self.fence, self.resumed_at = event.fence, at
             case Delivered():
                 self.payload = event.payload
             case WaveOpened():
@@ -179,6 +180,7 @@ class RunState:
         self.instances[planned.key] = progress
         self.phases[Phase.QUEUED][planned.key] = None
         self._wait(planned)
+        self.listed.add(planned.instance.arn)
         if planned.decision.reason not in UNSCOPED:
             self.zone_sizes[planned.instance.zone] += 1
         self.in_scope += planned.decision.reason not in UNSCOPED
@@ -193,7 +195,7 @@ class RunState:
         self._step(planned.key, Step.REVISITED, at)
         self.queue.pop(planned.key, None)
         self.waiting.get(known.planned.wave, {}).pop(planned.key, None)
-        known.planned = planned
+        self.instances[planned.key] = known.anew(planned)
         self._wait(planned)
 
     def _gate(self, answer: GateAnswer, at: float) -> None:
@@ -238,29 +240,22 @@ class RunState:
         batch = self.batches[event.batch]
         batch.command_id = event.command_id
         for key in batch.open:
-            self.instances[key].command_ids.append(event.command_id)
+            self.instances[key].accepted(event.command_id)
 
     def _several(self, event: Admitted | Looking | NotSent | Lost | TakingBack | Draining, at: float) -> None:
         match event:
             case Admitted() | TakingBack():
                 op = self.op if isinstance(event, Admitted) else Op.RESTORE
                 self._open(event.batch, Batch(op, dict.fromkeys(event.keys), event.not_after, at))
-                for key in event.keys:
-                    self._sent_to(self.instances[key], taking_back=isinstance(event, TakingBack))
             case Looking():
                 self._open(event.batch, Batch(Op.INSPECT, dict.fromkeys(event.keys), 0, at))
-                for key in event.keys:
-                    self.instances[key].looking = True
-            case NotSent():
-                self.batches.pop(event.batch, None)
-            case Lost():
+            case NotSent() | Lost():
                 for key in event.keys:
                     self._close(key)
-                    self.instances[key].look_at = event.look_at
-                    self.instances[key].lost = event.detail
             case Draining():
-                for key in event.keys:
-                    self.instances[key].drained = True
+                pass
+        for key in event.keys:
+            self.instances[key].among(event, self.fence)
 
     def _open(self, name: str, batch: Batch) -> None:
         self.batches_made += 1
@@ -268,66 +263,29 @@ class RunState:
         for key in batch.open:
             self.instances[key].batch = name
 
-    def _sent_to(self, progress: Progress, *, taking_back: bool) -> None:
-        progress.attempts += 1
-        progress.fence = self.fence
-        if taking_back:  # its change is taken back: what was known of its effect is over
-            progress.drained = True
-            progress.takebacks += 1
-            progress.to_take_back = False
-            progress.look_at = None
-
-    def _one(
-        self,
-        event: Reported | Looked | Drained | Held | Disproven | Settled | Kept | Deferred | Concluded,
-        at: float,
-    ) -> None:
+    def _one(self, event: One, at: float) -> None:
         progress = self.instances[event.key]
         match event:
-            case Reported() | Looked():
+            case Reported() | Looked() | Deferred():
                 self._close(event.key)
-                self._seen(progress, event, at)
-            case Settled() | Deferred() | Concluded():
-                self._close(event.key)
-                self._ending(progress, event, at)
-            case Drained():
-                progress.idle = True
-            case Held():
-                progress.held, progress.again_at = event.why, event.again_at
-                progress.held_since = at if progress.held_since is None else progress.held_since
-            case Disproven():
-                progress.disproven, progress.to_take_back = event.reason, True
-            case Kept():
-                progress.kept += 1
-                progress.again_at = event.again_at
-
-    @staticmethod
-    def _seen(progress: Progress, event: Reported | Looked, at: float) -> None:
-        progress.proof_from = at
-        match event:
-            case Reported():
-                progress.report = event.report
-                progress.seen = None
-            case Looked():
-                progress.looking = False
-                progress.looks += 1
-                progress.seen = event.facts
-                progress.look_at = None if event.facts else at + LOOK_AGAIN_AFTER
-
-    def _ending(self, progress: Progress, event: Settled | Deferred | Concluded, at: float) -> None:
-        match event:
             case Settled():
-                progress.pending, progress.again_at = event.outcome, at
+                self._close(event.key)
                 self._judged(event.outcome)
-            case Deferred():
-                progress.deferred = event.outcome
             case Concluded():
+                self._close(event.key)
                 if progress.pending is None:
                     self._judged(event.outcome)
-                progress.outcome = event.outcome
-                self.succeeded += bool(progress.attempts) and event.outcome.as_wanted
+                self.succeeded += self._proves(progress, event.outcome)
                 self.counts[event.outcome.kind] += 1
                 self.last_end = at
+            case Drained() | Held() | Disproven() | Kept():
+                pass
+        progress.take(event, at)
+
+    def _proves(self, progress: Progress, outcome: Outcome) -> bool:
+        """Say whether an end shows that what this run does works: healing proves itself without a command."""
+        tried = bool(progress.attempts) or self.run.heals
+        return tried and outcome.as_wanted and outcome.reason is not Reason.TERMINATED
 
     def _judged(self, outcome: Outcome) -> None:
         """Count a failure as soon as it is known, not when all has been given back."""

@@ -1,136 +1,250 @@
-"""The laws of design section 6, over random fleets, policies and faults, on a virtual clock."""
+"""The laws of design section 6, each alone, over random fleets, policies and troubles, on a virtual clock."""
 
 from collections import Counter
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given
 
 from orchestrator.core.amount import Amount
 from orchestrator.core.events import Admitted, Concluded, Deferred, Draining, Halted, Surveyed
 from orchestrator.core.lifecycle import LIFECYCLE, Phase
-from orchestrator.core.model import DecisionKind, OutcomeKind, Ping, Platform, Status
+from orchestrator.core.model import OutcomeKind, Status
 from orchestrator.core.policy import window
-from orchestrator.core.settings import Policy, ZoneOrder
+from orchestrator.core.result import Op, parse_facts
+from orchestrator.core.settings import Policy
 from orchestrator.core.state import RunState, replay
-from tests.fake_fleet import GENERATION, Host, MemoryJournal, World, roll
-
-hosts = st.builds(
-    Host,
-    instance_id=st.integers(0, 10**6).map(lambda number: f"i-{number:017x}"),
-    zone=st.sampled_from("abc"),
-    ping=st.sampled_from([Ping.ONLINE] * 8 + list(Ping)),
-    status=st.sampled_from([Status.ACTIVE] * 12 + [Status.DRAINING, Status.REGISTERING]),
-    platform=st.sampled_from([Platform.LINUX] * 12 + list(Platform)),
-    persistence=st.sampled_from(["persistent"] * 8 + ["ephemeral", "unknown"]),
-    tasks=st.integers(0, 4),
-    generation=st.sampled_from(["", "", "", "older", GENERATION]),
-    behaviour=st.sampled_from(
-        ["updated"] * 12
-        + ["rolled_back", "failed", "refused", "lost", "lost_updated", "lost_restored", "undelivered", "garbage"]
-    ),
-    apply_seconds=st.floats(3, 200),
-    reconnect_seconds=st.sampled_from([0.0, 5.0, 30.0, 100_000.0]),
-)
-fleets = st.lists(hosts, min_size=1, max_size=40, unique_by=lambda host: host.instance_id)
-amounts = st.one_of(
-    st.integers(0, 40).map(lambda value: Amount(value, percent=False)),
-    st.integers(0, 100).map(lambda value: Amount(value, percent=True)),
-)
-budgets = st.lists(amounts, max_size=2).map(tuple)
-policies = st.builds(
-    Policy,
-    waves=st.lists(amounts, min_size=1, max_size=4).map(tuple),
-    bake=st.sampled_from([0, 0, 300]),
-    zones=st.sampled_from(ZoneOrder),
-    max_unavailable=amounts,
-    max_unavailable_per_zone=st.one_of(st.none(), amounts),
-    max_failures=budgets,
-    max_unreachable=budgets,
-    max_refused=budgets,
-)
-
-Ran = tuple[RunState, World, MemoryJournal]
+from tests.fake_fleet import GENERATION, Host, roll
+from tests.property.strategies import LAW, Case, Played, cases, fleets, left_by_name, play
 
 
-def in_flight_over_time(journal: MemoryJournal) -> list[tuple[RunState, int]]:
-    """Fold the journal step by step; after each, how many instances hold a place of the window."""
+def states(played: Played) -> list[RunState]:
+    """Fold the journal step by step: the one state, once for each event."""
     state = RunState()
     steps = []
-    for entry in journal.entries:
+    for entry in played.journal.entries:
         state.fold(entry)
-        steps.append((state, len(state.in_flight)))
+        steps.append(state)
     return steps
 
 
-@given(fleets, policies)
-def test_never_more_than_the_window_is_out_of_service(fleet: list[Host], policy: Policy) -> None:
-    """At no moment do more instances than the window hold a place, whatever happens to them."""
-    state, world, journal = roll(fleet, policy)
-    assert all(count <= window(state) for _, count in in_flight_over_time(journal))
-    assert world.most_in_flight <= window(state)
+@LAW
+@given(cases)
+def test_never_more_than_the_window_is_out_of_service(case: Case) -> None:
+    """At no moment are more instances drained or restarting than the window allows, whatever the journal says."""
+    assert play(case).over == []
 
 
-@given(fleets, policies)
-def test_failures_end_within_budget_and_window(fleet: list[Host], policy: Policy) -> None:
+@LAW
+@given(cases)
+def test_never_more_than_a_zones_window_is_out_of_service(case: Case) -> None:
+    """In no zone are more instances drained or restarting than --max-unavailable-per-zone allows."""
+    assert play(case).zone_over == []
+
+
+@LAW
+@given(cases)
+def test_no_more_hold_a_place_than_the_window_has(case: Case) -> None:
+    """The run's own book-keeping keeps to the window, in total and by zone, after every event."""
+    played = play(case)
+    state = RunState()
+    for entry in played.journal.entries:
+        state.fold(entry)
+        assert len(state.in_flight) <= window(state)
+        if case.policy.max_unavailable_per_zone:
+            for zone, count in state.zones.items():
+                assert count <= case.policy.max_unavailable_per_zone.of(state.zone_sizes[zone], at_least=1)
+
+
+@LAW
+@given(cases)
+def test_failures_end_within_budget_and_window(case: Case) -> None:
     """The run fails on at most budget + window instances."""
-    state, _, _ = roll(fleet, policy)
-    for amount in policy.max_failures:
+    state = play(case).state
+    for amount in case.policy.max_failures:
         assert state.failed <= amount.of(state.in_scope, at_least=0) + window(state)
 
 
-@given(fleets, policies)
-def test_nothing_is_admitted_after_a_halt(fleet: list[Host], policy: Policy) -> None:
+@LAW
+@given(cases)
+def test_nothing_is_admitted_after_a_halt(case: Case) -> None:
     """Behind Halted no instance is sent to nor drained."""
-    _, _, journal = roll(fleet, policy)
-    kinds = [type(entry.event) for entry in journal.entries]
+    kinds = [type(entry.event) for entry in play(case).journal.entries]
     if Halted in kinds:
         assert not {Admitted, Draining} & set(kinds[kinds.index(Halted) :])
 
 
-@given(fleets, policies)
-def test_everybody_ends_in_exactly_one_outcome(fleet: list[Host], policy: Policy) -> None:
-    """Every instance of the cluster has exactly one outcome, and it is one that its last phase allows."""
-    state, world, journal = roll(fleet, policy)
-    concluded = [entry.event.key for entry in journal.entries if isinstance(entry.event, Concluded)]
-    assert sorted(concluded) == sorted(each.instance_id for each in world.discover())
-    for progress in state.instances.values():
+@LAW
+@given(cases)
+def test_a_plan_partitions_the_cluster(case: Case) -> None:
+    """Every registration has exactly one decision; exactly those to change have a wave, without gaps, in order."""
+    planned = play(case).state.run.planned
+    keys = [each.key for each in planned]
+    assert len(set(keys)) == len(keys)
+    assert len({each.instance.arn for each in planned}) == len(planned)
+    numbers = [each.wave for each in planned if each.decision.changes]
+    assert numbers == sorted(numbers)
+    assert set(numbers) == set(range(1, max(numbers, default=0) + 1))
+    assert all(each.wave == 0 for each in planned if not each.decision.changes)
+
+
+@LAW
+@given(cases)
+def test_everybody_ends_in_exactly_one_outcome(case: Case) -> None:
+    """Every instance of the cluster, late joiners too, has exactly one outcome, one that its last phase allows."""
+    played = play(case)
+    concluded = [entry.event.key for entry in played.journal.entries if isinstance(entry.event, Concluded)]
+    assert len(concluded) == len(set(concluded))
+    assert set(concluded) == set(played.state.instances) >= {each.key for each in played.state.run.planned}
+    for progress in played.state.instances.values():
         assert progress.outcome is not None
         assert progress.outcome.kind in LIFECYCLE[progress.spans[-1].phase].outcomes
 
 
-@given(fleets, policies)
-def test_no_instance_is_applied_to_twice(fleet: list[Host], policy: Policy) -> None:
-    """One run changes an instance at most once."""
-    _, world, _ = roll(fleet, policy)
+@LAW
+@given(cases)
+def test_no_instance_is_applied_to_twice_without_need(case: Case) -> None:
+    """Between two commands of apply for one instance lies a look that showed that the first never began."""
+    world = play(case).world
+    sent: dict[str, bool] = {}
+    for command in world.commands.values():
+        for key in command.order.instance_ids:
+            if command.order.op is Op.APPLY:
+                assert not sent.get(key)
+                sent[key] = True
+            elif command.order.op is Op.INSPECT and sent.get(key):
+                facts = parse_facts(command.ended[key][2])
+                sent[key] = isinstance(facts, str) or facts.fence >= 1
     assert all(host.applies <= 1 for host in world.hosts.values())
 
 
-@given(fleets, policies)
-def test_updated_is_claimed_only_where_it_is_true(fleet: list[Host], policy: Policy) -> None:
-    """An instance that is called updated or current holds the generation."""
-    state, world, _ = roll(fleet, policy)
-    for key, progress in state.instances.items():
+@LAW
+@given(cases)
+def test_updated_is_claimed_only_where_it_is_true(case: Case) -> None:
+    """An instance that is called updated or current holds the generation and is not half-way."""
+    played = play(case)
+    for key, progress in played.state.instances.items():
         if progress.outcome and progress.outcome.kind in {OutcomeKind.UPDATED, OutcomeKind.CURRENT}:
-            assert world.hosts[key].generation == GENERATION
+            assert played.world.hosts[key].generation == GENERATION
+            assert played.world.hosts[key].armed == "no"
 
 
-@given(fleets, policies)
-def test_the_fold_of_the_journal_is_the_state(fleet: list[Host], policy: Policy) -> None:
+@LAW
+@given(cases)
+def test_nobody_is_left_half_changed(case: Case) -> None:
+    """An instance on which a change broke off half-way was taken back, unless it could not be asked or has gone."""
+    played = play(case)
+    for host in played.world.hosts.values():
+        if host.armed_run == played.rollout.run and host.armed != "no" and host.status is not None:
+            outcome = played.state.instances[host.instance_id].outcome
+            assert outcome is not None
+            assert outcome.kind is OutcomeKind.UNVERIFIED or outcome.reason == "restore_failed"
+
+
+@LAW
+@given(cases)
+def test_the_fold_of_the_journal_is_the_state(case: Case) -> None:
     """Replaying the journal gives the run's own state: outcomes, counts, spans."""
-    state, _, journal = roll(fleet, policy)
-    again = replay(journal.entries)
-    assert again.counts == state.counts
+    played = play(case)
+    again = replay(played.journal.entries)
+    assert again.counts == played.state.counts
+    assert again.zones == played.state.zones
     assert [(key, each.outcome, each.spans) for key, each in again.instances.items()] == [
-        (key, each.outcome, each.spans) for key, each in state.instances.items()
+        (key, each.outcome, each.spans) for key, each in played.state.instances.items()
     ]
 
 
+@LAW
+@given(cases)
+def test_what_is_drained_by_us_is_given_back_or_named(case: Case) -> None:
+    """No registration carries our mark at the end unless the report names it as left DRAINING."""
+    played = play(case)
+    for host in played.world.hosts.values():
+        progress = played.state.instances.get(host.instance_id)
+        marked = bool(host.mark) or any(each.mark for each in host.ghosts if each.status is not None)
+        if host.status is None or progress is None or not marked:
+            continue
+        assert progress.outcome is not None
+        assert left_by_name(progress.outcome)
+    drained = {key for key, host in played.world.hosts.items() if host.status is Status.DRAINING and not host.mark}
+    assert all(played.world.hosts[key].arn in played.world.foreign for key in drained)
+
+
+@LAW
+@given(cases)
+def test_what_others_have_drained_is_not_touched(case: Case) -> None:
+    """Whoever drained an instance finds it DRAINING and without a mark of ours; no call of ours changed it."""
+    world = play(case).world
+    assert world.trespasses == []
+    for host in world.hosts.values():
+        if host.arn in world.foreign and host.status is not None:
+            assert (host.status, host.mark) == (Status.DRAINING, "")
+
+
+@LAW
+@given(cases)
+def test_a_new_registration_has_what_the_old_one_had(case: Case) -> None:
+    """Custom attributes are on every registration that came about in the run, except where nothing could be known."""
+    played = play(case)
+    for key, progress in played.state.instances.items():
+        host = played.world.hosts.get(key)
+        if host is None or host.status is None or not host.registration:
+            continue
+        assert progress.outcome is not None
+        unknown = progress.outcome.kind is OutcomeKind.UNVERIFIED or not host.connected
+        assert unknown or host.attributes == {"team"}
+
+
+@LAW
+@given(cases)
+def test_only_ghosts_of_this_run_are_deregistered(case: Case) -> None:
+    """Nothing that was there before is deregistered but what the instance itself left behind by its restart."""
+    world = play(case).world
+    assert not [arn for arn in world.deregistered if arn.endswith("-old")]
+    for host in world.hosts.values():
+        assert all(ghost.status is Status.ACTIVE for ghost in host.ghosts if ghost.arn.endswith("-old"))
+
+
+@LAW
+@given(cases)
+def test_a_lost_result_keeps_its_place_until_it_was_looked_at(case: Case) -> None:
+    """An instance whose result is lost leaves the window only after its watchdog's deadline and a look."""
+    played = play(case)
+    for progress in played.state.instances.values():
+        if progress.lost and progress.outcome and progress.outcome.kind is OutcomeKind.UNVERIFIED:
+            stay = next(span for span in progress.spans if span.phase is Phase.SETTLING)
+            assert stay.ended_at is not None
+            assert stay.ended_at - stay.started_at >= case.policy.deadlines.watchdog
+            assert progress.looks >= 1
+
+
+@LAW
+@given(cases)
+def test_a_wave_opens_only_after_the_one_before_it(case: Case) -> None:
+    """Nobody of a later wave is admitted while one of an earlier wave is at work, nor before the bake time."""
+    played = play(case)
+    waves = {each.key: each.wave for each in played.state.run.planned}
+    left = Counter(wave for wave in waves.values() if wave)
+    for entry in played.journal.entries:
+        event = entry.event
+        if isinstance(event, Surveyed):
+            waves |= {each.key: each.wave for each in event.planned}
+            left.update(each.wave for each in event.planned if each.wave)
+        if isinstance(event, Concluded | Deferred) and waves[event.key]:
+            left[waves[event.key]] -= 1
+        if isinstance(event, Admitted | Draining):
+            wave = max(waves[key] for key in event.keys)
+            assert all(left[earlier] == 0 for earlier in range(1, wave))
+            begun = any(waves[key] == wave and played.state.instances[key].spans[0].ended_at for key in event.keys)
+            assert begun
+
+
+@LAW
 @given(fleets)
-@settings(max_examples=30)
 def test_a_second_run_touches_nobody_that_is_current(fleet: list[Host]) -> None:
     """Instances that a first run updated are current in the second, with no command but inspect."""
     everything = Amount(100, percent=True)
     policy = Policy(max_failures=(everything,), max_unreachable=(everything,))
+    for host in fleet:
+        host.joins_at = 0.0
     first, world, _ = roll(fleet, policy)
     before = {key: host.applies for key, host in world.hosts.items()}
     second, _, _ = roll(fleet, policy, fence=2, run="run-2")
@@ -140,59 +254,3 @@ def test_a_second_run_touches_nobody_that_is_current(fleet: list[Host]) -> None:
             assert again is not None
             assert again.kind is OutcomeKind.CURRENT
             assert world.hosts[key].applies == before[key]
-
-
-@given(fleets, policies)
-def test_a_lost_result_keeps_its_place_until_it_was_looked_at(fleet: list[Host], policy: Policy) -> None:
-    """An instance whose result is lost leaves the window only after its watchdog's deadline and a look."""
-    state, _, _ = roll(fleet, policy)
-    for progress in state.instances.values():
-        if progress.lost and progress.outcome and progress.outcome.kind is not OutcomeKind.SKIPPED:
-            stay = next(span for span in progress.spans if span.phase is Phase.SETTLING)
-            assert stay.ended_at is not None
-            assert stay.ended_at - stay.started_at >= policy.deadlines.watchdog
-            assert progress.looks >= 1
-
-
-@given(fleets, policies)
-def test_a_wave_opens_only_after_the_one_before_it(fleet: list[Host], policy: Policy) -> None:
-    """Nobody of a later wave is admitted while one of an earlier wave is at work, nor before the bake time."""
-    state, _, journal = roll(fleet, policy)
-    waves = {each.key: each.wave for each in state.run.planned}
-    ended: dict[int, list[float]] = {}
-    left = Counter(wave for wave in waves.values() if wave)
-    for entry in journal.entries:
-        if isinstance(entry.event, Surveyed):
-            waves |= {each.key: each.wave for each in entry.event.planned}
-            left.update(each.wave for each in entry.event.planned if each.wave)
-        if isinstance(entry.event, Concluded | Deferred) and waves[entry.event.key]:
-            left[waves[entry.event.key]] -= 1
-            ended.setdefault(waves[entry.event.key], []).append(entry.at)
-        if isinstance(entry.event, Admitted):
-            wave = max(waves[key] for key in entry.event.keys)
-            assert all(left[earlier] == 0 for earlier in range(1, wave))
-            if wave > 1:
-                assert entry.at >= max(ended[wave - 1]) + policy.bake
-
-
-@given(fleets, policies)
-def test_never_more_than_the_zones_window(fleet: list[Host], policy: Policy) -> None:
-    """In no zone more instances are out of service than --max-unavailable-per-zone allows."""
-    if policy.max_unavailable_per_zone is None:
-        return
-    _, _, journal = roll(fleet, policy)
-    state = RunState()
-    for entry in journal.entries:
-        state.fold(entry)
-        for zone, count in state.zones.items():
-            assert count <= policy.max_unavailable_per_zone.of(state.zone_sizes[zone], at_least=1)
-
-
-@given(fleets, st.sampled_from(ZoneOrder))
-def test_waves_partition_what_is_to_change(fleet: list[Host], zones: ZoneOrder) -> None:
-    """Exactly the instances to change have a wave; waves are numbered from one without gaps, in order."""
-    state, _, _ = roll(fleet, Policy(zones=zones))
-    numbers = [each.wave for each in state.run.planned if each.decision.kind is DecisionKind.APPLY]
-    assert numbers == sorted(numbers)
-    assert set(numbers) == set(range(1, max(numbers, default=0) + 1))
-    assert all(each.wave == 0 for each in state.run.planned if each.decision.kind is not DecisionKind.APPLY)

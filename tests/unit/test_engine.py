@@ -667,7 +667,7 @@ def test_an_interrupted_restore_is_not_taken_for_done() -> None:
     """A restore whose result is lost and whose instance is still armed has not been proven."""
     host = Host("i-1")
     roll([host])
-    host.behaviour, host.armed = "lost_updated", "dead"
+    host.restore_dies = True
     state, _, _ = roll([host], fence=2, run="run-2", restores="run-1")
     assert outcomes(state)["i-1"] == ("failed", "restore_failed")
 
