@@ -22,6 +22,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         documents             `ecs-rollout documents`: publish, render, template, check
         files                 Files that commands write: whole or not at all, and readable by their owner alone
         flags                 The flags as they were written
+        function              Secrets Manager's four steps of a rotation, as one function
         generations           `ecs-rollout generations`
         healing               What healing does beside its run: take delivered copies and old locks away
         history               `ecs-rollout runs`, `status`, `report` and `why`
@@ -121,6 +122,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         lock                  The cluster's lock
         metrics               Put a run's metrics into CloudWatch
         notices               Send notices to an SNS topic or an EventBridge bus
+        rotation              The entry point that a Secrets Manager rotation function names
         secrets               Keep the delivered payload where instances can fetch it
         session               Make boto3 clients
         sources               Read the credential's text from where it is kept

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.cli.holders import RUNS
 from orchestrator.core.events import Resumed
 from orchestrator.core.overlap import Boot, Overlap, Surroundings, everybody_has_it, overlap
 from orchestrator.core.planning import find_ghosts, outcome_of
@@ -105,6 +106,15 @@ class Book:
     holder: str = ""
     notices: list[str] = field(default_factory=list)
     hear: Callable[[Overlap], None] = lambda _found: None
+    folded: dict[str, tuple[int, RunState]] = field(default_factory=dict)
+
+    def state_of(self, run: str) -> RunState:
+        """Fold a run's journal, once for each length of it."""
+        entries = self.runs[run].entries
+        known = self.folded.get(run)
+        if known is None or known[0] != len(entries):
+            known = self.folded[run] = len(entries), replay(entries)
+        return known[1]
 
 
 @dataclass
@@ -203,7 +213,7 @@ class NightCrew:
         )
         boot = Boot(name="s3://conf/ecs.config", holds=True, generation=self.book.boot)
         around = Surroundings(members={"web": self.members()}, boots=(boot,))
-        runs = [replay(each.entries) for _, each in sorted(self.book.runs.items())[-30:] if each.entries]
+        runs = [self.book.state_of(name) for name in sorted(self.book.runs)[-RUNS:] if self.book.runs[name].entries]
         found = overlap(present, looks, around, wanted=wanted, runs=runs)
         self.book.hear(found)
 

@@ -1,16 +1,16 @@
 """`rotate` in the lab: the fleet first, then AWSCURRENT; and everything that happens where nobody watches."""
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from threading import Event, Thread
 
 import boto3
 import pytest
 
 from orchestrator.clock import SystemClock
-from orchestrator.core.events import Sent
+from orchestrator.core.events import Concluded, Delivered, Event, Promoting, RunEnded, Sent
 from orchestrator.lab.scenario import AfterRestart, Ssm
 from tests.receiver import receiver
 from tests.scenario.conftest import QUICK, Answer, Workplace, fleet
@@ -151,11 +151,11 @@ def test_a_held_cluster_is_left_or_waited_for(workplace: Start) -> None:
 
     def let_go() -> None:
         while place.calls("GetParametersByPath") == looked:
-            Event().wait(0.1)
-        Event().wait(1)  # the answer is on its way
+            threading.Event().wait(0.1)
+        threading.Event().wait(1)  # the answer is on its way
         hold(1, since=now, heartbeat=now, released=True)
 
-    free = Thread(target=let_go)
+    free = threading.Thread(target=let_go)
     free.start()
     done = rotate(place, "--wait-for-lock=2m")
     free.join()
@@ -184,15 +184,51 @@ def test_time_that_runs_out_is_no_failure_of_the_fleet(workplace: Start) -> None
     assert sorted(applied(place)) == sorted(place.lab.hosts)
 
 
-def killed(place: Workplace) -> str:
-    """Kill a rotation with SIGKILL once it has sent something, and let its heartbeat grow old; give its run."""
+def killed(place: Workplace, at: type[Event] = Sent) -> str:
+    """Kill a rotation with SIGKILL once its journal holds this, and let its heartbeat grow old; give its run."""
     with controller(*words(place, "--max-unavailable=50%")) as process:
-        wait_for(place, Sent, process)
+        wait_for(place, at, process)
         process.kill()
         process.wait()
     number, owner = largest_lock()
     hold(number, **{**owner, "heartbeat": 2.0})
     return events_of(place)[0]
+
+
+@pytest.mark.parametrize("at", [Delivered, Concluded, RunEnded, Promoting])
+def test_killed_anywhere_it_is_promoted_once(workplace: Start, at: type[Event]) -> None:
+    """Killed as soon as something is journaled, and started again: the fleet has it, and AWSCURRENT moved once."""
+    place = workplace(*fleet(2))
+    place.put_secret()
+    version = pend(place, "the-next-one")
+    killed(place, at)
+    done = rotate(place)
+    assert done.code == 0, (done.err, done.out)
+    assert labels()["AWSCURRENT"] == version
+    assert passwords(place) == {"the-next-one"}
+    assert place.calls("UpdateSecretVersionStage") == 1
+    assert sorted(applied(place)) == sorted(place.lab.hosts)
+
+
+def test_a_label_that_may_not_be_moved(workplace: Start) -> None:
+    """Without the permission the fleet has the version, AWSCURRENT stays, exit 1, and the error names the action."""
+    place = workplace(*fleet(1))
+    place.put_secret()
+    before = labels()["AWSCURRENT"]
+    version = pend(place, "the-next-one")
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    denied = {"Effect": "Deny", "Action": "secretsmanager:UpdateSecretVersionStage", "Resource": "*"}
+    place.lab.access.enforce({"Version": "2012-10-17", "Statement": [everything, denied]})
+    done = rotate(place, "--output", "json")
+    assert done.code == 1
+    assert set(done.outcomes.values()) == {"updated(verified)"}
+    assert labels()["AWSCURRENT"] == before
+    left = done.report["run"]["promotion_left"]
+    assert left.endswith("Not allowed: secretsmanager:UpdateSecretVersionStage.")
+    assert done.report["run"]["promotion"]["moved_at"] is None
+    place.lab.access.enforce(None)
+    assert rotate(place).code == 0
+    assert labels()["AWSCURRENT"] == version
 
 
 def test_an_interrupted_run_is_finished_first(workplace: Start) -> None:
