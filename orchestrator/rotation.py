@@ -13,7 +13,7 @@ from orchestrator.core.amount import Amount
 from orchestrator.core.events import Promoted, Promoting
 from orchestrator.core.rotation import CURRENT, Target, Versions, choose, may_promote, still_to_move
 from orchestrator.core.state import RunState
-from orchestrator.errors import ExitCode, RolloutError
+from orchestrator.errors import ExitCode, RefusedError, RolloutError
 from orchestrator.ledger import Ledger
 from orchestrator.ports import Lock
 
@@ -76,6 +76,14 @@ class Promotion:
             ledger.intend(Promoting(secret=secret, version=version, before=before))
             self.stages.promote(version, before=before)
         ledger.observe(Promoted(secret=secret, version=version))
+
+    def complaint(self, state: RunState) -> RolloutError | None:
+        """Give the error that somebody must be told: a run that ended otherwise than well is told of by itself."""
+        if self.trouble is not None or not self.left or state.ended is None or state.ended.result != "ok":
+            return self.trouble
+        return RefusedError(
+            f"{self.words}.", hint="Rotate without narrowing flags; --exclude names those that never get it."
+        )
 
     @property
     def words(self) -> str:

@@ -161,10 +161,8 @@ def see_through(
         state = roll(parts, watch, confirm)
     say("")
     code = _code_of(state, stop, rolls)
-    for trouble in (
-        *keeper.errors,
-        *([rolls.promotion.trouble] if rolls.promotion and rolls.promotion.trouble else []),
-    ):
+    complaint = rolls.promotion.complaint(state) if rolls.promotion else None
+    for trouble in (*keeper.errors, *([complaint] if complaint else [])):
         tell.troubled(trouble)
         code = code or ExitCode.NOT_ALL_UPDATED
     holders = rolls.holders(parts)

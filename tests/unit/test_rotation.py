@@ -178,6 +178,20 @@ def test_a_failure_to_move_is_kept_for_the_report() -> None:
     assert (late.left, secret.moves) == ("taken over", [])
 
 
+def test_a_label_that_stays_is_told_of() -> None:
+    """A narrowed run that ended well leaves AWSCURRENT: that is told; a run that ended badly is told of anyway."""
+    state, world, journal = roll(fleet_of(2), Policy(limit=Amount(1, percent=False)))
+    promotion = Promotion(stages=Secret(), target=MOVE, say=lambda _: None)
+    promotion.follow(state, Ledger(journal=journal, clock=world.clock, state=state), OpenLock())
+    complaint = promotion.complaint(state)
+    assert complaint is not None
+    assert complaint.message == ("AWSCURRENT of registry stays at old: 1 of 2 instances run it; 1 skipped(limited).")
+    bad = ended(*fleet_of(2), Host("i-9", persistence="ephemeral"))
+    promotion.follow(bad, Ledger(journal=journal, clock=world.clock, state=bad), OpenLock())
+    assert promotion.left
+    assert promotion.complaint(bad) is None
+
+
 def test_a_canary_alone_moves_no_label() -> None:
     """A run of one instance promises nothing about the others."""
     secret = Secret()
