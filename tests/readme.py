@@ -24,7 +24,7 @@ EXITS = {
     ExitCode.ENVIRONMENT: "AWS, permissions or the journal do not let us work",
     ExitCode.LOCKED: "another run holds the cluster",
     ExitCode.CHANGES_PENDING: "`plan --detailed-exitcode`: changes are pending",
-    ExitCode.DEFECT: "a defect of ecs-rollout; what a run had begun, `run --take-over` finds out",
+    ExitCode.DEFECT: "a defect of ecs-rollout; what a run had begun, `resume` finds out",
     ExitCode.INTERRUPTED: "stopped by Ctrl-C, safely",
     ExitCode.TERMINATED: "stopped by SIGTERM, safely",
 }

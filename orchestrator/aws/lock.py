@@ -223,5 +223,6 @@ def held_by(owner: Owner) -> LockedError:
     return LockedError(
         f"{owner.holder} holds this cluster since {clock(owner.since)} (run {owner.run}, "
         f"last heartbeat {clock(owner.heartbeat)}).",
-        hint="Wait until it has ended. If it is dead for certain, say --take-over: that waits for its commands first.",
+        hint=f"Wait until it has ended. If it is dead: `ecs-rollout resume {owner.run}`, or say --take-over for a new "
+        "run, which first waits for the dead one's commands.",
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli import approvals, reporting, speech
+from orchestrator.cli import approvals, reporting, requests, speech
 from orchestrator.cli.speech import say
 from orchestrator.cli.unattended import TELLING, Told
 from orchestrator.core.approved import ApprovedPlan
@@ -120,7 +120,7 @@ def carry_out(request: "Request", journal: "Store", rolls: Rolls, roll: Roll, *,
         parts = compose.build(request, clock=clock, say=say, run=run)
         scene = Scene(parts=parts, clock=clock, journal=journal, tell=tell)
         state, code = see_through(scene, boots_of(parts), rolls, roll, goes_on=bool(run))
-    if wants_back(state):
+    if owes_take_back(state, journal):
         take_back(request, journal, rolls, state)
     return code
 
@@ -223,8 +223,16 @@ def wants_back(state: "RunState") -> bool:
 
 
 def owes_take_back(state: "RunState", journal: "Store") -> bool:
-    """Say whether a halted run's updates were to be taken back, and nobody has begun with it."""
+    """Say whether a halted run's updates are to be taken back, and nobody has begun with it."""
     return wants_back(state) and all(head.summary.restores != state.run.run for head in journal.runs())
+
+
+def options_back(options: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
+    """Give those flags of a run that hold for taking it back, too: the taking back may have to be resumed itself."""
+    from orchestrator.cli.recovery import restore
+
+    known = {param.name for param in restore.params} - requests.GATES
+    return {name: value for name, value in options.items() if name in known}
 
 
 def take_back(request: "Request", journal: "Store", rolls: Rolls, state: "RunState") -> int:
@@ -241,6 +249,7 @@ def take_back(request: "Request", journal: "Store", rolls: Rolls, state: "RunSta
         approved=None,
         promotion=None,
         holders=lambda _parts: None,
+        options=options_back(state.run.options),
     )
     gates = type(request.gates)()  # what made the run halt must not keep it from being taken back
     policy = replace(request.policy, approve=False, on_halt=OnHalt.KEEP, limit=None)

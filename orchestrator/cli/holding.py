@@ -43,7 +43,11 @@ def locked(parts: Parts, *, take_over: bool, say: Callable[[str], None], resumes
     lost = False
     try:
         if predecessor is not None:
-            say(f"took over from {predecessor.holder} (run {predecessor.run})")
+            resumed = predecessor.run == parts.run_id
+            say(
+                f"{'going on where' if resumed else 'took over from'} {predecessor.holder}"
+                f"{' left off' if resumed else ''} (run {predecessor.run})"
+            )
             others = tuple(each for each in predecessor.to_resolve if each.run != parts.run_id)
             if others:
                 _outwait(parts, others, say)
@@ -65,7 +69,8 @@ def locked(parts: Parts, *, take_over: bool, say: Callable[[str], None], resumes
             _tidy(say, "the lock was not given back", lambda: parts.lock.hand_back(unresolved))
         elif hold is not None and hold.at_work:
             say(
-                f"the run {parts.run_id} broke off: its lock stays; `ecs-rollout resume {parts.run_id}` goes on with it"
+                f"the run {parts.run_id} broke off, and its lock stays: "
+                f"`ecs-rollout resume {parts.run_id} --take-over` goes on with it"
             )
         else:
             _let_go(parts, hold, say)

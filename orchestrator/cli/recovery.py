@@ -163,23 +163,32 @@ def resume(
 
 
 def go_on(journal: "Store", state: "RunState", rolls: "Rolls", *, region: str | None, profile: str | None) -> int:
-    """Resume a run; give its exit code. Raises UsageError for a run that has ended, and has nothing to take back."""
+    """Resume a run; give its exit code. Raises UsageError for one that has ended and of which nothing is left to do."""
     from orchestrator.cli import carrying, rolling
-
-    request = _request_again(state, region=region, profile=profile)
-    if state.ended is not None:
-        if carrying.owes_take_back(state, journal):
-            return carrying.take_back(request, journal, rolls, state)
-        raise UsageError(
-            f"The run {state.run.run} has ended ({state.ended.result}): there is nothing to resume.",
-            hint=f"`ecs-rollout report {state.run.run}` shows what became of it; a new run does the rest.",
-        )
 
     def roll(parts: "Parts", watch: "Watch", confirm: Callable[["Plan"], "Plan"]) -> "RunState":
         del confirm  # the run was confirmed when it began
-        return rolling.resume(parts, watch, take_over=rolls.take_over)
+        if state.ended is None:
+            return rolling.resume(parts, watch, take_over=rolls.take_over)
+        if not rolling.finish(parts, watch, state, take_over=rolls.take_over) and not carrying.owes_take_back(
+            state, journal
+        ):
+            raise _nothing_left(state, state.ended.result, journal)
+        return state
 
+    request = _request_again(state, region=region, profile=profile)
     return carrying.carry_out(request, journal, rolls, roll, run=state.run.run)
+
+
+def _nothing_left(state: "RunState", result: str, journal: "Store") -> UsageError:
+    """Say that a run has ended, and what may come next."""
+    run = state.run.run
+    back = next((head.run for head in journal.runs() if head.summary.restores == run and not head.summary.result), "")
+    hint = f"`ecs-rollout report {run}` shows what became of it; a new run does the rest."
+    return UsageError(
+        f"The run {run} has ended ({result}): there is nothing to resume.",
+        hint=f"It is being taken back by the run {back}: `ecs-rollout resume {back}`." if back else hint,
+    )
 
 
 def _request_again(state: "RunState", *, region: str | None, profile: str | None) -> "Request":

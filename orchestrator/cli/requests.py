@@ -38,6 +38,11 @@ _POLICY = (
     "seed",
 )
 
+GATES = frozenset(
+    {"window", "deadline", "deadline_lead", "alarm", "alarm_missing_data", "change_calendar", "gate_command"}
+)
+"""The flags that say which gates are asked."""
+
 
 def rules_of(
     *,

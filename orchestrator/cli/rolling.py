@@ -259,6 +259,23 @@ def resume(parts: Parts, watch: Watch, *, take_over: bool) -> RunState:
         return state
 
 
+def finish(parts: Parts, watch: Watch, ended: RunState, *, take_over: bool) -> bool:
+    """Do what comes after a run's end, where its controller died before that: put away, and let the cluster go.
+
+    Says whether anything was left: the lock is let go of last. Raises LockedError while that controller may be alive.
+    """
+    owner = parts.lock.owner()
+    if owner is None or owner.run != parts.run_id:
+        return False
+    with locked(parts, take_over=take_over, say=watch.say, resumes=True) as hold:
+        watch.journal.claim(parts.run_id, parts.lock.fence)
+        hold.payload = ended.payload
+        if ended.run.heals:
+            healing.sweep(parts, watch.say)
+        watch.afterwards(ended)
+    return True
+
+
 def _goal_again(parts: Parts, hold: Hold, before: RunState) -> Wanted:
     """Say what a run wanted, from its journal."""
     started = before.run

@@ -49,8 +49,7 @@ def _next(report: RunReport) -> tuple[str, tuple[str, ...]]:
     cluster = ("--cluster", report.cluster, *(("--region", report.region) if report.region else ()))
     credential = ("--credential", "SOURCE")
     if report.result == "running":
-        again = ("restore", report.restores) if report.restores else ("run", *cluster, *credential)
-        return "If nobody runs it any more, go on with it:", ("ecs-rollout", *again, "--take-over")
+        return "If nobody runs it any more, go on with it:", ("ecs-rollout", "resume", report.run)
     if report.restores:
         return "Mend what stands below, then take back the rest:", ("ecs-rollout", "restore", report.restores)
     return "Mend what stands below, then see what is left to do:", ("ecs-rollout", "plan", *cluster, *credential)

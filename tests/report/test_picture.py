@@ -131,12 +131,12 @@ def test_links_lead_to_the_partitions_console(arn: str, region: str, console: st
 
 
 def test_the_next_command_fits_what_happened() -> None:
-    """Nothing after success; a fresh plan after trouble; --take-over where a run broke off; restore for a restore."""
+    """Nothing after success; a fresh plan after trouble; resume where a run broke off; restore for a restore."""
     told = {name: advise(report_of(state())) for name, state in STATES.items()}
     assert told["fine"].command == told["taken_back"].command == ""
     plan = "ecs-rollout plan --cluster c --region us-east-1 --credential SOURCE"
     assert {told[name].command for name in ("troubled", "halted", "interrupted")} == {plan}
-    assert told["broken_off"].command.endswith("--credential SOURCE --take-over")
+    assert told["broken_off"].command == "ecs-rollout resume run-1"
     assert "--max-failures" in told["halted"].result
     assert told["troubled"].headline == "6 of 14 instances run the credential"
     assert told["taken_back"].headline == "The run run-1 is taken back on 2 of 2 instances"

@@ -1,0 +1,67 @@
+"""A seeded sample of `make crash`: controllers killed with SIGKILL, others go on, and nobody is lost."""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import pytest
+
+from tests.crash.controller import Point
+from tests.crash.scenes import State
+from tests.crash.trying import Kill, Verdict, attempt, sample
+
+SEED = os.environ.get("CRASH_SEED", "1")
+COUNT = 12
+
+# By name, so that no dry pass is needed: whatever changes AWS or the journal, on both of its sides.
+_WRITES = {
+    "drain": (
+        *("PutParameter 1", "journal:RunStarted 1", "PutParameter 3", "journal:Delivered 1", "journal:WaveOpened 1"),
+        *("SendCommand 2", "journal:Sent 1", "journal:Reported 1", "journal:Concluded 1", "journal:Draining 1"),
+        *("PutAttributes 1", "UpdateContainerInstancesState 1", "journal:Drained 1", "SendCommand 3"),
+        *("journal:Settled 1", "DeregisterContainerInstance 1", "journal:Surveyed 1", "journal:RunEnded 1"),
+        *("DeleteParameter 1", "PutParameter 4"),
+    ),
+    "failure": ("SendCommand 3", "journal:Reported 2", "UpdateContainerInstancesState 2", "journal:Concluded 2"),
+    "halt": ("journal:Concluded 2", "journal:Halted 1", "journal:RunEnded 1", "SendCommand 5", "DeleteParameter 1"),
+    "gates": ("journal:GateAnswered 1", "journal:WaveOpened 2", "SendCommand 3"),
+    "lost answers": ("SendCommand 2", "journal:Sent 2"),
+    "restore": ("SendCommand 2", "journal:Draining 1", "UpdateContainerInstancesState 1", "SendCommand 3"),
+    "resume": ("PutParameter 1", "journal:claim 1", "journal:Resumed 1", "SendCommand 1"),
+    "heal": ("PutParameter 1", "SendCommand 1", "UpdateContainerInstancesState 1", "DeleteParameter 1"),
+}
+_SHARED = ("drain", "resume")
+"""Stories that are also tried with their journal in DynamoDB and another machine that goes on."""
+
+
+def candidates() -> Iterator[Kill]:
+    """Every point that the sample is drawn from."""
+    for scene, names in _WRITES.items():
+        for name in names:
+            call, _, nth = name.rpartition(" ")
+            for after in (False, True):
+                yield Kill(scene, State.SQLITE, Point(call, int(nth), after))
+                if scene in _SHARED and not call.startswith("journal:"):
+                    yield Kill(scene, State.DYNAMODB, Point(call, int(nth), after))
+
+
+@pytest.fixture(scope="module")
+def verdicts() -> list[Verdict]:
+    """Try the sample, two at a time: much of it is waiting."""
+    kills = sample(list(candidates()), COUNT, SEED)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(attempt, kills))
+
+
+@pytest.mark.timeout(900)
+def test_a_controller_may_die_anywhere(
+    verdicts: list[Verdict],
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Nobody is left drained or half-changed or unreported, no apply is sent twice, no copy and no lock is left."""
+    reached = [each for each in verdicts if each.reached]
+    lost = [f"{each.kill}: {each.lost}\n{each.said}" for each in verdicts if each.lost]
+    record_property("kills", f"{len(reached)} of {len(verdicts)} controllers (CRASH_SEED={SEED}), {len(lost)} lost")
+    assert not lost, "\n\n".join(lost)
+    assert len(reached) >= COUNT * 3 // 4, [str(each.kill) for each in verdicts if not each.reached]

@@ -1,0 +1,84 @@
+"""Kill a controller at one point, let others go on, and say what was lost."""
+
+import random
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tests.crash.controller import Controller, Point
+from tests.crash.scenes import SCENES, State
+from tests.crash.site import first_words, losses, recover, site, words_of
+
+_READS = re.compile("(Get|List|Describe|Query)")
+KILLED = -9
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """One point of one story, with its journal here or shared."""
+
+    scene: str
+    state: State
+    point: Point
+
+    def __str__(self) -> str:
+        return f"{self.scene}, {self.state}, {self.point}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What came of a kill. `reached`: whether the controller came to the point at all; `said`: by everybody."""
+
+    kill: Kill
+    reached: bool
+    lost: tuple[str, ...]
+    said: str
+
+
+def kills_of(scene: str, state: State) -> list[Kill]:
+    """Let the story go to its end, and name every point at which it could have been killed.
+
+    Whatever writes counts on both sides of each call. A read changes nothing, so what is on its two sides is the same
+    as beside the writes around it, but for the time: the first of each kind counts.
+    """
+    with site(SCENES[scene], state) as here:
+        controller = here.start(*first_words(here))
+        code = controller.wait()
+        assert code in {0, 1}, controller.said
+        assert not losses(here), (losses(here), controller.said)
+        return [Kill(scene, state, point) for point in _points(controller.calls)]
+
+
+def _points(calls: Iterable[str]) -> list[Point]:
+    seen: Counter[str] = Counter()
+    points: list[Point] = []
+    for call in calls:
+        seen[call] += 1
+        reads = _READS.match(call) is not None
+        if not reads or seen[call] == 1:
+            points += [Point(call, seen[call], after) for after in ((False,) if reads else (False, True))]
+    return points
+
+
+def attempt(kill: Kill) -> Verdict:
+    """Kill there, recover, look."""
+    with site(SCENES[kill.scene], kill.state) as here:
+        controller = here.start(*first_words(here), point=kill.point)
+        code = controller.wait()
+        lives = recover(here) if code == KILLED else []
+        lost = list(losses(here))
+        if code not in {KILLED, 0, 1}:
+            lost.append(f"the controller ended with {code}")
+        lost += [f"{life.order.arguments[0]} ended with {life.process.exitcode}" for life in lives if _failed(life)]
+        return Verdict(kill=kill, reached=code == KILLED, lost=tuple(lost), said=words_of([controller, *lives]))
+
+
+def _failed(life: Controller) -> bool:
+    """Say whether one that went on ended with anything but a report, where something was left to do."""
+    return life.process.exitcode not in {0, 1} and "there is nothing to resume" not in life.said
+
+
+def sample(kills: list[Kill], count: int, seed: str) -> list[Kill]:
+    """Draw some, the same ones for the same seed."""
+    return random.Random(seed).sample(kills, min(count, len(kills)))
