@@ -246,7 +246,9 @@ def _finds_copies(place: Place) -> Statement:
             action, resource = "s3:ListBucketVersions", f"arn:{place.partition}:s3:::{place.bucket}"
         case _:
             assert_never(place.delivery)
-    return Statement(sid="FindCopies", actions=(action,), resources=(resource,))
+    folder = f"{place.path.removeprefix('/')}/payload/"
+    only = {"StringLike": {"s3:prefix": (folder,)}} if place.delivery is Store.S3 else {}
+    return Statement(sid="FindCopies", actions=(action,), resources=(resource,), conditions=only)
 
 
 def _encrypting(store: Store) -> tuple[str, ...]:

@@ -236,7 +236,10 @@ class Needs:
         if not key or method not in _S3_ACTIONS:
             named = {"PUT": "CreateBucket", "DELETE": "DeleteBucket"}.get(method, "ListBucket")
             named = "GetBucketPolicyStatus" if "policyStatus" in query else named
-            named = "ListBucketVersions" if method == "GET" and "versions" in query.split("&") else named
+            asked = urllib.parse.parse_qs(query, keep_blank_values=True)
+            if named == "ListBucket" and "versions" in asked:
+                prefix = {"s3:prefix": asked.get("prefix", [""])[0]}
+                return (Need(action="s3:ListBucketVersions", resource=f"arn:aws:s3:::{bucket}", context=prefix),)
             return (Need(action=f"s3:{named}", resource=f"arn:aws:s3:::{bucket}"),)
         aspect = next((name for name in _S3_ASPECTS if name in query.split("&")), "")
         if aspect:

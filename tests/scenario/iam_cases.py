@@ -18,7 +18,7 @@ from tests.scenario.iam_steps import (
     abort,
     begun_and_shared,
     booted_from_a_bucket,
-    claim,
+    broken_off_and_shared,
     cut_creation,
     delivered_with_versions,
     delivered_without_versions,
@@ -44,6 +44,7 @@ from tests.scenario.iam_steps import (
     renew,
     report,
     restore,
+    resume,
     rolled,
     rollout,
     rotate,
@@ -261,8 +262,11 @@ CASES: dict[str, Case] = {
     "abort over a journal that machines share": Case(
         act=abort, prepare=begun_and_shared, told=SHARED, errors=(("KeepJournal", "dynamodb:PutItem"),)
     ),
-    "claim over a journal that machines share": Case(
-        act=claim, prepare=begun_and_shared, told=SHARED, errors=(("KeepJournal", "dynamodb:UpdateItem"),)
+    "resume over a journal that machines share": Case(
+        act=resume,
+        prepare=broken_off_and_shared,
+        told=("--credential", "secretsmanager:registry", *SHARED),
+        errors=(("KeepJournal", "dynamodb:UpdateItem"),),
     ),
     "making a journal that machines share": Case(
         act=make_table,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import boto3
 
 from orchestrator.aws.ecs import MARK
+from orchestrator.aws.secrets import KEY_BYTES, cluster_key
 from orchestrator.cli import store
-from orchestrator.errors import RolloutError
 from orchestrator.journal.place import JournalPlace
 from orchestrator.lab.wire import AwsError
 from tests.journal_runs import large_run
@@ -257,14 +257,19 @@ def abort(place: Workplace) -> Answer:
     return place.cli("abort", f"run-{place.directory.name}", *SHARED)
 
 
-def claim(place: Workplace) -> Answer:
-    """Claim a run as whoever takes it over does."""
-    try:
-        with store.opened(JournalPlace(table="rollouts")) as journal:
-            journal.claim(f"run-{place.directory.name}", 2)
-    except RolloutError as error:
-        return Answer(error.exit_code, "", f"error: {error.message}")
-    return Answer(0, "", "")
+def broken_off_and_shared(place: Workplace) -> None:
+    """Leave a run in the table that broke off before it had delivered anything."""
+    shared(place)
+    cluster_key(boto3.client("ssm"), "demo", secrets.token_bytes(KEY_BYTES))  # so that the second PutParameter delivers
+    place.lab.faults.fail("PutParameter", AwsError("AccessDeniedException", "Not now."), call=2)
+    broken = rollout("run", *SHARED)(place)
+    assert broken.code == 4, broken.err
+    with store.opened(JournalPlace(table="rollouts")) as journal:
+        (place.directory / "run").write_text(journal.runs()[0].run)
+
+
+def resume(place: Workplace) -> Answer:
+    return place.cli("resume", (place.directory / "run").read_text(), *SHARED, "--output", "json")
 
 
 def no_table(place: Workplace) -> None:
