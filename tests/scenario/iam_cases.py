@@ -88,7 +88,7 @@ class Case:
     @property
     def of_the_caller(self) -> tuple[Permission, ...]:
         """Every permission of the caller's that this scenario proves to be needed."""
-        return (*self.errors, *self.warnings, *self.doubts, *self.failures, *self.halts)
+        return (*self.errors, *self.warnings, *self.sweeps, *self.doubts, *self.failures, *self.halts)
 
     @property
     def terms(self) -> tuple[str, ...]:
