@@ -143,7 +143,9 @@ class Engine:
     def _roll(self) -> RunState:
         self._conclude_decided()
         if self._deliver is not None and self.state.payload is None and self.state.queue:
-            # The journal knows the run by now: a crash leaves a trace of the delivery, whose name follows from it.
+            # The journal knows the run by now: a crash leaves a trace of the delivery, whose name follows from it. The
+            # plan may have waited long for its yes: whoever took the cluster over meanwhile must not find a new copy.
+            self._lock.confirm()
             self._ledger.observe(Delivered(payload=self._deliver()))
         idle = 0
         while self.state.ended is None:

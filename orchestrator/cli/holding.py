@@ -56,7 +56,7 @@ def locked(parts: Parts, *, take_over: bool, say: Callable[[str], None], resumes
             for each in others:
                 left = partial(loading.forget, parts, each.run)
                 _tidy(say, f"what the run {each.run} delivered was not removed", left)
-        hold = Hold(loading.ensure_key(parts))
+        hold = Hold(loading.ensure_key(parts), at_work=resumes)  # what is resumed was begun, whatever fails from here
         yield hold
     except LockedError:
         lost = True  # the cluster is another owner's by now, and so is everything of ours in it
@@ -67,7 +67,7 @@ def locked(parts: Parts, *, take_over: bool, say: Callable[[str], None], resumes
         elif unresolved is not None:
             say(f"the commands of the run {unresolved.run} are not resolved: the lock is its own again")
             _tidy(say, "the lock was not given back", lambda: parts.lock.hand_back(unresolved))
-        elif hold is not None and hold.at_work:
+        elif hold.at_work if hold is not None else resumes:
             say(
                 f"the run {parts.run_id} broke off, and its lock stays: "
                 f"`ecs-rollout resume {parts.run_id} --take-over` goes on with it"

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from orchestrator.core.amount import Amount
-from orchestrator.core.events import Admitted, Concluded, Halted, Lost, NotSent, Sent, WaveOpened
+from orchestrator.core.events import Admitted, Concluded, Delivered, Halted, Lost, NotSent, Sent, WaveOpened
 from orchestrator.core.gates import GateAnswer, Word
 from orchestrator.core.model import DecisionKind, OutcomeKind, Ping, Platform, Status
 from orchestrator.core.planning import left_for_later
@@ -18,7 +18,7 @@ from orchestrator.engine import result_of
 from orchestrator.errors import EnvironmentFault, LockedError
 from orchestrator.gatekeeper import ANEW, EVERY
 from orchestrator.ports import Answer, Doubtful, Order, Rejected
-from tests.fake_fleet import GENERATION, Host, OpenLock, World, fleet_of, roll
+from tests.fake_fleet import GENERATION, Host, OpenLock, Rollout, VirtualClock, World, fleet_of, roll
 
 EVERYTHING = Amount(100, percent=True)
 ONE_WAVE = (EVERYTHING,)
@@ -699,3 +699,15 @@ def test_a_wave_of_late_joiners_is_limited_as_well() -> None:
     """Those that a survey finds are no more than the limit leaves: none."""
     plan = roll(fleet_of(2))[0].run.planned
     assert {each.decision.reason for each in left_for_later(plan)} == {Reason.LIMITED}
+
+
+def test_who_was_taken_over_at_the_prompt_delivers_nothing() -> None:
+    """A plan may wait for its yes: a controller that is no owner any more puts no copy of the credential anywhere."""
+
+    def lost() -> None:
+        raise LockedError("somebody took over", hint="stop")
+
+    rollout = Rollout(World(fleet_of(2), VirtualClock()), Policy(), lock=OpenLock(check=lost))
+    with pytest.raises(LockedError):
+        rollout.engine(1).run(rollout.started(1, rollout.plan(1)))
+    assert not any(isinstance(entry.event, Delivered) for entry in rollout.world.journal.entries)

@@ -1,7 +1,7 @@
 """What is done around a run: the lock, the predecessor, the delivery, and what stays when a run breaks off."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -198,4 +198,22 @@ def test_a_predecessor_that_never_ends_gets_its_lock_back(store: list[str]) -> N
     assert lock.done[-1] == "hand back to old"
     assert "release" not in lock.done
     assert world.commands == {}
+    assert store == []
+
+
+def test_a_resume_that_fails_early_keeps_the_lock(store: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the dead run had begun is still under way: the lock stays until somebody has seen its end."""
+
+    def fail(_parts: object) -> bytes:
+        raise EnvironmentFault("throttled", hint="wait")
+
+    monkeypatch.setattr("orchestrator.cli.loading.ensure_key", fail)
+    lock = RecordingLock(predecessor=replace(OLD, run="new", unresolved=()))
+    parts = parts_of(World(fleet_of(1), VirtualClock()), lock)
+    with (
+        pytest.raises(EnvironmentFault, match="throttled"),
+        holding.locked(parts, take_over=True, resumes=True, say=lambda _: None),
+    ):
+        pass
+    assert not {"release", "sweep"} & set(lock.done)
     assert store == []
