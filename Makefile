@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 4
 
-.PHONY: demo test check lint types unit soak readme format clean
+.PHONY: demo test check lint types unit soak crash readme format clean
 
 .venv/.made:
 	$(PYTHON) -c 'import sys; sys.exit("ecs-rollout needs Python 3.11 or later; say make PYTHON=...") if sys.version_info < (3, 11) else None'
@@ -44,6 +44,10 @@ unit: .venv/.test
 # The long suites, whole; what was tried and found stands in SOAK.md.
 soak: .venv/.test
 	$(BIN)/python -m tests.soak
+
+# Kill controllers at every journal write and AWS call of every story; CI tries a sample (tests/crash).
+crash: .venv/.test
+	$(BIN)/python -m tests.crash.whole
 
 readme: .venv/.test
 	$(BIN)/python -m tests.readme
