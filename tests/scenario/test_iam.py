@@ -170,7 +170,9 @@ def test_without_it_the_scenario_ends_with_an_error(place: Workplace, name: str,
     assert {key: host.agent.starts for key, host in place.lab.hosts.items()} == starts
     lift(place)
     owner = largest_lock()[1]
-    assert owner.get("released", True) or owner["run"] == "gone"
+    # What a resume had taken over was begun: its lock stays until somebody has seen its end.
+    resumes = name.startswith("resume")
+    assert owner.get("released", True) or owner["run"] == "gone" or resumes
 
 
 @pytest.mark.parametrize(("name", "permission"), titled(WARNINGS))
