@@ -163,6 +163,7 @@ def _engine(parts: Parts, hold: Hold, watch: Watch, goal: Wanted, planned: Plan)
     expected = expect(planned, parts.request.policy, showing.earlier(watch.journal, parts.cluster))
 
     def deliver() -> PayloadReference:
+        parts.lock.confirm()  # whoever has taken over meanwhile would not know of this copy
         hold.payload = loading.deliver(parts)
         return hold.payload
 
@@ -201,6 +202,7 @@ def roll(
         options=options,
         registries=tuple(sorted(goal.registries)) if isinstance(goal, Goal) else (),
     )
+    parts.lock.confirm()  # the plan may have waited for its confirmation for hours
     try:
         return engine.run(started)
     finally:

@@ -157,6 +157,15 @@ class Controller:
             return None
         return self.process.exitcode
 
+    def stops(self) -> bool:
+        """Wait until it has stopped itself; False where it came to its end."""
+        stat = Path(f"/proc/{self.process.pid}/stat")
+        while self.process.is_alive():
+            if stat.read_text().rpartition(")")[2].split()[0] == "T":
+                return True
+            self.process.join(0.05)
+        return False
+
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
         os.kill(self.process.pid or 0, number)

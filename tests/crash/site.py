@@ -98,6 +98,21 @@ class Site:
         names = [name for each in sent if each["DocumentName"].endswith("-apply") for name in each["InstanceIds"]]
         return Counter(names)
 
+    def touched(self) -> dict[str, tuple[bytes, int]]:
+        """Give what a change would change: each instance's env file, and how often its agent was started."""
+        return {name: (host.config_file.read_bytes(), host.agent.starts) for name, host in self.lab.hosts.items()}
+
+    def quiet(self) -> None:
+        """Wait until no command is under way on any instance."""
+        ssm, clock = boto3.client("ssm"), SystemClock()
+        while any(each["Status"] in {"Pending", "InProgress"} for each in ssm.list_commands()["Commands"]):
+            clock.wait(0.2)
+
+    def entries(self) -> dict[str, int]:
+        """Count each run's entries."""
+        with store.opened(self.journal(), read_only=True) as journal:
+            return {head.run: head.seq for head in journal.runs()}
+
     def look(self) -> dict[str, Facts]:
         """Inspect everybody, with the document that a plan sends."""
         session, clock = Session(region=None, profile=None), SystemClock()

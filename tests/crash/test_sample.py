@@ -9,7 +9,7 @@ import pytest
 
 from tests.crash.controller import Point
 from tests.crash.scenes import State
-from tests.crash.trying import Kill, Verdict, attempt, sample
+from tests.crash.trying import Kill, Verdict, attempt, overtake, sample
 
 SEED = os.environ.get("CRASH_SEED", "1")
 COUNT = 12
@@ -46,22 +46,36 @@ def candidates() -> Iterator[Kill]:
                     yield Kill(scene, State.DYNAMODB, Point(call, int(nth), after))
 
 
-@pytest.fixture(scope="module")
-def verdicts() -> list[Verdict]:
-    """Try the sample, two at a time: much of it is waiting."""
-    kills = sample(list(candidates()), COUNT, SEED)
+def tried(what: Callable[[Kill], Verdict], kills: list[Kill]) -> list[Verdict]:
+    """Try them, two at a time: much of it is waiting."""
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(attempt, kills))
+        return list(pool.map(what, kills))
 
 
 @pytest.mark.timeout(900)
-def test_a_controller_may_die_anywhere(
-    verdicts: list[Verdict],
-    record_property: Callable[[str, object], None],
-) -> None:
+def test_a_controller_may_die_anywhere(record_property: Callable[[str, object], None]) -> None:
     """Nobody is left drained or half-changed or unreported, no apply is sent twice, no copy and no lock is left."""
+    verdicts = tried(attempt, sample(list(candidates()), COUNT, SEED))
     reached = [each for each in verdicts if each.reached]
     lost = [f"{each.kill}: {each.lost}\n{each.said}" for each in verdicts if each.lost]
     record_property("kills", f"{len(reached)} of {len(verdicts)} controllers (CRASH_SEED={SEED}), {len(lost)} lost")
     assert not lost, "\n\n".join(lost)
     assert len(reached) >= COUNT * 3 // 4, [str(each.kill) for each in verdicts if not each.reached]
+
+
+STOPS = (
+    Point("SendCommand", 2, after=False),
+    Point("UpdateContainerInstancesState", 1, after=False),
+    Point("journal:Reported", 1, after=False),
+    Point("PutParameter", 3, after=False),
+)
+
+
+@pytest.mark.timeout(900)
+def test_an_old_controller_that_wakes_up_does_no_harm(record_property: Callable[[str, object], None]) -> None:
+    """Stopped, taken over and woken it ends with 5, changes nobody and writes nothing; heal mends its one call."""
+    verdicts = tried(overtake, [Kill("drain", State.SQLITE, point) for point in STOPS])
+    lost = [f"{each.kill}: {each.lost}\n{each.said}" for each in verdicts if each.lost]
+    record_property("kills", f"{len(verdicts)} controllers stopped and taken over, {len(lost)} did harm")
+    assert not lost, "\n\n".join(lost)
+    assert [each.reached for each in verdicts] == [True] * len(STOPS)

@@ -2,13 +2,15 @@
 
 import random
 import re
+import signal
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from orchestrator.errors import ExitCode
 from tests.crash.controller import Controller, Point
-from tests.crash.scenes import SCENES, State
-from tests.crash.site import first_words, losses, recover, site, words_of
+from tests.crash.scenes import CLUSTER, QUICK, SCENES, State
+from tests.crash.site import Site, first_words, losses, recover, site, words_of
 
 _READS = re.compile("(Get|List|Describe|Query)")
 KILLED = -9
@@ -72,6 +74,39 @@ def attempt(kill: Kill) -> Verdict:
             lost.append(f"the controller ended with {code}")
         lost += [f"{life.order.arguments[0]} ended with {life.process.exitcode}" for life in lives if _failed(life)]
         return Verdict(kill=kill, reached=code == KILLED, lost=tuple(lost), said=words_of([controller, *lives]))
+
+
+def overtake(kill: Kill) -> Verdict:
+    """Stop a controller there, let others take over and finish, and wake it: it must not do any more harm.
+
+    What it may still do is the one call that it was about to make; `heal` must find what is left of that.
+    """
+    with site(SCENES[kill.scene], kill.state) as here:
+        old = here.start(*first_words(here), point=kill.point, number=signal.SIGSTOP)
+        if not old.stops():
+            return Verdict(kill=kill, reached=False, lost=(), said=old.said)
+        lives = recover(here)
+        lost = [f"while it was stopped: {each}" for each in losses(here)]
+        touched, entries = here.touched(), here.entries()
+        old.signal(signal.SIGCONT)
+        code = old.wait()
+        here.quiet()
+        if code != ExitCode.LOCKED:
+            lost.append(f"the old controller ended with {code}")
+        if here.touched() != touched:
+            lost.append("the old controller changed an instance")
+        if not entries.items() <= here.entries().items():
+            lost.append("the old controller wrote to the journal")
+        if any(_standing_or_left(here)):
+            lives.append(here.start("heal", "--cluster", CLUSTER, "--yes", "--take-over", *QUICK))
+            lives[-1].wait()
+        lost += _standing_or_left(here)
+        return Verdict(kill=kill, reached=True, lost=tuple(lost), said=words_of([old, *lives]))
+
+
+def _standing_or_left(here: Site) -> list[str]:
+    """Say what is wrong with the cluster itself; of what was sent and begun in vain, reports tell."""
+    return [each for each in losses(here) if "apply was sent" not in each and "has not ended" not in each]
 
 
 def _failed(life: Controller) -> bool:

@@ -4,16 +4,16 @@ import argparse
 import multiprocessing
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
 from orchestrator.clock import SystemClock
 from tests.crash.scenes import SCENES, State
-from tests.crash.trying import Kill, Verdict, attempt, kills_of, sample
+from tests.crash.trying import Kill, Verdict, attempt, kills_of, overtake, sample
 
 
-def _verdicts(kills: list[Kill], pool: ProcessPoolExecutor) -> Iterator[Verdict]:
-    for done in as_completed([pool.submit(attempt, kill) for kill in kills]):
+def _verdicts(what: Callable[[Kill], Verdict], kills: list[Kill], pool: ProcessPoolExecutor) -> Iterator[Verdict]:
+    for done in as_completed([pool.submit(what, kill) for kill in kills]):
         verdict = done.result()
         mark = "LOST" if verdict.lost else "ok" if verdict.reached else "not reached"
         sys.stdout.write(f"{mark}: {verdict.kill}\n")
@@ -29,6 +29,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--points", type=int, default=0, help="only so many of each story, drawn with --seed")
     parser.add_argument("--seed", default="")
+    parser.add_argument("--stop", action="store_true", help="stop and overtake them instead of killing them")
     parser.add_argument("--scene", choices=sorted(SCENES), action="append")
     parser.add_argument("--state", choices=[state.value for state in State], action="append")
     wanted = parser.parse_args()
@@ -40,7 +41,7 @@ def main() -> int:
         kills = [
             kill for each in found for kill in (sample(each, wanted.points, wanted.seed) if wanted.points else each)
         ]
-        verdicts = list(_verdicts(kills, pool))
+        verdicts = list(_verdicts(overtake if wanted.stop else attempt, kills, pool))
     reached = [each for each in verdicts if each.reached]
     lost = [each for each in verdicts if each.lost]
     stories_tried = Counter(f"{each.kill.scene} ({each.kill.state})" for each in reached)
