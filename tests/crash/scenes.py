@@ -67,6 +67,11 @@ class Scene:
     dies_first: Point | None = None
 
     @property
+    def states(self) -> tuple[State, ...]:
+        """Where the journal may be; `heal` is for whoever has lost it."""
+        return (State.SQLITE,) if self.deed is Deed.HEAL else tuple(State)
+
+    @property
     def words(self) -> tuple[str, ...]:
         """The run, without its journal."""
         source = ("--credential", SOURCE, "--allow-removal")

@@ -35,7 +35,12 @@ def main() -> int:
     wanted = parser.parse_args()
     clock = SystemClock()
     began = clock.now()
-    stories = [(scene, State(state)) for scene in wanted.scene or SCENES for state in wanted.state or State]
+    stories = [
+        (scene, State(state))
+        for scene in wanted.scene or SCENES
+        for state in wanted.state or State
+        if State(state) in SCENES[scene].states
+    ]
     with ProcessPoolExecutor(wanted.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         found = list(pool.map(kills_of, *zip(*stories, strict=True)))
         kills = [
