@@ -163,7 +163,6 @@ def _engine(parts: Parts, hold: Hold, watch: Watch, goal: Wanted, planned: Plan)
     expected = expect(planned, parts.request.policy, showing.earlier(watch.journal, parts.cluster))
 
     def deliver() -> PayloadReference:
-        parts.lock.confirm()  # whoever has taken over meanwhile would not know of this copy
         hold.payload = loading.deliver(parts)
         return hold.payload
 
@@ -271,7 +270,7 @@ def finish(parts: Parts, watch: Watch, ended: RunState, *, take_over: bool) -> b
         return False
     with locked(parts, take_over=take_over, say=watch.say, resumes=True) as hold:
         watch.journal.claim(parts.run_id, parts.lock.fence)
-        hold.payload = ended.payload
+        hold.payload, hold.at_work = ended.payload, False
         if ended.run.heals:
             healing.sweep(parts, watch.say)
         watch.afterwards(ended)

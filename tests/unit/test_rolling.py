@@ -9,11 +9,13 @@ import pytest
 
 from orchestrator.aws.lock import Owner, Predecessor
 from orchestrator.cli import holding, rolling
+from orchestrator.core.events import RunStarted
 from orchestrator.core.model import Plan
 from orchestrator.core.orders import Context, HostPaths
 from orchestrator.core.planning import Goal
 from orchestrator.core.selection import EVERYBODY
 from orchestrator.core.settings import Policy
+from orchestrator.core.state import RunState
 from orchestrator.engine import Pace
 from orchestrator.errors import EnvironmentFault
 from tests.fake_fleet import GENERATION, PAYLOAD, VirtualClock, World, fleet_of
@@ -28,6 +30,9 @@ class RecordingLock:
     predecessor: Owner | None = None
     fence: int = 7
     done: list[str] = field(default_factory=list)
+
+    def owner(self) -> Owner | None:
+        return self.predecessor
 
     def acquire(self, *, take_over: bool, resumes: bool) -> Owner | None:
         del resumes
@@ -69,6 +74,9 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     return happened  # type: ignore[return-value]  # pytest takes either
 
 
+RUN = RunStarted(
+    run="new", cluster="c", region="us-east-1", generation=GENERATION, fence=7, policy=Policy(), planned=()
+)
 GOAL = Goal(generation=GENERATION, registries=frozenset())
 
 
@@ -107,6 +115,9 @@ class Nowhere:
 
     def runs(self) -> tuple[()]:
         return ()
+
+    def claim(self, _run: str, _fence: int) -> None:
+        return
 
 
 def roll(world: World, lock: RecordingLock, said: list[str] | None = None) -> None:
@@ -217,3 +228,25 @@ def test_a_resume_that_fails_early_keeps_the_lock(store: list[str], monkeypatch:
         pass
     assert not {"release", "sweep"} & set(lock.done)
     assert store == []
+
+
+def test_what_a_controller_left_behind_its_end_is_put_away(store: list[str]) -> None:
+    """It died after the run's end: whoever resumes removes the copy, does what follows, and lets the cluster go."""
+    lock = RecordingLock(predecessor=replace(OLD, run="new", unresolved=()))
+    ended = RunState()
+    ended.started, ended.payload = RUN, PAYLOAD
+    followed: list[RunState] = []
+    watch = rolling.Watch(journal=Nowhere(), say=lambda _: None, afterwards=followed.append)  # type: ignore[arg-type]  # keeps nothing
+    assert rolling.finish(parts_of(World(fleet_of(1), VirtualClock()), lock), watch, ended, take_over=True)
+    assert store == ["take away"]
+    assert followed == [ended]
+    assert lock.done[-2:] == ["release", "sweep"]
+
+
+@pytest.mark.parametrize("owner", [None, OLD])
+def test_nothing_is_put_away_where_the_cluster_is_not_the_runs(store: list[str], owner: Owner | None) -> None:
+    """A lock that was let go of, or is another run's, says that nothing is left to do: it is not touched."""
+    lock = RecordingLock(predecessor=owner)
+    watch = rolling.Watch(journal=Nowhere(), say=lambda _: None)  # type: ignore[arg-type]  # keeps nothing
+    assert not rolling.finish(parts_of(World(fleet_of(1), VirtualClock()), lock), watch, RunState(), take_over=True)
+    assert (lock.done, store) == ([], [])
