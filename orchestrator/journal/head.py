@@ -107,4 +107,7 @@ def _gap(head: Head, number: int) -> JournalFault:
 
 def unknown_run(run: str) -> UsageError:
     """Word that there is no such run."""
-    return UsageError(f"The journal knows no run {run!r}.", hint="`ecs-rollout runs` lists those it knows.")
+    return UsageError(
+        f"The journal knows no run {run!r}.",
+        hint="`ecs-rollout runs` lists those it knows; what a run left whose journal is lost, `ecs-rollout heal` mends.",
+    )

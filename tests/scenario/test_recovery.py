@@ -10,16 +10,22 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import boto3
 import pytest
 
 from orchestrator.core.events import Admitted, ApprovalAwaited, Draining, Event
 from orchestrator.errors import JournalFault
 from orchestrator.journal.sqlite import SqliteJournal
-from orchestrator.lab.scenario import AfterRestart
+from orchestrator.lab.scenario import AfterRestart, Ssm
+from orchestrator.lab.wire import AwsError
 from tests.scenario.conftest import QUICK, Answer, Workplace, fleet
 from tests.scenario.test_draining import standing
 from tests.scenario.test_rollout import parameters
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs.type_defs import AttributeTypeDef
 
 Start = Callable[..., Workplace]
 HALF = "--max-unavailable=50%"
@@ -191,3 +197,62 @@ def test_a_signal_gives_back_what_was_being_drained(workplace: Start, number: si
         process.communicate(timeout=60)
         assert process.returncode == 128 + number
     assert standing(place) == {spec.instance_id: [("ACTIVE", True, ())] for spec in specs}
+
+
+def test_heal_leaves_and_names_what_it_cannot_reach_and_what_is_anothers(workplace: Start) -> None:
+    """Of three that are drained it gives back the one of a dead run; one that is offline keeps its mark, and ends in 1.
+
+    A living controller's cluster is not healed without --take-over.
+    """
+    ours, offline, foreign = fleet(3)
+    place = workplace(ours, replace(offline, ssm=Ssm.CONNECTION_LOST), foreign)
+    ecs, cluster = boto3.client("ecs"), place.lab.scenario.cluster
+    arns = ecs.list_container_instances(cluster=cluster)["containerInstanceArns"]
+    for each in ecs.describe_container_instances(cluster=cluster, containerInstances=arns)["containerInstances"]:
+        if each["ec2InstanceId"] != foreign.instance_id:
+            mark: AttributeTypeDef = {
+                "name": "ecs-rollout.run",
+                "value": "gone",
+                "targetId": each["containerInstanceArn"],
+            }
+            ecs.put_attributes(cluster=cluster, attributes=[mark])
+    ecs.update_container_instances_state(cluster=cluster, containerInstances=arns, status="DRAINING")
+    ssm = boto3.client("ssm")
+    owner = {"holder": "anna@laptop", "run": "gone", "since": 1.0, "heartbeat": 2.0}
+    ssm.put_parameter(Name=f"/ecs-rollout/{cluster}/lock/1", Value=json.dumps(owner), Type="String")
+    words = ("heal", "--cluster", cluster, "--yes", *QUICK)
+    held = place.cli(*words)
+    assert (held.code, "anna@laptop holds this cluster" in held.err) == (5, True)
+    done = place.cli(*words, "--take-over", "--output", "json")
+    assert done.code == 1, done.err
+    assert done.outcomes == {
+        ours.instance_id: "skipped(released)",
+        offline.instance_id: "unreachable(ssm_offline)",
+        foreign.instance_id: "skipped(draining_elsewhere)",
+    }
+    assert standing(place) == {
+        ours.instance_id: [("ACTIVE", True, ())],
+        offline.instance_id: [("DRAINING", True, ("gone",))],
+        foreign.instance_id: [("DRAINING", True, ())],
+    }
+
+
+def test_a_run_whose_credential_is_gone_is_not_resumed_and_keeps_its_lock(workplace: Start, tmp_path: Path) -> None:
+    """Before the delivery the source is read again: one that is gone is named, and the cluster is not taken over."""
+    place = workplace(*fleet(1))
+    source = tmp_path / "login.json"
+    source.write_text(json.dumps(place.login))
+    source.chmod(0o600)
+    place.lab.faults.fail("PutParameter", AwsError("AccessDeniedException", "Not now."), call=3)
+    broken = place.rollout("run", source=f"file:{source}")
+    assert broken.code == 4, broken.err
+    run, _ = events_of(place)
+    before = parameters()
+    source.unlink()
+    gone = place.cli("resume", run)
+    assert gone.code in {2, 3, 4}
+    assert str(source) in gone.err
+    assert parameters() == before
+    source.write_text(json.dumps(place.login))
+    source.chmod(0o600)
+    assert place.cli("resume", run).code == 0
