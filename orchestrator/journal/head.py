@@ -109,5 +109,5 @@ def unknown_run(run: str) -> UsageError:
     """Word that there is no such run."""
     return UsageError(
         f"The journal knows no run {run!r}.",
-        hint="`ecs-rollout runs` lists those it knows; what a run left whose journal is lost, `ecs-rollout heal` mends.",
+        hint="`ecs-rollout runs` lists those it knows; where a journal is lost, `ecs-rollout heal` mends.",
     )
