@@ -117,8 +117,9 @@ class Engine:
         return self._roll()
 
     def begin(self, started: RunStarted) -> None:
-        """Make the run known, without a tick of it."""
+        """Make the run known and ready for its first tick."""
         self._ledger.intend(started)
+        self._set_out()
 
     def resume(self, entries: Iterable[Entry], resumed: Resumed) -> RunState:
         """Go on with a run that broke off: fold its journal, find its commands, continue. Raises as `run` does."""
@@ -126,11 +127,12 @@ class Engine:
         return self._roll()
 
     def take_up(self, entries: Iterable[Entry], resumed: Resumed) -> None:
-        """Stand where the run broke off, without a tick of it."""
+        """Stand where the run broke off, ready for the next tick."""
         for entry in entries:
             self.state.fold(entry)
         self._ledger.intend(resumed)
         self._dispatch.adopt()
+        self._set_out()
 
     @property
     def unfinished(self) -> bool:
@@ -140,13 +142,15 @@ class Engine:
         )
         return begun and (self.state.ended is None or bool(self._ledger.unsaved))
 
-    def _roll(self) -> RunState:
+    def _set_out(self) -> None:
         self._conclude_decided()
         if self._deliver is not None and self.state.payload is None and self.state.queue:
             # The journal knows the run by now: a crash leaves a trace of the delivery, whose name follows from it. The
             # plan may have waited long for its yes: whoever took the cluster over meanwhile must not find a new copy.
             self._lock.confirm()
             self._ledger.observe(Delivered(payload=self._deliver()))
+
+    def _roll(self) -> RunState:
         idle = 0
         while self.state.ended is None:
             before = len(self.state.queue), len(self.state.in_flight)

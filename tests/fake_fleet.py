@@ -88,6 +88,7 @@ class Host:
     armed: str = "no"
     armed_run: str = ""
     restore_dies: bool = False
+    restore_refuses: bool = False
     down_until: float = 0.0
     disagrees: bool = False
     applies: int = 0
@@ -260,6 +261,8 @@ class World:
 
     def _restore(self, host: Host, order: Order, end: float) -> tuple[float, str, str]:
         wanted = order.parameters["RestoreRun"]
+        if host.restore_refuses:
+            return end, "Failed", apply_line("refused", "tasks_running", changed=False, op="restore")
         if host.restore_dies:
             host.armed = "dead"
             return end, "ExecutionTimedOut", ""
@@ -575,6 +578,8 @@ class MemoryJournal:
         self.entries.extend(entries)
 
     def asked(self) -> Sequence[Ask]:
+        if self.full:
+            raise JournalFault("disk full", hint="make room")
         return self.asks
 
 

@@ -150,9 +150,9 @@ class Progress:
             case NotSent():
                 pass
 
-    def accepted(self, command_id: str) -> None:
+    def accepted(self, op: Op, command_id: str) -> None:
         """Take in that SSM has taken a command for this instance."""
-        self.acknowledged = True
+        self.acknowledged = self.acknowledged or op is not Op.INSPECT
         self.command_ids.append(command_id)
 
     def take(self, event: One, at: float) -> None:

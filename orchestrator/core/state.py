@@ -240,7 +240,7 @@ class RunState:
         batch = self.batches[event.batch]
         batch.command_id = event.command_id
         for key in batch.open:
-            self.instances[key].accepted(event.command_id)
+            self.instances[key].accepted(batch.op, event.command_id)
 
     def _several(self, event: Admitted | Looking | NotSent | Lost | TakingBack | Draining, at: float) -> None:
         match event:

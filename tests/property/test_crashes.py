@@ -10,14 +10,14 @@ import pytest
 from hypothesis import settings
 
 from orchestrator.core.events import Resumed
-from orchestrator.core.model import OutcomeKind, Ping, Status
-from orchestrator.core.result import Op, parse_facts
+from orchestrator.core.model import Ping, Status
+from orchestrator.core.result import Op
 from orchestrator.core.state import RunState, replay
 from orchestrator.errors import EnvironmentFault, JournalFault, LockedError
 from tests.fake_fleet import OpenLock, Rollout
+from tests.property.aftermath import check, holdings, taken
 from tests.property.mortal import Died, Fate
 from tests.property.scenarios import PACE, SCENARIOS, Scenario
-from tests.property.strategies import left_by_name
 from tests.property.troubles import Kind, Trouble, schedule
 
 FEW = 36
@@ -62,45 +62,6 @@ def go_on(rollout: Rollout, fate: Fate, fence: int) -> RunState | None:
         except EnvironmentFault:
             rollout.world.clock.wait(100)
     raise AssertionError("it does not end")
-
-
-def check(rollout: Rollout, state: RunState) -> None:
-    """Hold what is left against the laws."""
-    world = rollout.world
-    if state.started is None:
-        assert not [order for order in world.sends if order.op is not Op.INSPECT]
-        assert not world.drained
-        return
-    assert state.ended is not None
-    for key, progress in state.instances.items():
-        assert progress.outcome is not None, key
-    for host in world.hosts.values():
-        outcome = state.instances[host.instance_id].outcome
-        assert outcome is not None
-        marked = host.mark or any(each.mark for each in host.ghosts if each.status is not None)
-        assert not marked or left_by_name(outcome), (host, outcome)
-        assert host.status is not Status.DRAINING or host.mark or host.arn in world.foreign, host
-        half = host.armed != "no" and outcome.kind is not OutcomeKind.NOT_ATTEMPTED
-        assert not half or outcome.reason == "restore_failed", (host, outcome)
-        assert host.applies <= 1
-        unproven = outcome.kind is OutcomeKind.UNVERIFIED
-        assert unproven or not host.registration or host.attributes == {"team"}, (host, outcome)
-    assert world.trespasses == []
-    once(rollout)
-
-
-def once(rollout: Rollout) -> None:
-    """No instance was sent a second command of apply unless a look showed that the first never began."""
-    sent: set[str] = set()
-    for command in rollout.world.commands.values():
-        for key in command.order.instance_ids:
-            if command.order.op is Op.APPLY:
-                assert key not in sent, key
-                sent.add(key)
-            elif command.order.op is Op.INSPECT:
-                facts = parse_facts(command.ended[key][2])
-                if not isinstance(facts, str) and not facts.fence:
-                    sent.discard(key)
 
 
 def told(at: int, names: list[str], *, after: bool) -> str:
@@ -202,7 +163,7 @@ def test_a_controller_that_wakes_after_it_was_taken_over_changes_no_instance(
                 assert go_on(rollout, Fate(), 2) is not None
             else:
                 rollout.world.journal.claimed = 2
-            lock.check = lock.heartbeat = _taken
+            lock.check = lock.heartbeat = taken
             seen.append(holdings(rollout))
 
         with suppress(LockedError):
@@ -211,15 +172,6 @@ def test_a_controller_that_wakes_after_it_was_taken_over_changes_no_instance(
             assert holdings(rollout) == seen[0]
             heal(rollout)
     record_property("kills", f"{name}: {len(tried)} controllers that woke after another one had taken over")
-
-
-def _taken() -> None:
-    raise LockedError("somebody else goes on with the run", hint="leave it")
-
-
-def holdings(rollout: Rollout) -> dict[str, tuple[str, int]]:
-    """Say what each instance holds, and how often it was changed."""
-    return {key: (host.generation, host.applies) for key, host in rollout.world.hosts.items()}
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
