@@ -105,6 +105,7 @@ class Drainage:
         again = [key for key in begun if draining.judge_before(self.state, key, seen[key]) is None]
         if again and self.state.halted is None:
             self.lock.confirm()
+            self.ledger.intend(Draining(keys=tuple(again)))
             self._set(again)
             seen = self._look(keys)
         standalone = self._standalone([key for key in keys if seen[key].running_tasks])

@@ -101,7 +101,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draining:
-    """Intent: mark these as ours, then set them DRAINING."""
+    """Intent: mark these as ours, then set them DRAINING; a run that was resumed does it again."""
 
     step: ClassVar[Step] = Step.DRAINING
     keys: tuple[str, ...]

@@ -96,6 +96,7 @@ LIFECYCLE: Mapping[Phase, PhaseRule] = MappingProxyType(
             bounded_by="drain timeout",
             exits=MappingProxyType(
                 {
+                    Step.DRAINING: Phase.DRAINING,
                     Step.DRAINED: Phase.DRAINING,
                     Step.ADMITTED: Phase.APPLYING,
                     Step.SETTLED: Phase.ACTIVATING,

@@ -146,7 +146,7 @@ class Progress:
             case Lost():
                 self.look_at, self.lost = event.look_at, event.detail
             case Draining():
-                self.drained = True
+                self.drained, self.idle = True, False
             case NotSent():
                 pass
 

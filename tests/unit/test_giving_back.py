@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.core.amount import Amount
 from orchestrator.core.asks import Ask, AskKind
-from orchestrator.core.events import Admitted, Resumed, WaveOpened
+from orchestrator.core.events import Admitted, Drained, Draining, Entry, Resumed, WaveOpened
 from orchestrator.core.gates import GateAnswer, Word
 from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import Decision, DecisionKind, OutcomeKind, Ping, Status
@@ -111,6 +111,7 @@ def test_a_host_that_was_rebooted_half_way_is_taken_back(persistence: str) -> No
     assert ending(state) == ("rolled_back", "interrupted")
     assert host.armed == "no"
     assert (world.drained == []) == (persistence == "persistent")
+    assert state.instances[FIRST].drained == (persistence == "ephemeral")
     assert host.status is Status.ACTIVE
 
 
@@ -264,7 +265,8 @@ def test_what_ecs_does_not_bear_out_is_taken_back_or_stays_drained(*, refuses: b
 
 def test_a_full_journal_lets_what_is_under_way_end() -> None:
     """Nothing new begins; drained instances are changed no more but given back, and the run can be resumed."""
-    rollout = rollout_of(fleet_of(4, persistence="ephemeral"), replace(DRAINING, max_unavailable=Amount.parse("2")))
+    hosts = fleet_of(4, persistence="ephemeral", apply_seconds=100.0)
+    rollout = rollout_of(hosts, replace(DRAINING, max_unavailable=Amount.parse("2")))
     world = rollout.world
     later(world, 31, lambda: setattr(world.journal, "full", True))
     engine = rollout.engine(1)
@@ -276,6 +278,37 @@ def test_a_full_journal_lets_what_is_under_way_end() -> None:
     world.journal.full = False
     state = resumed(rollout)
     assert sum(host.applies for host in world.hosts.values()) == state.counts[OutcomeKind.UPDATED] == 4
+
+
+def test_what_needs_an_intent_keeps_nobody_else_waiting() -> None:
+    """While the journal is full a change cannot be taken back; a lost result is looked at all the same."""
+    hosts = [Host(FIRST, behaviour="unseen", persistence="ephemeral"), *fleet_of(2, persistence="ephemeral")[1:]]
+    hosts[1].behaviour = "lost_updated"
+    rollout = rollout_of(hosts, DRAINING)
+    world = rollout.world
+    later(world, 31, lambda: setattr(world.journal, "full", True))
+    with pytest.raises(JournalFault):
+        rollout.engine(1).run(rollout.started(1, rollout.plan(1)))
+    assert is_given_back(hosts[1])
+    world.journal.full = False
+    assert ending(resumed(rollout)) == ("rolled_back", "not_connected")
+    assert is_given_back(hosts[0])
+
+
+def test_a_new_registration_that_others_have_drained_is_theirs() -> None:
+    """What ECS does not bear out is restored, but no mark of ours goes on what somebody else has set DRAINING."""
+    host = Host(FIRST, behaviour="unseen", persistence="ephemeral")
+
+    def prepare(world: World) -> None:
+        def drain() -> None:
+            host.status = Status.DRAINING
+            world.foreign.add(host.arn)
+
+        later(world, 100, drain)
+
+    state, world, _ = roll([host], DRAINING, prepare=prepare)
+    assert ending(state) == ("rolled_back", "not_connected")
+    assert world.trespasses == []
 
 
 def last_is(state: RunState) -> bool:
@@ -294,11 +327,15 @@ def test_a_resumed_run_looks_before_it_drains_again() -> None:
     assert (host.status, host.mark, rollout.world.trespasses) == (Status.DRAINING, "", [])
 
 
-def test_a_drained_instance_is_looked_at_again_before_it_is_changed() -> None:
+@pytest.mark.parametrize("last", [Draining, Drained])
+def test_a_drained_instance_is_looked_at_again_before_it_is_changed(last: type) -> None:
     """One that somebody set ACTIVE while its controller was dead is drained again, not changed under its tasks."""
     host = Host(FIRST, persistence="ephemeral")
     rollout = rollout_of([host], DRAINING)
+    journal = rollout.world.journal
     ticked(rollout, last_is)
+    if last is Drained:
+        journal.entries.append(Entry(rollout.world.clock.now(), Drained(key=FIRST)))
     host.status = Status.ACTIVE
     state = resumed(rollout)
     assert ending(state) == ("updated", "verified")
