@@ -89,6 +89,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         text                  A report for a person, in at most 80 columns
         timeline              The picture of a run: every instance by wave and phase over time, as SVG paths
         visible               Others' words, made safe to show
+    audience                  Hear what other shells ask of a run: to go on with a wave, or to stop
     clock                     The one place that reads the time and waits
     config                    The configuration file: TOML with the flags' names, and tables of them to choose from
     config_model              The configuration file's settings as a pydantic model, made from the flags
@@ -107,6 +108,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
     ports                     The narrow protocols that the engine needs, in the words of the domain
     reading                   Read what commands in flight tell
     rotation                  Rotate: what comes after what in one night, over narrow ports
+    surveyor                  Look at the cluster as a whole: who needs nothing done, who lags, who has joined
     webhook                   Send notices to a webhook that takes Slack's JSON
     aws/                      Adapters to AWS: one call each, paged fully, translated into values
         autoscaling           The Auto Scaling groups around a cluster

@@ -6,30 +6,25 @@ command expires on the instance by itself (`NotAfter`).
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
+from orchestrator.audience import Audience
 from orchestrator.core import actions, draining, policy
-from orchestrator.core.asks import Ask, AskKind
 from orchestrator.core.events import (
     ApprovalAwaited,
-    Approved,
     Concluded,
-    Deferred,
     Delivered,
     Entry,
-    Event,
     Halted,
     Resumed,
     RunEnded,
     RunStarted,
-    Surveyed,
     WaveOpened,
 )
 from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import Outcome, OutcomeKind
 from orchestrator.core.orders import Context, PayloadReference
-from orchestrator.core.planning import outcome_of
 from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Op
 from orchestrator.core.state import RunState
@@ -42,6 +37,7 @@ from orchestrator.lookout import Lookout
 from orchestrator.patience import Patience
 from orchestrator.ports import Clock, Commands, Drains, Fleet, Gate, Journal, Lock, Observer, Survey
 from orchestrator.reading import Reading
+from orchestrator.surveyor import Surveyor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +78,9 @@ class Engine:
         stop_requested: Callable[[], str] = lambda: "",
     ) -> None:
         self.state = RunState()
-        self._journal = journal
         self._lock = lock
         self._clock = clock
         self._deliver = deliver
-        self._survey = survey
         self._ledger = Ledger(journal=journal, clock=clock, state=self.state, observers=observers)
         self._dispatch = Dispatch(
             commands=commands, lock=lock, clock=clock, context=context, state=self.state, ledger=self._ledger
@@ -105,6 +99,8 @@ class Engine:
         self._pace = pace
         self._stop_requested = stop_requested
         self._gatekeeper = Gatekeeper(gates=gates, clock=clock, state=self.state, ledger=self._ledger)
+        self._audience = Audience(journal=journal, state=self.state, ledger=self._ledger)
+        self._surveyor = Surveyor(survey=survey, state=self.state, ledger=self._ledger)
         self._patience = Patience()
 
     def run(self, started: RunStarted) -> RunState:
@@ -143,7 +139,7 @@ class Engine:
         return begun and (self.state.ended is None or bool(self._ledger.unsaved))
 
     def _set_out(self) -> None:
-        self._conclude_decided()
+        self._surveyor.conclude_decided()
         if self._deliver is not None and self.state.payload is None and self.state.queue:
             # The journal knows the run by now: a crash leaves a trace of the delivery, whose name follows from it. The
             # plan may have waited long for its yes: whoever took the cluster over meanwhile must not find a new copy.
@@ -163,18 +159,6 @@ class Engine:
             raise self._ledger.trouble
         return self.state
 
-    def _conclude_decided(self) -> None:
-        """End those whose decision is their outcome already; unreachable ones lag, as long as a survey may come."""
-        events: list[Event] = []
-        for key in self.state.queue:
-            progress = self.state.instances[key]
-            outcome = outcome_of(progress.planned)
-            if outcome is None:
-                continue
-            lags = outcome.kind is OutcomeKind.UNREACHABLE and progress.deferred is None
-            events.append(Deferred(key=key, outcome=outcome) if lags else Concluded(key=key, outcome=outcome))
-        self._ledger.observe(*events)
-
     def tick(self) -> None:
         """Observe what is in flight, fold it, and do what the policy says.
 
@@ -183,7 +167,7 @@ class Engine:
         why = self._stop_requested()
         if why and self.state.halted is None:
             self._ledger.observe(Halted(why=why, interrupted=True))
-        for step in (self._lock.keep, self._listen, self._lookout.look, self._drainage.watch):
+        for step in (self._lock.keep, self._audience.listen, self._lookout.look, self._drainage.watch):
             self._try(step)
         self._act()
         if self._ledger.unsaved and self._ledger.trouble:
@@ -200,22 +184,6 @@ class Engine:
     def _halt(self, why: str) -> None:
         if self.state.halted is None and self.state.ended is None:
             self._ledger.observe(Halted(why=why))
-
-    def _listen(self) -> None:
-        for ask in self._journal.asked():
-            self._heed(ask)
-
-    def _heed(self, ask: Ask) -> None:
-        """Do what another shell asks, once."""
-        match ask.kind:
-            case AskKind.ABORT:
-                if self.state.halted is None and ask.at > self.state.resumed_at:
-                    self._ledger.observe(Halted(why=f"stopped by {ask.by}", interrupted=True))
-            case AskKind.APPROVE:
-                wave, since = self.state.awaiting or (0, 0.0)
-                fits = ask.wave == wave or (ask.wave == 0 and ask.at >= since)
-                if wave and fits and wave not in self.state.approved:
-                    self._ledger.observe(Approved(wave=wave, by=ask.by))
 
     def _act(self) -> None:
         self._gatekeeper.ask()
@@ -258,7 +226,7 @@ class Engine:
                 if self._gatekeeper.lets(anew=True):
                     self._ledger.observe(WaveOpened(wave=wave))
             case actions.Survey():
-                self._look_around()
+                self._surveyor.look_around()
             case actions.Halt(why=why):
                 self._ledger.observe(Halted(why=why))
             case actions.End():
@@ -279,20 +247,6 @@ class Engine:
     def _given_up(self, key: str) -> Outcome:
         why = self.state.halted.why if self.state.halted else ""
         return self.state.instances[key].deferred or Outcome(OutcomeKind.NOT_ATTEMPTED, Reason.HALTED, why)
-
-    def _look_around(self) -> None:
-        """List the cluster again: laggards, and instances that have joined."""
-        state = self.state
-        lagging = state.phases[Phase.LAGGING]
-        known = frozenset(each.planned.instance.instance_id for each in state.instances.values())
-        laggards = frozenset(state.instances[key].planned.instance.instance_id for key in lagging)
-        seen = self._survey(known, laggards)
-        found = [each for each in seen if each.key in lagging or each.key not in state.instances]
-        wave = state.last_wave + 1
-        self._ledger.observe(
-            Surveyed(planned=tuple(replace(each, wave=wave if each.decision.changes else 0) for each in found))
-        )
-        self._conclude_decided()
 
 
 def result_of(state: RunState) -> str:

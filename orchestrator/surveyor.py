@@ -1,0 +1,46 @@
+"""Look at the cluster as a whole: who needs nothing done, who lags, who has joined."""
+
+from dataclasses import dataclass, replace
+
+from orchestrator.core.events import Concluded, Deferred, Event, Surveyed
+from orchestrator.core.lifecycle import Phase
+from orchestrator.core.model import OutcomeKind
+from orchestrator.core.planning import outcome_of
+from orchestrator.core.state import RunState
+from orchestrator.ledger import Ledger
+from orchestrator.ports import Survey
+
+
+@dataclass(slots=True)
+class Surveyor:
+    """Takes a plan, the first one or a survey's, into a run."""
+
+    survey: Survey
+    state: RunState
+    ledger: Ledger
+
+    def conclude_decided(self) -> None:
+        """End those whose decision is their outcome already; unreachable ones lag, as long as a survey may come."""
+        events: list[Event] = []
+        for key in self.state.queue:
+            progress = self.state.instances[key]
+            outcome = outcome_of(progress.planned)
+            if outcome is None:
+                continue
+            lags = outcome.kind is OutcomeKind.UNREACHABLE and progress.deferred is None
+            events.append(Deferred(key=key, outcome=outcome) if lags else Concluded(key=key, outcome=outcome))
+        self.ledger.observe(*events)
+
+    def look_around(self) -> None:
+        """List the cluster again: laggards, and instances that have joined."""
+        state = self.state
+        lagging = state.phases[Phase.LAGGING]
+        known = frozenset(each.planned.instance.instance_id for each in state.instances.values())
+        laggards = frozenset(state.instances[key].planned.instance.instance_id for key in lagging)
+        seen = self.survey(known, laggards)
+        found = [each for each in seen if each.key in lagging or each.key not in state.instances]
+        wave = state.last_wave + 1
+        self.ledger.observe(
+            Surveyed(planned=tuple(replace(each, wave=wave if each.decision.changes else 0) for each in found))
+        )
+        self.conclude_decided()
