@@ -80,7 +80,7 @@ def _updated() -> list[Host]:
     roll(hosts, FORCED)
     for host in hosts:
         host.ghosts.clear()
-        host.status, host.mark = Status.ACTIVE, ""
+        host.status, host.mark, host.fence = Status.ACTIVE, "", 0  # the next run's number would be larger
     if not any(host.run for host in hosts):
         raise AssertionError("there is nothing to take back")
     return hosts
