@@ -104,8 +104,9 @@ def judge_look(state: RunState, key: str, facts: Facts) -> tuple[Event, ...]:
     run, progress = state.run, state.instances[key]
     if state.op is Op.RESTORE or progress.disproven:
         return _judge_restored(state, progress, facts)
-    if facts.armed is Armed.DEAD:  # a reboot took script and watchdog away half-way
-        return (Disproven(key=key, reason=Reason.INTERRUPTED),)
+    if facts.armed is Armed.DEAD:  # a reboot took script and watchdog away half-way: this run's, or an older one's
+        began = facts.fence >= progress.fence
+        return (Disproven(key=key, reason=Reason.INTERRUPTED) if began else _never_began(progress, facts.arn),)
     if facts.agrees and facts.generation == run.generation:
         return ()  # it did run; what remains is to see it in ECS
     lost = progress.lost

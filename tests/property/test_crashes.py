@@ -64,6 +64,12 @@ def go_on(rollout: Rollout, fate: Fate, fence: int) -> RunState | None:
     raise AssertionError("it does not end")
 
 
+def endings(state: RunState | None) -> dict[str, tuple[str, str] | None]:
+    """Say how each instance ended, and why."""
+    instances = state.instances if state else {}
+    return {key: (each.outcome.kind, each.outcome.reason) if each.outcome else None for key, each in instances.items()}
+
+
 def told(at: int, names: list[str], *, after: bool) -> str:
     """Say where a controller died."""
     return f"died {'after' if after else 'before'} call {at} ({names[-1] if names else 'none'})"
@@ -71,8 +77,9 @@ def told(at: int, names: list[str], *, after: bool) -> str:
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_run_that_died_at_any_call_is_resumed(name: str, record_property: Callable[[str, object], None]) -> None:
-    """Whatever the call, before or after it: the resumed run strands nobody and changes nobody twice."""
+    """Whatever the call, before or after it: nobody is stranded or changed twice, and everybody ends as always."""
     scenario = SCENARIOS[name]
+    usual = live(scenario.rollout(), scenario, Fate())
     tried = points(scenario, FEW, name)
     for at, after in tried:
         rollout, fate = scenario.rollout(), Fate(at, after)
@@ -80,6 +87,8 @@ def test_a_run_that_died_at_any_call_is_resumed(name: str, record_property: Call
         assert state is not None
         try:
             check(rollout, state)
+            if not scenario.troubles and state.started is not None:  # those come at their own times
+                assert endings(state) == endings(usual)
         except AssertionError as error:
             raise AssertionError(f"{told(at, fate.names, after=after)}: {error}") from error
     record_property("kills", f"{name}: {len(tried)} crashes of the controller, each resumed")
