@@ -198,11 +198,15 @@ def _next_words(here: Site, *, begun: bool) -> tuple[str, ...] | None:
     if begun:
         return None
     runs = here.runs()
-    if runs and here.scene.deed is not Deed.HEAL:
-        return ("resume", runs[0].run.run, "--take-over", "--output", "json")
-    if here.scene.deed is Deed.HEAL:
-        return ("heal", "--cluster", CLUSTER, "--yes", "--take-over", *QUICK)
-    return (*here.scene.words, "--take-over")
+    match here.scene.deed:
+        case Deed.HEAL:
+            return ("heal", "--cluster", CLUSTER, "--yes", "--take-over", *QUICK)
+        case Deed.RESTORE if not runs[0].run.restores:
+            return ("restore", runs[0].run.run, "--yes", "--take-over", *QUICK, *here.scene.flags)
+        case _ if not runs:
+            return (*here.scene.words, "--take-over")
+        case _:
+            return ("resume", runs[0].run.run, "--take-over", "--output", "json")
 
 
 def losses(here: Site) -> list[str]:

@@ -47,8 +47,8 @@ def candidates() -> Iterator[Kill]:
 
 
 def tried(what: Callable[[Kill], Verdict], kills: list[Kill]) -> list[Verdict]:
-    """Try them, two at a time: much of it is waiting."""
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+    """Try them, four at a time: much of it is waiting."""
+    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
         return list(pool.map(what, kills))
 
 
