@@ -232,6 +232,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         managed               What Run Command asks of a host
         messages              Requests and responses as bytes and text, and the forms in which AWS words an error
         moto_front            Everything that is not an engine of our own
+        moto_repairs          What the lab mends in moto, each where the real service differs and a run would go by it
         namespace_keeper      A process of its own that makes instances' namespaces
         namespaces            Instances in network and mount namespaces of their own
         needs                 What each request needs to be allowed

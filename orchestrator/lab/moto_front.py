@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, cast
 
 from orchestrator.lab.messages import PlainRequest, PlainResponse
+from orchestrator.lab.moto_repairs import repair
 
 _ACCOUNT_HEADER = "HTTP_X_MOTO_ACCOUNT_ID"
 _HOP_BY_HOP = frozenset({"connection", "transfer-encoding", "keep-alive", "server", "date"})
@@ -59,6 +60,7 @@ class _Moto:
                 create_backend_app,
             )
 
+            repair()
             logging.getLogger("werkzeug").setLevel(logging.ERROR)
             self._application = cast("_Wsgi", DomainDispatcherApplication(create_backend_app))
         return self._application

@@ -136,6 +136,21 @@ def test_container_instances_and_managed_instances_are_the_same_machines(lab: La
     assert all(row["agentConnected"] for row in seen)
 
 
+def test_a_staging_label_is_on_one_version(lab: Lab) -> None:
+    """What moto forgets when AWSCURRENT is moved: a value that is put afterwards takes the label from that version."""
+    secrets = Caller(lab).client("secretsmanager")
+    first = secrets.create_secret(Name="login", SecretString="1")["VersionId"]
+    second = secrets.put_secret_value(SecretId="login", SecretString="2", VersionStages=["AWSPENDING"])["VersionId"]
+    secrets.update_secret_version_stage(
+        SecretId="login", VersionStage="AWSCURRENT", RemoveFromVersionId=first, MoveToVersionId=second
+    )
+    third = secrets.put_secret_value(SecretId="login", SecretString="3")["VersionId"]
+    labels = secrets.describe_secret(SecretId="login")["VersionIdsToStages"]
+    assert [version for version, stages in labels.items() if "AWSCURRENT" in stages] == [third]
+    assert [version for version, stages in labels.items() if "AWSPREVIOUS" in stages] == [second]
+    assert secrets.get_secret_value(SecretId="login")["SecretString"] == "3"
+
+
 def test_a_taken_port_is_said_and_nothing_is_left(tmp_path: Path) -> None:
     """OSError, no thread that stays."""
     before = set(threading.enumerate())
