@@ -24,7 +24,8 @@ from orchestrator.lab.faults import ApiFaults, Rate
 from orchestrator.lab.processes import ScriptJob, ScriptResult
 from orchestrator.lab.scenario import InstanceSpec
 from orchestrator.lab.wire import SystemClock as LabClock
-from tests.fake_fleet import PAYLOAD, Host, OpenLock, Rollout, VirtualClock, World, apply_line, inspect_line
+from tests.fake_fleet import PAYLOAD, Host, OpenLock, Rollout, VirtualClock, World
+from tests.fake_host import apply_line, inspect_line
 from tests.lab.bench import Bench, ended, instance_id
 
 THROTTLE = {

@@ -91,7 +91,7 @@ def test_a_run_that_died_at_any_call_is_resumed(name: str, record_property: Call
                 assert endings(state) == endings(usual)
         except AssertionError as error:
             raise AssertionError(f"{told(at, fate.names, after=after)}: {error}") from error
-    record_property("kills", f"{name}: {len(tried)} crashes of the controller, each resumed")
+    record_property("crashes", (len(tried), "crashes of the controller, each resumed"))
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -111,7 +111,7 @@ def test_a_run_that_dies_while_it_is_resumed_is_resumed_again(
         except AssertionError as error:
             first = told(at, [], after=after)
             raise AssertionError(f"{first}, {told(second.at, second.names, after=second.after)}: {error}") from error
-    record_property("kills", f"{name}: {len(tried)} crashes of the controller and of the one that resumed")
+    record_property("crashes", (len(tried), "crashes of the controller and of the one that resumed"))
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -128,7 +128,7 @@ def test_what_a_dead_run_has_left_is_healed_without_its_journal(
             heal(rollout)
         except AssertionError as error:
             raise AssertionError(f"{told(at, fate.names, after=after)}: {error}") from error
-    record_property("kills", f"{name}: {len(tried)} crashes of the controller, each healed without its journal")
+    record_property("crashes", (len(tried), "crashes of the controller, each healed without its journal"))
 
 
 def heal(rollout: Rollout) -> None:
@@ -180,7 +180,7 @@ def test_a_controller_that_wakes_after_it_was_taken_over_changes_no_instance(
         if seen and rollout.world.journal.entries:
             assert holdings(rollout) == seen[0]
             heal(rollout)
-    record_property("kills", f"{name}: {len(tried)} controllers that woke after another one had taken over")
+    record_property("crashes", (len(tried), "controllers that woke after another one had taken over"))
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
