@@ -43,6 +43,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         requests              From flags to what was asked for (compose.Request)
         rolling               The procedures behind `plan` and `run`
         rollout               `ecs-rollout plan` and `run`
+        rollout_options       The flags that say how a fleet is rolled
         rotating              `ecs-rollout rotate`
         schema                `ecs-rollout schema`: print the JSON Schema of what this tool writes or reads
         settings              Which flags a configuration file may hold

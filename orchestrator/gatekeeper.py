@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.core.events import GateAnswered
-from orchestrator.core.gates import GateAnswer, Word, strictest
+from orchestrator.core.gates import GateAnswer, strictest
+from orchestrator.core.settings import Word
 from orchestrator.core.state import RunState
 from orchestrator.errors import RolloutError
 from orchestrator.ledger import Ledger

@@ -6,7 +6,8 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.core.gates import Deadline, GateAnswer, TimeWindow, Word, ask_windows
+from orchestrator.core.gates import Deadline, GateAnswer, TimeWindow, ask_windows
+from orchestrator.core.settings import Word
 from orchestrator.errors import EnvironmentFault, UsageError
 
 _GO, _HOLD = 0, 75

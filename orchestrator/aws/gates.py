@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.aws.session import translated
-from orchestrator.core.gates import GateAnswer, Word
+from orchestrator.core.gates import GateAnswer
+from orchestrator.core.settings import Word
 from orchestrator.errors import UsageError
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from orchestrator.cli import options
+from orchestrator.cli.rollout_options import on_ephemeral
 from orchestrator.cli.speech import say
 from orchestrator.journal.place import JournalPlace
 
@@ -20,7 +21,7 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "skip": None}
 @options.probe_options
 @options.delivery_options
 @options.boot_config
-@options.on_ephemeral
+@on_ephemeral
 @click.option("--no-inspect", is_flag=True, help="Send no inspect document to the instances.")
 @options.journal
 @options.plan_output

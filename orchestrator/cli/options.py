@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from enum import StrEnum
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -10,20 +9,8 @@ from typing import Any, TypeVar, cast
 import click
 from click.core import ParameterSource
 
-from orchestrator.cli.parameter_types import (
-    AmountType,
-    BootConfigType,
-    CommandType,
-    DurationType,
-    ExclusionType,
-    MarkType,
-    MomentType,
-    PlaceType,
-    WavesType,
-    WindowType,
-)
-from orchestrator.core.gates import Word
-from orchestrator.core.settings import Budget, Deadlines, Policy, ZoneOrder
+from orchestrator.cli.parameter_types import BootConfigType, PlaceType
+from orchestrator.core.settings import Deadlines
 from orchestrator.errors import UsageError
 from orchestrator.journal.place import JournalPlace
 
@@ -180,17 +167,6 @@ plan_output = click.option(
 )
 
 
-def _budget(name: str, default: Budget, what: str) -> Callable[[F], F]:
-    text = ", ".join(str(amount) for amount in default) or "no limit"
-    return click.option(
-        f"--max-{name}",
-        type=AmountType(),
-        multiple=True,
-        default=[str(amount) for amount in default],
-        help=f"More that are {what} halt the run; a count and a percentage may both be given. [default: {text}]",
-    )
-
-
 def delivery_options(function: F) -> F:
     """Say where the credential is delivered to, and under which key."""
     for option in (
@@ -216,11 +192,12 @@ def check_delivery(delivery: str, bucket: str | None) -> None:
         )
 
 
-def _seconds(name: str, default: int, text: str) -> Callable[[F], F]:
+def seconds(name: str, default: int, text: str) -> Callable[[F], F]:
+    """Offer a deadline in whole seconds."""
     return click.option(f"--{name}-seconds", type=click.IntRange(min=1), default=default, show_default=True, help=text)
 
 
-delivery_seconds = _seconds("delivery", Deadlines().delivery, "Time for SSM to deliver a command.")
+delivery_seconds = seconds("delivery", Deadlines().delivery, "Time for SSM to deliver a command.")
 poll_seconds = click.option(
     "--poll-seconds",
     type=click.FloatRange(min=0.2),
@@ -230,7 +207,8 @@ poll_seconds = click.option(
 )
 
 
-def _added(function: F, choices: Sequence[Callable[[F], F]]) -> F:
+def added(function: F, choices: Sequence[Callable[[F], F]]) -> F:
+    """Add flags to a command, in the order of its help."""
     for choice in reversed(choices):
         function = choice(function)
     return function
@@ -251,7 +229,7 @@ def probe_options(function: F) -> F:
         ),
         click.option("--ca-bundle", type=click.Path(dir_okay=False), help="PEM file with the registries' CA."),
     )
-    return _added(function, choices)
+    return added(function, choices)
 
 
 def credential_options(function: F) -> F:
@@ -270,180 +248,7 @@ def credential_options(function: F) -> F:
         click.option("--allow-removal", is_flag=True, help="Let instances lose logins that the credential lacks."),
         delivery_options,
     )
-    return _added(function, choices)
-
-
-def rollout_options(function: F) -> F:
-    """Say how a fleet is rolled: whom, in which waves, within which budgets and times."""
-    defaults, policy = Deadlines(), Policy()
-    choices: tuple[Callable[[F], F], ...] = (
-        *_selection(),
-        click.option(
-            "--waves",
-            type=WavesType(),
-            default=",".join(str(wave) for wave in policy.waves),
-            show_default=True,
-            help="Cumulative counts or percentages of what is to change; the last wave is always everything.",
-        ),
-        click.option(
-            "--bake",
-            type=DurationType(),
-            default="0s",
-            show_default=True,
-            help="Time between two waves: 90s, 5m, 1h.",
-        ),
-        click.option(
-            "--zones",
-            type=click.Choice([order.value for order in ZoneOrder]),
-            default=policy.zones.value,
-            show_default=True,
-            help="Order of availability zones inside a wave.",
-        ),
-        click.option(
-            "--max-unavailable",
-            type=AmountType(),
-            default=str(policy.max_unavailable),
-            show_default=True,
-            help="How many instances may be at work at once; percentages round down, to at least one.",
-        ),
-        click.option(
-            "--max-unavailable-per-zone",
-            type=AmountType(),
-            help="The same for each availability zone. [default: no limit]",
-        ),
-        _budget("failures", policy.max_failures, "failed, rolled back or unverified"),
-        _budget("unreachable", policy.max_unreachable, "unreachable"),
-        _budget("refused", policy.max_refused, "refused"),
-        delivery_seconds,
-        _seconds("verify", defaults.verify, "Time for the agent to be proven after its restart."),
-        _seconds("restore", defaults.restore, "Time for the old state to be proven after a restore."),
-        _seconds("watchdog", defaults.watchdog, "After this the instance restores by itself."),
-        _seconds("step", defaults.step, "After this SSM kills the script."),
-        poll_seconds,
-        *_draining(policy),
-        *_gates(),
-        parameter_prefix,
-        document_prefix,
-        aws_options,
-    )
-    return _added(function, choices)
-
-
-def _selection() -> tuple[Callable[[F], F], ...]:
-    return (
-        click.option("--instance", multiple=True, metavar="ID", help="Only this instance; may be repeated."),
-        click.option(
-            "--attribute",
-            type=MarkType(),
-            multiple=True,
-            help="Only instances with this ECS attribute, of any value or exactly this one; repeated: with all.",
-        ),
-        click.option("--tag", type=MarkType(), multiple=True, help="The same for the tags of container instances."),
-        click.option("--zone", multiple=True, metavar="NAME", help="Only this availability zone; may be repeated."),
-        click.option(
-            "--exclude",
-            type=ExclusionType(),
-            multiple=True,
-            help="Never this instance: its id, zone:NAME, attribute:NAME[=VALUE] or tag:KEY[=VALUE]; may be repeated.",
-        ),
-        click.option(
-            "--limit",
-            type=AmountType(at_least=1),
-            help="Change at most so many; the others are left for the next run. [default: no limit]",
-        ),
-        click.option(
-            "--seed",
-            default="",
-            metavar="TEXT",
-            help="Decides the order among equal instances, the canary too. [default: the cluster's name]",
-        ),
-    )
-
-
-def _choice(name: str, default: StrEnum, text: str) -> Callable[[F], F]:
-    """Offer the members of an enum."""
-    choices = click.Choice([member.value for member in type(default)])
-    return click.option(f"--{name}", type=choices, default=default.value, show_default=True, help=text)
-
-
-on_ephemeral = _choice(
-    "on-ephemeral",
-    Policy().on_ephemeral,
-    "What to do where the agent keeps no state: leave it, drain it first, or change it and orphan its tasks.",
-)
-
-
-def _draining(policy: Policy) -> tuple[Callable[[F], F], ...]:
-    """Say what becomes of instances whose agent keeps no state, and what needs a person or comes after a halt."""
-    return (
-        on_ephemeral,
-        _choice(
-            "standalone-tasks",
-            policy.standalone_tasks,
-            "What to do with tasks that draining does not move: they belong to no service.",
-        ),
-        click.option(
-            "--drain-timeout",
-            type=DurationType(),
-            default="30m",
-            show_default=True,
-            help="After this an instance that still has tasks is set ACTIVE again, and refused.",
-        ),
-        click.option("--approve", is_flag=True, help="Every wave after the canary waits until somebody approves it."),
-        click.option(
-            "--approve-timeout",
-            type=DurationType(),
-            default="24h",
-            show_default=True,
-            help="A wave that nobody approves for so long halts the run.",
-        ),
-        _choice("on-halt", policy.on_halt, "After a halt, keep what was updated, or take it all back."),
-    )
-
-
-def _gates() -> tuple[Callable[[F], F], ...]:
-    return (
-        click.option(
-            "--window",
-            type=WindowType(),
-            multiple=True,
-            help="Admit only then, e.g. 'Mon-Fri 02:00-05:00 Europe/Berlin'; may be repeated.",
-        ),
-        click.option(
-            "--deadline",
-            type=MomentType(),
-            help="When the old credential expires, e.g. 2026-12-01T06:00+01:00: near it no window holds back.",
-        ),
-        click.option(
-            "--deadline-lead",
-            type=DurationType(),
-            help="How long before it windows stop to count. [default: as long as the whole run may take]",
-        ),
-        click.option("--alarm", multiple=True, metavar="NAME", help="Stop while this CloudWatch alarm rings."),
-        click.option(
-            "--alarm-missing-data",
-            type=click.Choice([word.value for word in Word]),
-            default=Word.HOLD.value,
-            show_default=True,
-            help="What an alarm without data says.",
-        ),
-        click.option(
-            "--change-calendar", multiple=True, metavar="NAME", help="Hold while this SSM change calendar is closed."
-        ),
-        click.option(
-            "--gate-command",
-            type=CommandType(),
-            default="",
-            help="Ask this command, without a shell: exit 0 is go, 75 hold, everything else stop.",
-        ),
-        click.option(
-            "--gate-timeout",
-            type=DurationType(),
-            default="30m",
-            show_default=True,
-            help="A gate that cannot be asked holds; after this it halts the run.",
-        ),
-    )
+    return added(function, choices)
 
 
 def roll_options(function: F) -> F:
@@ -455,4 +260,4 @@ def roll_options(function: F) -> F:
         click.option("--yes", is_flag=True, help="Do not ask; needed where nobody watches."),
         click.option("--take-over", is_flag=True, help="Take the cluster from a dead run that holds its lock."),
     )
-    return _added(function, choices)
+    return added(function, choices)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.cli import approvals, flags, options, reporting, requests, speech, store
+from orchestrator.cli.rollout_options import rollout_options
 from orchestrator.cli.unattended import telling_options
 from orchestrator.core.settings import VerifyLogin
 from orchestrator.errors import ExitCode, UsageError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=flags.RememberingCommand)
 @click.argument("run")
-@options.rollout_options
+@rollout_options
 @options.roll_options
 @telling_options
 def restore(
@@ -73,7 +74,7 @@ def _restoring(started: "RunStarted", given: dict[str, Any]) -> "Request":
 @click.command(cls=flags.RememberingCommand)
 @click.option("--cluster", required=True, help="Name of the ECS cluster.")
 @options.delivery_options
-@options.rollout_options
+@rollout_options
 @options.roll_options
 @telling_options
 @click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")

@@ -4,8 +4,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.core.gates import Word
-from orchestrator.core.selection import Filter, Selection
 from orchestrator.core.settings import (
     Deadlines,
     OnEphemeral,
@@ -13,6 +11,7 @@ from orchestrator.core.settings import (
     Policy,
     StandaloneTasks,
     VerifyLogin,
+    Word,
     ZoneOrder,
 )
 from orchestrator.errors import UsageError
@@ -20,6 +19,7 @@ from orchestrator.errors import UsageError
 if TYPE_CHECKING:
     from orchestrator.cli.compose import Gates, Request
     from orchestrator.core.events import RunStarted
+    from orchestrator.core.selection import Selection
     from orchestrator.core.source import S3Source
 
 _POLICY = (
@@ -50,7 +50,7 @@ def rules_of(
     verify_login: VerifyLogin,
     **flags: Any,  # noqa: ANN401 - click's keyword arguments go on by name
 ) -> dict[str, Any]:
-    """Turn the flags of `options.rollout_options` into a request's fields. Raises UsageError where they do not fit."""
+    """Turn the flags of `rollout_options` into a request's fields. Raises UsageError where they do not fit."""
     from orchestrator.engine import Pace
 
     deadlines = Deadlines(
@@ -78,8 +78,10 @@ def rules_of(
     }
 
 
-def _selection(flags: dict[str, Any]) -> Selection:
+def _selection(flags: dict[str, Any]) -> "Selection":
     """Take the flags out that say whom the run is about."""
+    from orchestrator.core.selection import Filter, Selection
+
     wanted = Filter(
         instances=flags.pop("instance"),
         zones=flags.pop("zone"),

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from orchestrator.cli import approvals, files, flags, options, reporting, requests, speech, store
+from orchestrator.cli.rollout_options import rollout_options
 from orchestrator.cli.speech import say
 from orchestrator.cli.unattended import telling_options
 from orchestrator.errors import ExitCode
@@ -15,7 +16,7 @@ from orchestrator.journal.place import JournalPlace
 
 @click.command(cls=flags.RememberingCommand)
 @options.credential_options
-@options.rollout_options
+@rollout_options
 @options.plan_output
 @options.journal
 @click.option("--full", is_flag=True, help="A row for each instance, however many there are.")
@@ -72,7 +73,7 @@ def _next_command(out: Path | None) -> tuple[str, ...]:
 
 @click.command(cls=flags.RememberingCommand)
 @options.credential_options
-@options.rollout_options
+@rollout_options
 @options.roll_options
 @telling_options
 @click.option(

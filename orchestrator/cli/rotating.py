@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli import approvals, carrying, flags, options, reporting, requests, store
+from orchestrator.cli import approvals, flags, options, reporting, requests, store
 from orchestrator.cli.parameter_types import DurationType, ShareType
+from orchestrator.cli.rollout_options import rollout_options
 from orchestrator.cli.speech import say
 from orchestrator.cli.unattended import telling_options
-from orchestrator.core.source import DEFAULT_STAGE, SecretsManagerSource, parse_source
 from orchestrator.errors import UsageError
 from orchestrator.journal.place import JournalPlace
 
@@ -23,7 +23,7 @@ OWN = frozenset({"promote_at", "max_duration", "wait_for_lock", "jitter", "canar
 
 @click.command(cls=flags.RememberingCommand)
 @options.credential_options
-@options.rollout_options
+@rollout_options
 @click.option(
     "--promote-at",
     type=ShareType(),
@@ -71,6 +71,7 @@ def rotate(  # noqa: PLR0913 - the flags, each by name
       ecs-rollout rotate --cluster web --credential secretsmanager:registry
       ecs-rollout rotate --config web.toml --max-duration 4h --wait-for-lock 30m
     """
+    from orchestrator.cli import carrying
     from orchestrator.cli.crew import FleetCrew, stages_of
     from orchestrator.cli.turns import Limit, Patience
     from orchestrator.clock import SystemClock
@@ -107,6 +108,8 @@ def rotate(  # noqa: PLR0913 - the flags, each by name
 
 def _secret(text: str) -> str:
     """Name the secret. Raises UsageError for another source, or a version: the labels tell which one."""
+    from orchestrator.core.source import DEFAULT_STAGE, SecretsManagerSource, parse_source
+
     source = parse_source(text)
     if not isinstance(source, SecretsManagerSource) or str(source).partition("#")[2] != DEFAULT_STAGE:
         raise UsageError(

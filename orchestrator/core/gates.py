@@ -8,16 +8,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from enum import StrEnum
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-
-class Word(StrEnum):
-    """What a gate says."""
-
-    GO = "go"
-    HOLD = "hold"
-    STOP = "stop"
+from orchestrator.core.settings import Word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,10 +18,10 @@ from orchestrator.core.actions import (
     Survey,
     TakeBack,
 )
-from orchestrator.core.gates import Word, strictest
+from orchestrator.core.gates import strictest
 from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import DecisionKind, OutcomeKind
-from orchestrator.core.settings import Budget
+from orchestrator.core.settings import Budget, Word
 from orchestrator.core.state import RunState
 
 BATCH = 50

@@ -78,6 +78,14 @@ class OnHalt(StrEnum):
     RESTORE = "restore"
 
 
+class Word(StrEnum):
+    """What a gate says."""
+
+    GO = "go"
+    HOLD = "hold"
+    STOP = "stop"
+
+
 Budget = tuple[Amount, ...]
 """How many may be: each amount alone halts the run when it is exceeded; none at all means no limit."""
 

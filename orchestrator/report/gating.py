@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator.core.gates import GateAnswer, Word
+from orchestrator.core.gates import GateAnswer
+from orchestrator.core.settings import Word
 from orchestrator.core.state import RunState
 from orchestrator.report.estimates import duration
 from orchestrator.report.visible import visible

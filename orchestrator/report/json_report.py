@@ -10,10 +10,10 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from orchestrator.core.gates import Word
 from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import OutcomeKind, Persistence, RestartMethod
 from orchestrator.core.reasons import Reason
+from orchestrator.core.settings import Word
 from orchestrator.report.chosen import Chosen
 from orchestrator.report.formats import moment
 from orchestrator.report.gating import GateSpan

@@ -22,9 +22,9 @@ from orchestrator.core.events import (
     Sent,
     WaveOpened,
 )
-from orchestrator.core.gates import Word
 from orchestrator.core.model import Outcome, Plan
 from orchestrator.core.reasons import EXPLANATIONS, Reason
+from orchestrator.core.settings import Word
 from orchestrator.core.state import RunState
 from orchestrator.report.formats import moment
 

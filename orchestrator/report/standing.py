@@ -4,11 +4,10 @@ from collections import Counter
 from dataclasses import dataclass
 
 from orchestrator.core import policy
-from orchestrator.core.gates import Word
 from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import OutcomeKind
 from orchestrator.core.progress import Progress
-from orchestrator.core.settings import Budget
+from orchestrator.core.settings import Budget, Word
 from orchestrator.core.state import RunState
 from orchestrator.report.estimates import begun_at, duration
 from orchestrator.report.remaining import Left, remaining

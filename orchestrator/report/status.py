@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from orchestrator.core import policy
 from orchestrator.core.asks import Ask, AskKind
-from orchestrator.core.gates import GateAnswer, Word
+from orchestrator.core.gates import GateAnswer
 from orchestrator.core.model import OutcomeKind
-from orchestrator.core.settings import Budget
+from orchestrator.core.settings import Budget, Word
 from orchestrator.core.state import RunState
 from orchestrator.report.formats import moment
 from orchestrator.report.text import columns, wrap

@@ -13,7 +13,7 @@ from moto import mock_aws
 from mypy_boto3_cloudwatch import CloudWatchClient
 
 from orchestrator.aws.gates import AlarmGate, CalendarGate
-from orchestrator.core.gates import Word
+from orchestrator.core.settings import Word
 from orchestrator.errors import EnvironmentFault, UsageError
 from orchestrator.gates import CommandGate, WindowGate
 

@@ -6,8 +6,9 @@ from enum import StrEnum
 
 from orchestrator.core.asks import Ask, AskKind
 from orchestrator.core.capacity import Capacity, Load, ServiceLoad
-from orchestrator.core.gates import GateAnswer, Word
+from orchestrator.core.gates import GateAnswer
 from orchestrator.core.model import Ping, Status
+from orchestrator.core.settings import Word
 from orchestrator.ports import Doubtful, Rejected
 from tests.fake_fleet import Host, World, plenty
 

@@ -7,12 +7,12 @@ import pytest
 
 from orchestrator.core.amount import Amount
 from orchestrator.core.events import Admitted, Concluded, Delivered, Halted, Lost, NotSent, Sent, WaveOpened
-from orchestrator.core.gates import GateAnswer, Word
+from orchestrator.core.gates import GateAnswer
 from orchestrator.core.model import DecisionKind, OutcomeKind, Ping, Platform, Status
 from orchestrator.core.planning import left_for_later
 from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Op
-from orchestrator.core.settings import Policy, VerifyLogin
+from orchestrator.core.settings import Policy, VerifyLogin, Word
 from orchestrator.core.state import RunState, replay
 from orchestrator.engine import result_of
 from orchestrator.errors import EnvironmentFault, LockedError

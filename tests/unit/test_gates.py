@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.gates import Deadline, GateAnswer, TimeWindow, Word, ask_windows, strictest
+from orchestrator.core.gates import Deadline, GateAnswer, TimeWindow, ask_windows, strictest
+from orchestrator.core.settings import Word
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

@@ -3,7 +3,8 @@
 import pytest
 
 from orchestrator.core.events import Entry, GateAnswered, RunEnded
-from orchestrator.core.gates import GateAnswer, Word
+from orchestrator.core.gates import GateAnswer
+from orchestrator.core.settings import Word
 from orchestrator.core.state import RunState
 from orchestrator.errors import ExitCode
 from orchestrator.report.gating import sentences, spans_of

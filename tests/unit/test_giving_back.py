@@ -8,13 +8,13 @@ import pytest
 from orchestrator.core.amount import Amount
 from orchestrator.core.asks import Ask, AskKind
 from orchestrator.core.events import Admitted, Drained, Draining, Entry, Resumed, WaveOpened
-from orchestrator.core.gates import GateAnswer, Word
+from orchestrator.core.gates import GateAnswer
 from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import Decision, DecisionKind, OutcomeKind, Ping, Status
 from orchestrator.core.planning import adopted
 from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Op
-from orchestrator.core.settings import OnEphemeral, Policy
+from orchestrator.core.settings import OnEphemeral, Policy, Word
 from orchestrator.core.state import RunState
 from orchestrator.engine import Engine
 from orchestrator.errors import EnvironmentFault, JournalFault, LockedError

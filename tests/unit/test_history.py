@@ -24,10 +24,10 @@ from orchestrator.core.events import (
     RunStarted,
     WaveOpened,
 )
-from orchestrator.core.gates import GateAnswer, Word
+from orchestrator.core.gates import GateAnswer
 from orchestrator.core.model import OutcomeKind
 from orchestrator.core.reasons import EXPLANATIONS, Reason
-from orchestrator.core.settings import Policy
+from orchestrator.core.settings import Policy, Word
 from orchestrator.core.state import replay
 from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.report.status import status_json, status_of, status_text

@@ -14,9 +14,9 @@ from rich.text import Text
 
 from orchestrator.core.amount import Amount
 from orchestrator.core.events import Admitted, Concluded, Entry, RunEnded, WaveOpened
-from orchestrator.core.gates import GateAnswer, Word
+from orchestrator.core.gates import GateAnswer
 from orchestrator.core.model import OutcomeKind, Ping
-from orchestrator.core.settings import EVERYTHING, OnEphemeral, Policy
+from orchestrator.core.settings import EVERYTHING, OnEphemeral, Policy, Word
 from orchestrator.core.state import RunState, replay
 from orchestrator.report.following import Follower
 from orchestrator.report.live import LiveProgress

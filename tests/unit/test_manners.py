@@ -39,6 +39,7 @@ def test_the_pages_are_true() -> None:
 HEAVY = (
     *("boto3", "botocore", "rich", "jinja2", "pydantic", "moto", "aiohttp", "msgspec", "sqlite3", "tabulate", "yaml"),
     *("urllib3", "orchestrator.core.events", "orchestrator.core.state", "orchestrator.report.text"),
+    *("orchestrator.core.model", "orchestrator.core.gates", "orchestrator.core.selection", "orchestrator.core.source"),
 )
 """What takes long to import: packages of others, and modules of ours with many values or what these bring."""
 

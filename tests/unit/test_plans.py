@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.cli import flags, options
+from orchestrator.cli.rollout_options import rollout_options
 from orchestrator.core.amount import Amount
 from orchestrator.core.model import Ping, Plan, Planned
 from orchestrator.core.settings import Policy
@@ -127,7 +128,7 @@ def test_the_flags_are_said_again_as_they_were() -> None:
 
     @click.command(cls=flags.RememberingCommand)
     @options.credential_options
-    @options.rollout_options
+    @rollout_options
     @options.plan_output
     def probe(**_: object) -> None:
         context = click.get_current_context()
