@@ -243,7 +243,7 @@ def take_back(request: "Request", journal: "Store", rolls: Rolls, state: "RunSta
     say(f"\n--on-halt restore: taking back the {state.counts[OutcomeKind.UPDATED]} that were updated")
     back = replace(
         rolls,
-        report=reporting.Wanted(form="table", err=True),
+        report=reporting.Wanted(form="table", err=True, store=rolls.journal.words),
         yes=True,
         restores=state.run.run,
         approved=None,

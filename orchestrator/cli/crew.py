@@ -95,7 +95,11 @@ class FleetCrew:
             return ExitCode.OK
         say(f"first the run {left.run.run} is finished, which was interrupted")
         # stdout holds the report of the rotation alone.
-        rolls = replace(self.rolls, report=Wanted(form="table", err=True), restores=left.run.restores)
+        rolls = replace(
+            self.rolls,
+            report=Wanted(form="table", err=True, store=self.rolls.journal.words),
+            restores=left.run.restores,
+        )
         where = {"region": self.request.region, "profile": self.request.profile}
         try:
             return ExitCode(recovery.go_on(self.journal, left, rolls, **where))

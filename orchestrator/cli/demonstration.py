@@ -11,7 +11,7 @@ from orchestrator.clock import SystemClock
 from orchestrator.core.amount import Amount
 from orchestrator.core.model import OutcomeKind, Plan
 from orchestrator.core.selection import Filter, Selection
-from orchestrator.core.settings import EVERYTHING, Deadlines, Policy
+from orchestrator.core.settings import EVERYTHING, Deadlines, OptionValue, Policy
 from orchestrator.core.state import RunState
 from orchestrator.engine import Pace
 from orchestrator.errors import ExitCode
@@ -103,7 +103,12 @@ class Demonstration:
         journal = SqliteJournal(self._journal)
         try:
             watch = rolling.Watch(journal=journal, say=say, observers=() if quiet else (self._progress,))
-            return rolling.conduct(parts, watch, rolling.Mission(), confirm=confirm)
+            options: dict[str, OptionValue] = {
+                "cluster": request.cluster,
+                "credential": request.credential,
+                "allow_removal": True,
+            }
+            return rolling.conduct(parts, watch, rolling.Mission(options=options), confirm=confirm)
         finally:
             journal.close()
 

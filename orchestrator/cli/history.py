@@ -82,7 +82,7 @@ def report(run: str, output: str, out: Path | None, journal: JournalPlace) -> No
     from orchestrator.core.state import replay
     from orchestrator.report.render import exit_code_of
 
-    wish = reporting.wanted(output, out)
+    wish = reporting.wanted(output, out, journal)
     with store.opened(journal, read_only=True) as found:
         state = replay(found.entries(run))
     reporting.show(wish, state, exit_code_of(state))

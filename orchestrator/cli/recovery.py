@@ -51,7 +51,7 @@ def restore(
 
     carrying.somebody_to_ask(yes=yes)
     rolls = carrying.Rolls(
-        report=reporting.wanted(output, out),
+        report=reporting.wanted(output, out, journal),
         told=carrying.told_of(given, nobody=yes),
         journal=journal,
         yes=yes,
@@ -115,7 +115,7 @@ def heal(
         return ExitCode.OK
     carrying.somebody_to_ask(yes=yes)
     rolls = carrying.Rolls(
-        report=reporting.wanted(output, out),
+        report=reporting.wanted(output, out, journal),
         told=told,
         journal=journal,
         yes=yes,
@@ -154,7 +154,7 @@ def resume(
     from orchestrator.core.state import replay
 
     told = carrying.told_of(given, nobody=True)
-    report = reporting.wanted(output, out)
+    report = reporting.wanted(output, out, journal)
     with store.opened(journal) as found:
         state = replay(found.entries(run))
         rolls = carrying.Rolls(

@@ -10,6 +10,7 @@ from click.core import ParameterSource
 from orchestrator.cli import files, speech
 from orchestrator.cli.speech import say
 from orchestrator.errors import EnvironmentFault, ExitCode
+from orchestrator.journal.place import JournalPlace
 
 if TYPE_CHECKING:
     from orchestrator.core.state import RunState
@@ -22,24 +23,26 @@ _SUFFIXES = {".html": "html", ".json": "json", ".csv": "csv", ".md": "markdown",
 class Wanted:
     """The form of a report; `out`: the file that it is written to, stdout then shows the table.
 
-    `err`: the report goes to stderr, beside that of another run.
+    `err`: the report goes to stderr, beside that of another run. `store`: the flags that name the run's journal.
     """
 
     form: str
     out: Path | None = None
+    store: tuple[str, ...] = ()
     err: bool = False
 
 
-def wanted(output: str, out: Path | None) -> Wanted:
+def wanted(output: str, out: Path | None, journal: JournalPlace) -> Wanted:
     """Read the flags of the present command. Where nobody said --output, the file's name tells the form.
 
     Raises UsageError where no file can be.
     """
     if out is None:
-        return Wanted(form=output)
+        return Wanted(form=output, store=journal.words)
     files.check_place(out, "report")
     said = click.get_current_context().get_parameter_source("output") is not ParameterSource.DEFAULT
-    return Wanted(form=output if said else _SUFFIXES.get(out.suffix.lower(), output), out=out)
+    form = output if said else _SUFFIXES.get(out.suffix.lower(), output)
+    return Wanted(form=form, out=out, store=journal.words)
 
 
 def show(wish: Wanted, state: "RunState", code: ExitCode, after: "After | None" = None) -> None:
@@ -49,9 +52,10 @@ def show(wish: Wanted, state: "RunState", code: ExitCode, after: "After | None" 
 
     after = after or NOTHING
     write = speech.tell if wish.err else speech.show
-    write(render_report(state, wish.form if wish.out is None else "table", code, after))
+    write(render_report(state, wish.form if wish.out is None else "table", code, after, store=wish.store))
     if wish.out is not None:
-        files.save(wish.out, f"{render_report(state, wish.form, code, after)}\n".encode(), "report")
+        text = render_report(state, wish.form, code, after, store=wish.store)
+        files.save(wish.out, f"{text}\n".encode(), "report")
 
 
 def conclude(wish: Wanted, state: "RunState", code: ExitCode, after: "After") -> None:

@@ -106,7 +106,7 @@ def run(
     nobody = yes or plan_file is not None
     carrying.somebody_to_ask(yes=nobody)
     rolls = carrying.Rolls(
-        report=reporting.wanted(output, out),
+        report=reporting.wanted(output, out, journal),
         told=carrying.told_of(given, nobody=nobody),
         journal=journal,
         yes=yes,

@@ -82,7 +82,7 @@ def rotate(  # noqa: PLR0913 - the flags, each by name
     secret = _secret(given["credential"])
     clock = SystemClock()
     rolls = carrying.Rolls(
-        report=reporting.wanted(output, out),
+        report=reporting.wanted(output, out, journal),
         told=carrying.told_of(given, nobody=True),
         journal=journal,
         yes=True,

@@ -1,25 +1,25 @@
 """What to do about a whole run: its result in words, and the command that comes next."""
 
-import shlex
 from dataclasses import dataclass
 
 from orchestrator.report.rows import RunReport
+from orchestrator.report.visible import visible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
-    """`headline` and `result`: how the run ended; `words`: what to do now; `command`: with which command, or empty."""
+    """`headline` and `result`: how the run ended; `words`: what to do now; `command`: with which command, or none."""
 
     headline: str
     result: str
     words: str
-    command: str
+    command: tuple[str, ...]
 
 
 def advise(report: RunReport) -> Advice:
     """Read it out of a report."""
     words, command = _next(report)
-    return Advice(headline=_headline(report), result=_result(report), words=words, command=shlex.join(command))
+    return Advice(headline=_headline(report), result=_result(report), words=words, command=command)
 
 
 def _headline(report: RunReport) -> str:
@@ -46,10 +46,33 @@ def _result(report: RunReport) -> str:
 def _next(report: RunReport) -> tuple[str, tuple[str, ...]]:
     if report.result == "ok":
         return "Nothing to do.", ()
-    cluster = ("--cluster", report.cluster, *(("--region", report.region) if report.region else ()))
-    credential = ("--credential", "SOURCE")
     if report.result == "running":
-        return "If nobody runs it any more, go on with it:", ("ecs-rollout", "resume", report.run)
+        return "If nobody runs it any more, go on with it:", ("ecs-rollout", "resume", report.run, *report.store)
     if report.restores:
-        return "Mend what stands below, then take back the rest:", ("ecs-rollout", "restore", report.restores)
-    return "Mend what stands below, then see what is left to do:", ("ecs-rollout", "plan", *cluster, *credential)
+        return _MENDED, ("ecs-rollout", "restore", report.restores, *report.store)
+    verb = "heal" if report.heals else "rotate" if report.promotion or report.after.left else "plan"
+    words = "Go on with what is left:" if report.result == "interrupted" else _MENDED
+    return words, ("ecs-rollout", verb, *(_flags(report) or _least(report)), *report.store)
+
+
+_MENDED = "Mend what is named here, then see to what is left:"
+
+
+def _flags(report: RunReport) -> tuple[str, ...]:
+    """Write the flags again that the run was started with."""
+    found: list[str] = []
+    for name, value in report.flags.items():
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            found += [flag] if value else []
+        else:
+            found += [
+                word for each in (value if isinstance(value, list) else [value]) for word in (flag, visible(str(each)))
+            ]
+    return tuple(found)
+
+
+def _least(report: RunReport) -> tuple[str, ...]:
+    """Name what every run needs, where the journal does not tell its flags."""
+    region = ("--region", report.region) if report.region else ()
+    return ("--cluster", report.cluster, *region, *(() if report.heals else ("--credential", "SOURCE")))

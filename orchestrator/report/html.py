@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -48,10 +49,12 @@ def as_html(report: RunReport) -> str:
     partition = next((partition_of(row.container_instance_arn, report.region) for row in report.rows), "aws")
     places = {id(row): number for number, row in enumerate(report.rows, start=1)}  # two rows may have one instance's id
     ended = report.ended_at
+    advice = advise(report)
     page = _environment().get_template("report.html.j2")
     text = page.render(
         report=report,
-        advice=advise(report),
+        advice=advice,
+        following=[shlex.quote(word) for word in advice.command],
         troubles=troubles(report),
         gates=sentences(report.gates),
         timeline=draw(report),

@@ -90,7 +90,7 @@ def _used(each: Used) -> Text:
     """Word a budget; red once it is exceeded, yellow once the next one would exceed it."""
     if each.allowed is None:
         return Text(f"{each.what} {each.count}, no limit")
-    text = f"{each.what} {each.count} of {each.allowed}"
+    text = f"{each.what} {each.count}, at most {each.allowed}"
     if each.count > each.allowed:
         return Text(text, style="bold red")
     return Text(text, style="yellow" if each.count and each.count == each.allowed else "")

@@ -1,7 +1,6 @@
 """A plan, for a person and as JSON: what would happen to each instance, and why."""
 
 import json
-import shlex
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from orchestrator.core.settings import StandaloneTasks
 from orchestrator.report.estimates import GUESS, Experience, duration, whole_run
 from orchestrator.report.plan_drains import DrainView, drains_text
 from orchestrator.report.plan_tables import table, waves_of
-from orchestrator.report.text import MANY, WIDTH, wrap
+from orchestrator.report.text import MANY, WIDTH, folded_command, wrap
 
 _FEW = 3
 
@@ -114,29 +113,6 @@ def _next(plan: Plan, wish: Wish) -> str:
     if not plan.changes:
         return "Next: nothing; no instance would be changed."
     return "Next:\n" + folded_command(wish.next_command)
-
-
-def folded_command(words: Sequence[str]) -> str:
-    """Write a command so that it can be copied: quoted for the shell, continued by backslashes at 80 columns."""
-    lines: list[str] = []
-    line = " "
-    for word in _with_values([shlex.quote(word) for word in words]):
-        if len(line) + 1 + len(word) > WIDTH - 2 and line.strip():
-            lines.append(line + " \\")
-            line = "   "
-        line += f" {word}"
-    return "\n".join([*lines, line])
-
-
-def _with_values(words: Sequence[str]) -> list[str]:
-    """Keep a flag and its value on one line."""
-    joined: list[str] = []
-    for word in words:
-        if joined and joined[-1].startswith("--") and " " not in joined[-1] and not word.startswith("--"):
-            joined[-1] += f" {word}"
-        else:
-            joined.append(word)
-    return joined
 
 
 def _registries(plan: Plan, credential: Credential | None) -> list[str]:

@@ -18,9 +18,11 @@ def exit_code_of(state: RunState, interrupted_as: ExitCode = ExitCode.INTERRUPTE
     return ExitCode.NOT_ALL_UPDATED
 
 
-def render_report(state: RunState, output: str, code: ExitCode, after: After = NOTHING) -> str:
-    """Render in one of the forms of --output."""
-    report = replace(rows.build(state, exit_code=code), after=_shown(after))
+def render_report(
+    state: RunState, output: str, code: ExitCode, after: After = NOTHING, *, store: tuple[str, ...] = ()
+) -> str:
+    """Render in one of the forms of --output. `store`: the flags that name the run's journal."""
+    report = replace(rows.build(state, exit_code=code), after=_shown(after), store=store)
     match output:
         case "json":
             return json_report.as_json(report)

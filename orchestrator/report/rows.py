@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from orchestrator.core.lifecycle import AT_WORK, Phase
 from orchestrator.core.model import NOTHING_TO_DO, UNSCOPED, Outcome, OutcomeKind, Persistence, RestartMethod
 from orchestrator.core.progress import Progress, Span
 from orchestrator.core.reasons import EXPLANATIONS, Explanation, Reason
+from orchestrator.core.settings import OptionValue
 from orchestrator.core.state import RunState
 from orchestrator.report.chosen import Chosen, options_of
 from orchestrator.report.gating import GateSpan, spans_of
@@ -143,6 +144,11 @@ class RunReport:
     exit_code: int
     options: dict[str, Chosen]
     rows: tuple[Row, ...]
+    heals: bool = False
+    flags: Mapping[str, OptionValue] = field(default_factory=dict)
+    """Those that it was started with."""
+    store: tuple[str, ...] = ()
+    """The flags that name its journal, word by word."""
     gates: tuple[GateSpan, ...] = ()
     promotion: PromotionRow | None = None
     after: After = NOTHING
@@ -179,6 +185,8 @@ def build(state: RunState, *, exit_code: int) -> RunReport:
         restores=run.restores,
         exit_code=exit_code,
         options=options_of(run.policy),
+        heals=run.heals,
+        flags=run.options,
         rows=tuple(rows),
         gates=spans_of(state),
         promotion=_promotion(state),

@@ -105,7 +105,7 @@ def status_text(status: Status) -> str:
         f"started {moment(status.started_at)}, last entry {_age(status.now - status.last_at)} ago",
         f"wave {status.wave} of {status.waves}; {at_work} at work, {status.queued} not begun",
         "done: " + (", ".join(f"{count} {kind}" for kind, count in status.counts) or "none"),
-        "budgets: " + ", ".join(_budget(each) for each in status.budgets),
+        "budgets: " + "; ".join(_budget(each) for each in status.budgets),
     ]
     lines += [f"gate {each.gate}: {each.word}: {each.reason}" for each in status.gates if each.word is not Word.GO]
     lines += [f"asked: {_asked(each)} by {each.by} at {moment(each.at)}" for each in status.asked]
@@ -123,7 +123,7 @@ def status_text(status: Status) -> str:
 
 
 def _budget(spent: Spent) -> str:
-    return f"{spent.name} {spent.used} of {'any number' if spent.allowed is None else spent.allowed}"
+    return f"{spent.name} {spent.used}, {'no limit' if spent.allowed is None else f'at most {spent.allowed}'}"
 
 
 def _asked(ask: Ask) -> str:

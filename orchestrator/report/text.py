@@ -1,6 +1,7 @@
 """A report for a person, in at most 80 columns: the problems, each with what to do, then the table."""
 
 import re
+import shlex
 import textwrap
 from collections.abc import Sequence
 from statistics import median
@@ -8,6 +9,7 @@ from statistics import median
 from tabulate import tabulate
 
 from orchestrator.core.reasons import Reason
+from orchestrator.report.advice import advise
 from orchestrator.report.formats import boot_words, promotion_words
 from orchestrator.report.gating import sentences
 from orchestrator.report.rows import Row, RunReport, Trouble, troubles
@@ -15,6 +17,9 @@ from orchestrator.report.rows import Row, RunReport, Trouble, troubles
 WIDTH = 80
 MANY = 50
 """Instances above which a table shows kinds instead: more rows are scrolled past, not read."""
+
+SCREEN = 24
+"""Lines of a small terminal."""
 
 _GROUPED = 8
 _NARROWEST = 16
@@ -25,8 +30,24 @@ _ZONE = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d+(?=[a-z]$)")
 def report_text(report: RunReport) -> str:
     """Give the problems with their remedies, so that they stand on the first screen; the table; the closing lines."""
     holders = report.after.holders.text if report.after.holders else ""
-    parts = ["\n".join(_problem(each) for each in troubles(report)), _table(report), holders, _closing(report)]
-    return "\n\n".join(part for part in parts if part)
+    found = troubles(report)
+    parts = ["\n".join(_problem(each) for each in found), _table(report), holders, _closing(report)]
+    text = "\n\n".join(part for part in parts if part)
+    if found and text.count("\n") >= SCREEN:
+        # A terminal shows the end of what is longer than itself: the worst has to stand there, too.
+        text += f"\n{_worst(found[0])}"
+    return text + _next(report)
+
+
+def _worst(trouble: Trouble) -> str:
+    more = f" and {len(trouble.instances) - 1} more" if len(trouble.instances) > 1 else ""
+    name = f"{trouble.instances[0]}{more}"
+    return wrap(f"Look first at {name}: {trouble.outcome}({trouble.reason}). {trouble.explained.meaning}")
+
+
+def _next(report: RunReport) -> str:
+    advice = advise(report)
+    return f"\n{wrap(advice.words)}\n{folded_command(advice.command)}" if advice.command else ""
 
 
 def _table(report: RunReport) -> str:
@@ -116,3 +137,26 @@ def short_zone(zone: str) -> str:
 def wrap(text: str, indent: str = "") -> str:
     """Fold a sentence at the width of a terminal."""
     return textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent or "  ", break_on_hyphens=False)
+
+
+def folded_command(words: Sequence[str]) -> str:
+    """Write a command so that it can be copied: quoted for the shell, continued by backslashes at 80 columns."""
+    lines: list[str] = []
+    line = " "
+    for word in _with_values([shlex.quote(word) for word in words]):
+        if len(line) + 1 + len(word) > WIDTH - 2 and line.strip():
+            lines.append(line + " \\")
+            line = "   "
+        line += f" {word}"
+    return "\n".join([*lines, line])
+
+
+def _with_values(words: Sequence[str]) -> list[str]:
+    """Keep a flag and its value on one line."""
+    joined: list[str] = []
+    for word in words:
+        if joined and joined[-1].startswith("--") and " " not in joined[-1] and not word.startswith("--"):
+            joined[-1] += f" {word}"
+        else:
+            joined.append(word)
+    return joined

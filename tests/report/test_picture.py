@@ -1,18 +1,21 @@
 """What the page is made of: the timeline's geometry, links to the console, what to do next, escaping."""
 
 import re
+import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from orchestrator.core.lifecycle import AT_WORK, Phase
 from orchestrator.core.model import OutcomeKind
+from orchestrator.core.settings import OptionValue
 from orchestrator.core.state import RunState
 from orchestrator.report import html, timeline
 from orchestrator.report.advice import advise
 from orchestrator.report.console import command_url, partition_of
 from orchestrator.report.render import exit_code_of, render_report
-from orchestrator.report.rows import RunReport, build
+from orchestrator.report.rows import After, RunReport, build
 from tests.report.reports import SCRIPT, STATES, large
 
 CSS = Path(html.__file__).with_name("page") / "report.css"
@@ -133,13 +136,32 @@ def test_links_lead_to_the_partitions_console(arn: str, region: str, console: st
 def test_the_next_command_fits_what_happened() -> None:
     """Nothing after success; a fresh plan after trouble; resume where a run broke off; restore for a restore."""
     told = {name: advise(report_of(state())) for name, state in STATES.items()}
-    assert told["fine"].command == told["taken_back"].command == ""
+    assert told["fine"].command == told["taken_back"].command == ()
     plan = "ecs-rollout plan --cluster c --region us-east-1 --credential SOURCE"
-    assert {told[name].command for name in ("troubled", "halted", "interrupted")} == {plan}
-    assert told["broken_off"].command == "ecs-rollout resume run-1"
+    assert {shlex.join(told[name].command) for name in ("troubled", "halted", "interrupted")} == {plan}
+    assert shlex.join(told["broken_off"].command) == "ecs-rollout resume run-1"
     assert "--max-failures" in told["halted"].result
     assert told["troubled"].headline == "6 of 14 instances run the credential"
     assert told["taken_back"].headline == "The run run-1 is taken back on 2 of 2 instances"
+
+
+def test_the_next_command_is_the_run_again_as_it_was_meant() -> None:
+    """Its flags are those that the run was started with, and the journal's place is named where one must name it."""
+    flags: dict[str, OptionValue] = {
+        "cluster": "c",
+        "credential": "ssm:/a b",
+        "zone": ["a", "b"],
+        "allow_removal": True,
+        "approve": False,
+    }
+    report = report_of(STATES["troubled"]())
+    report = replace(report, flags=flags, store=("--journal", "/tmp/j"))
+    again = "--cluster c --credential 'ssm:/a b' --zone a --zone b --allow-removal --journal /tmp/j"
+    assert shlex.join(advise(report).command) == f"ecs-rollout plan {again}"
+    night = replace(report, after=After(left="the fleet has not converged"))
+    assert shlex.join(advise(night).command) == f"ecs-rollout rotate {again}"
+    healing = replace(report, heals=True, flags={})
+    assert shlex.join(advise(healing).command) == "ecs-rollout heal --cluster c --region us-east-1 --journal /tmp/j"
 
 
 def test_others_words_stay_words() -> None:

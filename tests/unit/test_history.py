@@ -129,7 +129,7 @@ def test_status_tells_how_a_run_stands(shell: Shell, path: Path, run: list[Entry
     assert "wave 2 of 3; 1 of at most 1 at work, 6 not begun" in out
     assert "done: 3 updated, 1 refused" in out
     gone = replay(run[: middle(run)]).counts[OutcomeKind.UNREACHABLE]
-    assert f"budgets: failures 0 of 1, unreachable {gone} of 12, refused 1 of any number" in out
+    assert f"budgets: failures 0, at most 1; unreachable {gone}, at most 12; refused 1, no limit" in out
     assert f"asked: abort by {identity.who()} at 20" in out
     assert out.splitlines()[-2].split() == ["AT", "WORK", "PHASE", "SEC"]
     assert out.splitlines()[-1].split()[:2] == [LOST, "applying"]

@@ -58,7 +58,24 @@ def test_the_worst_comes_first_with_what_to_do() -> None:
     assert "failed(container_not_replaced): i-0000000000000a002" in text
     assert text.count("    do: ") == 7
     assert "6 of 13 instances run the credential" in text
-    assert text.endswith("(exit code 1).")
+    assert "(exit code 1).\n" in text
+
+
+def test_a_small_terminal_ends_with_the_worst_and_with_what_comes_next() -> None:
+    """What is longer than a terminal is read from its end: there stand the worst, its meaning and the next command."""
+    state, _ = troubled()
+    text = render_report(state, "table", ExitCode.NOT_ALL_UPDATED)
+    worst, following = text.splitlines()[-4:-2], text.splitlines()[-2:]
+    assert worst == [
+        "Look first at i-0000000000000a002: failed(container_not_replaced). The old agent",
+        "  kept running; the new one never started.",
+    ]
+    assert following == [
+        "Mend what is named here, then see to what is left:",
+        "  ecs-rollout plan --cluster c --region us-east-1 --credential SOURCE",
+    ]
+    short = roll(fleet_of(2, behaviour="rolled_back"))[0]
+    assert "Look first" not in render_report(short, "table", ExitCode.NOT_ALL_UPDATED)
 
 
 def test_the_json_has_the_keys_that_were_promised() -> None:
