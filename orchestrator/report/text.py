@@ -32,11 +32,10 @@ def report_text(report: RunReport) -> str:
     holders = report.after.holders.text if report.after.holders else ""
     found = troubles(report)
     parts = ["\n".join(_problem(each) for each in found), _table(report), holders, _closing(report)]
-    text = "\n\n".join(part for part in parts if part)
-    if found and text.count("\n") >= SCREEN:
+    if found and sum(part.count("\n") + 2 for part in parts if part) > SCREEN:
         # A terminal shows the end of what is longer than itself: the worst has to stand there, too.
-        text += f"\n{_worst(found[0])}"
-    return text + _next(report)
+        parts.append(_worst(found[0]))
+    return "\n\n".join(part for part in [*parts, _next(report)] if part)
 
 
 def _worst(trouble: Trouble) -> str:
@@ -47,7 +46,7 @@ def _worst(trouble: Trouble) -> str:
 
 def _next(report: RunReport) -> str:
     advice = advise(report)
-    return f"\n{wrap(advice.words)}\n{folded_command(advice.command)}" if advice.command else ""
+    return f"{wrap(advice.words)}\n{folded_command(advice.command)}" if advice.command else ""
 
 
 def _table(report: RunReport) -> str:

@@ -9,7 +9,6 @@ import pytest
 
 from orchestrator.core.lifecycle import AT_WORK, Phase
 from orchestrator.core.model import OutcomeKind
-from orchestrator.core.settings import OptionValue
 from orchestrator.core.state import RunState
 from orchestrator.report import html, timeline
 from orchestrator.report.advice import advise
@@ -147,15 +146,18 @@ def test_the_next_command_fits_what_happened() -> None:
 
 def test_the_next_command_is_the_run_again_as_it_was_meant() -> None:
     """Its flags are those that the run was started with, and the journal's place is named where one must name it."""
-    flags: dict[str, OptionValue] = {
-        "cluster": "c",
-        "credential": "ssm:/a b",
-        "zone": ["a", "b"],
-        "allow_removal": True,
-        "approve": False,
-    }
     report = report_of(STATES["troubled"]())
-    report = replace(report, flags=flags, store=("--journal", "/tmp/j"))
+    report = replace(
+        report,
+        flags={
+            "cluster": "c",
+            "credential": "ssm:/a b",
+            "zone": ["a", "b"],
+            "allow_removal": True,
+            "approve": False,
+        },
+        store=("--journal", "/tmp/j"),
+    )
     again = "--cluster c --credential 'ssm:/a b' --zone a --zone b --allow-removal --journal /tmp/j"
     assert shlex.join(advise(report).command) == f"ecs-rollout plan {again}"
     night = replace(report, after=After(left="the fleet has not converged"))

@@ -65,7 +65,7 @@ def test_a_small_terminal_ends_with_the_worst_and_with_what_comes_next() -> None
     """What is longer than a terminal is read from its end: there stand the worst, its meaning and the next command."""
     state, _ = troubled()
     text = render_report(state, "table", ExitCode.NOT_ALL_UPDATED)
-    worst, following = text.splitlines()[-4:-2], text.splitlines()[-2:]
+    worst, following = text.splitlines()[-5:-3], text.splitlines()[-2:]
     assert worst == [
         "Look first at i-0000000000000a002: failed(container_not_replaced). The old agent",
         "  kept running; the new one never started.",
