@@ -15,6 +15,7 @@ from orchestrator.core.planning import find_ghosts, outcome_of
 from orchestrator.core.rotation import Target, Versions
 from orchestrator.core.settings import Policy
 from orchestrator.core.state import RunState, replay
+from orchestrator.engine import Pace
 from orchestrator.errors import ExitCode, RefusedError, RolloutError
 from orchestrator.inspection import Inspection
 from orchestrator.ledger import Ledger
@@ -154,6 +155,7 @@ class NightCrew:
             gates=self.gates,
             generation=generation,
             stop_requested=self.stop_requested,
+            pace=Pace(),
         )
 
     @contextmanager

@@ -21,6 +21,10 @@ DAY = 86_400
 NEW_YEAR = 1_767_225_600.0
 """A midnight, so that windows mean the same every night."""
 POLICY = Policy(max_unavailable=Amount(25, percent=True), max_unreachable=(Amount(50, percent=True),))
+CROWDED = 20
+"""Instances above which more leave than come: a year must not cost what a growing fleet costs."""
+CALM = 360
+"""The night from which on nothing more goes wrong, so that everybody can have caught up by the end."""
 TROUBLES = ("failed", "rolled_back", "lost", "lost_restored", "undelivered", "garbage", "refused", "lost_updated")
 
 
@@ -73,9 +77,9 @@ class Year:
         """By day instances leave and are launched, what was wrong is mended; every third day there is a new login."""
         for host in self.living:
             host.behaviour, host.ping, host.connected = "updated", Ping.ONLINE, True
-        leaving = min(self.chance.choice((0, 0, 1, 2)), len(self.living) - 8)
+        leaving = min(self.chance.choice((0, 0, 1, 2)) + (len(self.living) > CROWDED), len(self.living) - 8)
         for host in self.chance.sample(self.living, k=max(leaving, 0)):
-            del self.world.hosts[host.instance_id]
+            host.status = None
         for _ in range(self.chance.choice((0, 0, 1, 2))):
             self.launch(self.world.clock.now())
         if night % 3 == 0:
@@ -106,7 +110,7 @@ class Year:
     def night(self, night: int) -> ExitCode | None:
         """Start what the schedule starts; None where it was killed."""
         clock = self.world.clock
-        life = Life(self.chance.randint(0, 400), after=self.chance.random() < 0.5) if night % 7 == 3 else Life()
+        life = Life(self.chance.randint(0, 150), after=self.chance.random() < 0.5) if night % 7 == 3 else Life()
         window = WindowGate(windows=(TimeWindow.parse("Mon-Sun 02:00-05:00 UTC"),), needed=60.0)
         ends = clock.now() + 3 * 3600
         crew = NightCrew(
@@ -115,7 +119,7 @@ class Year:
             policy=POLICY,
             night=night,
             gates=(window,),
-            members=lambda: frozenset(self.world.hosts),
+            members=lambda: frozenset(host.instance_id for host in self.living),
             wrap=life.wrap,
             stop_requested=lambda: "out of time" if clock.now() > ends else "",
         )
@@ -144,7 +148,8 @@ def test_a_year_of_nights() -> None:
     for night in range(1, 366):
         year.day(night)
         world.clock.wait(NEW_YEAR + night * DAY + year.chance.choice((1.5, 2.5)) * 3600 - world.clock.now())
-        year.trouble()
+        if night < CALM:
+            year.trouble()
         if night == 100:
             continue  # the schedule was missed
         code = year.night(night)
@@ -169,7 +174,8 @@ def test_killed_anywhere_and_started_again(seed: int) -> None:
     secret, book = Secret("old", "new", made=["old", "new"]), Book(boot="old")
     deaths = 0
     for night in range(12):
-        life = Life(chance.randint(0, 250), after=chance.random() < 0.5) if night < 8 else Life()
+        # One that lives on takes about 230 calls, so the first night never does.
+        life = Life(chance.randint(0, 120), after=chance.random() < 0.5) if night < 8 else Life()
         crew = NightCrew(world=world, book=book, policy=POLICY, night=night, wrap=life.wrap)
         try:
             if a_night(secret, crew) is ExitCode.OK and book.boot == "new":
@@ -177,6 +183,7 @@ def test_killed_anywhere_and_started_again(seed: int) -> None:
         except KilledError:
             deaths += 1
             world.clock.wait(chance.choice((5, 600, DAY)))
+    assert deaths
     assert {host.generation for host in hosts} == {"new"}
     assert all(host.applies == 1 for host in hosts)
     assert secret.moves == [("old", "new")]
