@@ -5,11 +5,13 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from botocore.loaders import JSONFileLoader
 
 from orchestrator.aws.ecs import MARK
 from orchestrator.cli.main import invoke
@@ -115,6 +117,15 @@ def fleet(count: int, **changes: Any) -> tuple[InstanceSpec, ...]:
         InstanceSpec(instance_id=f"i-{number:017x}", zone=f"us-east-1{'abc'[number % 3]}", **changes)
         for number in range(count)
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def models_read_once() -> Iterator[None]:
+    """Read botocore's models once: every command makes its own clients, and megabytes of JSON were a quarter of it."""
+    read = cache(JSONFileLoader().load_file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", lambda _loader, path: read(path))
+        yield
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
-"""A few nights with Debian's docker-registry: it refuses a login the moment that it is revoked."""
+"""A week of nights with Debian's docker-registry: it refuses a login the moment that it is revoked."""
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import boto3
@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator.connections import Network
 from orchestrator.core.credential_formats import recognise
+from orchestrator.lab.scenario import Ssm
 from orchestrator.registry.client import ProbeOutcome
 from orchestrator.registry.probe import probe
 from tests.registry.certificates import Authority, make_authority
@@ -23,12 +24,14 @@ HASHES = {
     "first-login": "$2b$04$abcdefghijklmnopqrstuuctioYGZx/lW16tV0hGmrbdpHgkPUhcK",
     "second-login": "$2b$04$bcdefghijklmnopqrstuveqobwuwexYadokbOc3/fs9PxFjXAh.Ka",
     "third-login": "$2b$04$cdefghijklmnopqrstuvwepqUifJEtPczhJCJ21g4wylIoyWoh4/a",
+    "fourth-login": "$2b$04$defghijklmnopqrstuvwxe0veNqhIHzAFvnd40g/0Pit.4r10hP9i",
 }
+AT_ONCE = ("--waves=100%", "--max-unavailable=100%", "--max-unreachable=50%")
 
 
 @dataclass
 class Registry:
-    """The real one. Two users take turns, as a registry has one password for each."""
+    """The real one."""
 
     address: str
     file: Path
@@ -74,34 +77,48 @@ def held(place: Workplace, registry: Registry) -> set[tuple[str, str]]:
     return found
 
 
-def test_nights_with_a_registry_that_revokes(workplace: Start, registry: Registry) -> None:
-    """Each night what the instances hold is accepted; the old login is revoked at our word, and then refused."""
+def test_a_week_with_a_registry_that_revokes(workplace: Start, registry: Registry) -> None:
+    """Every night what the instances hold is accepted; an old login is revoked at our word, and refused from then on.
+
+    A new login, another, one that the registry does not know, the same once it knows it, none, one while an instance
+    is out of reach, and none again, when that one is back.
+    """
     place = workplace(*fleet(2))
-    first, second, third = ("blue", "first-login"), ("green", "second-login"), ("blue", "third-login")
+    # A registry has one password for each user, so two take turns.
+    first, third = ("blue", "first-login"), ("blue", "third-login")
+    second, fourth = ("green", "second-login"), ("green", "fourth-login")
     registry.accept(first)
     place.put_secret({registry.address: {"username": first[0], "password": first[1]}})
 
     def night() -> Answer:
-        done = rotate(place, f"--ca-bundle={registry.authority.bundle}", "--output", "json")
+        done = rotate(place, f"--ca-bundle={registry.authority.bundle}", *AT_ONCE, "--output", "json")
         if done.out and (done.report if "verdict" in done.report else done.report["overlap"])["verdict"] == "unused":
             registry.accept(*(each for each in registry.accepted if each in held(place, registry)))
         assert all(registry.takes(*each) for each in held(place, registry))
         return done
 
-    assert night().code == 0
+    def ends(done: Answer, code: int, current: str, *logins: tuple[str, str]) -> None:
+        assert (done.code, labels()["AWSCURRENT"], held(place, registry)) == (code, current, {*logins}), done.err
+
+    ends(night(), 0, labels()["AWSCURRENT"], first)
     registry.accept(first, second)
     version = pend(registry, *second)
-    assert night().code == 0
-    assert (labels()["AWSCURRENT"], held(place, registry)) == (version, {second})
+    ends(night(), 0, version, second)
     assert not registry.takes(*first), "nobody used it any more, so it was revoked"
-    pend(registry, *third)  # which the registry does not know
-    refused = night()
-    assert refused.code == 3, refused.err
-    assert (labels()["AWSCURRENT"], held(place, registry)) == (version, {second})
+    third_version = pend(registry, *third)  # which the registry does not know
+    ends(night(), 3, version, second)
     registry.accept(second, third)
-    last = pend(registry, *third)
-    assert night().code == 0
-    assert (labels()["AWSCURRENT"], held(place, registry)) == (last, {third})
+    ends(night(), 0, third_version, third)
     assert not registry.takes(*second)
     idle = night()
-    assert (idle.code, idle.report["nothing_to_do"][:13]) == (0, "Nothing to do")
+    ends(idle, 0, third_version, third)
+    assert idle.report["nothing_to_do"].startswith("Nothing to do: ")
+    registry.accept(third, fourth)
+    last = pend(registry, *fourth)
+    away = place.lab.hosts[fleet(2)[1].instance_id]
+    away.spec = replace(away.spec, ssm=Ssm.CONNECTION_LOST)
+    ends(night(), 1, third_version, third, fourth)
+    assert registry.takes(*third), "somebody still uses it"
+    away.spec = replace(away.spec, ssm=Ssm.ONLINE)
+    ends(night(), 0, last, fourth)
+    assert not registry.takes(*third)
