@@ -1,7 +1,7 @@
 """What `run`, `restore`, `resume` and `heal` have in common: confirm, roll, report, and take back after a halt."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -161,11 +161,13 @@ def see_through(
         state = roll(parts, watch, confirm)
     say("")
     code = _code_of(state, stop, rolls)
+    tell.concluded(*_followed(keeper, rolls, state), well=code is ExitCode.OK)
     complaint = rolls.promotion.complaint(state) if rolls.promotion else None
     for trouble in (*keeper.errors, *([complaint] if complaint else [])):
         tell.troubled(trouble)
         code = code or ExitCode.NOT_ALL_UPDATED
-    holders = rolls.holders(parts)
+    # What is seen of a fleet that is taken back next would be wrong by the time that somebody reads it.
+    holders = None if wants_back(state) else rolls.holders(parts)
     after = After(
         undelivered=tell.ended(state, code),
         boots=tuple(keeper.rows),
@@ -187,6 +189,24 @@ def _follow(scene: Scene, keeper: "Boots", rolls: Rolls, state: "RunState") -> N
         ledger = Ledger(journal=journal, clock=scene.clock, state=state, observers=(scene.tell.follower,))
         rolls.promotion.follow(state, ledger, parts.lock)
     keeper.keep(state)
+
+
+def _followed(keeper: "Boots", rolls: Rolls, state: "RunState") -> Iterator[str]:
+    """Say what comes after a run, for those who are told of its end."""
+    from orchestrator.report.formats import boot_words, promotion_words
+    from orchestrator.report.rows import promotion_of
+
+    moved = promotion_of(state)
+    if rolls.promotion and rolls.promotion.left:
+        yield f"{rolls.promotion.words}."
+    elif moved:
+        yield f"{promotion_words(moved)}."
+    yield from (f"Boot configuration {boot_words(each)}" for each in keeper.rows)
+    if wants_back(state):
+        yield (
+            f"--on-halt restore: the {state.counts[OutcomeKind.UPDATED]} that were updated are taken back now; "
+            "a message follows."
+        )
 
 
 def _code_of(state: "RunState", stop: "Stop", rolls: Rolls) -> ExitCode:

@@ -83,6 +83,10 @@ class Telling:
         """Whether somebody may want to read a plan before it is carried out."""
         return (self._told.watched and not self._told.quiet) or (self._told.attended and not self._told.json)
 
+    def concluded(self, *followed: str, well: bool) -> None:
+        """Tell how the run ended, what `followed`, and whether all of it went `well`."""
+        self._notifier.concluded(*followed, well=well)
+
     def troubled(self, error: RolloutError) -> None:
         """Tell of something that went wrong beside the fleet, after the run had ended; it decides the metrics later."""
         self._notifier.failed(error, self.follower.state, at=self._clock.now(), account=self._session.account)

@@ -18,9 +18,13 @@ _WEBHOOK_FORMS = "Write webhook:env:NAME, webhook:file:PATH, webhook:ssm:/NAME o
 
 
 class Moment(StrEnum):
-    """When somebody is told. FAILED: a command ended with an error, before its run or in the middle of it."""
+    """When somebody is told. FAILED: a command ended with an error, before its run or in the middle of it.
+
+    WAITING: a wave waits for somebody's approval.
+    """
 
     STARTED = "started"
+    WAITING = "waiting"
     HALTED = "halted"
     ENDED = "ended"
     FAILED = "failed"

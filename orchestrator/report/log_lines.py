@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from orchestrator.core.events import (
     Admitted,
+    ApprovalAwaited,
     Concluded,
     Entry,
     Event,
@@ -94,6 +95,8 @@ def _worded(event: Event, state: RunState) -> Worded:
             return Level.INFO, f"{_changes(event)} of {len(planned)} instances to change", {}
         case WaveOpened(wave=wave):
             return Level.INFO, f"wave {wave} opened", {"wave": wave}
+        case ApprovalAwaited(wave=wave):
+            return Level.WARNING, f"wave {wave} waits for approval", {"wave": wave}
         case GateAnswered(answer=answer):
             level = Level.INFO if answer.word is Word.GO else Level.WARNING
             return level, f"gate {answer.gate}: {answer.word}: {answer.reason}", {"gate": answer.gate}
@@ -172,6 +175,8 @@ def _quiet(event: Event, state: RunState) -> str:
             return f"run {run}: {_changes(event)} of {len(planned)} instances to change"
         case WaveOpened(wave=wave):
             return f"wave {wave}: {len(state.waiting.get(wave, ()))} to change; so far {_counts(state)}"
+        case ApprovalAwaited(wave=wave):
+            return f"wave {wave} waits for approval: ecs-rollout approve {state.run.run} --wave {wave}"
         case GateAnswered(answer=answer):
             return f"gate {answer.gate}: {answer.word}: {answer.reason}"
         case Lost(keys=keys, detail=detail):
@@ -182,6 +187,8 @@ def _quiet(event: Event, state: RunState) -> str:
             return f"HALTED: {why}"
         case RunEnded(result=result):
             return f"ended: {result}: {_counts(state)}"
+        case Promoted(secret=secret, version=version):
+            return f"AWSCURRENT of {secret} is at {version}"
         case _:
             return ""
 

@@ -10,6 +10,7 @@ from orchestrator.core.notices import Moment, Notice, Problem
 from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.core.state import RunState
 from orchestrator.errors import RolloutError
+from orchestrator.report.formats import moment
 from orchestrator.report.rows import WORST_FIRST, RunReport, build, troubles
 
 SUBJECT = 100
@@ -39,13 +40,9 @@ class Origin:
         where = ", ".join(part for part in (f"account {self.account}" if self.account else "", self.region) if part)
         return f"cluster {self.cluster}" + (f" ({where})" if where else "")
 
-    def resume(self, run: str) -> str:
-        """Write the command that goes on with a run whose controller is gone."""
-        return shlex.join(("ecs-rollout", "resume", run, "--take-over", *self._where))
-
-    def report(self, run: str) -> str:
-        """Write the command that reports a run."""
-        return shlex.join(("ecs-rollout", "report", run, *self._where))
+    def command(self, name: str, run: str, *more: str) -> str:
+        """Write a command about a run."""
+        return shlex.join(("ecs-rollout", name, run, *more, *self._where))
 
     @property
     def _where(self) -> tuple[str, ...]:
@@ -56,6 +53,23 @@ class Origin:
 def worth_starting(state: RunState) -> bool:
     """Say whether the run has anything to do."""
     return _plan(state).changes > 0
+
+
+def waiting(state: RunState, origin: Origin, *, at: float) -> Notice:
+    """Tell that a wave waits for somebody's approval: which, until when, and how to give it or to refuse."""
+    told = _told(state, origin)
+    wave = state.awaiting[0] if state.awaiting else 0
+    count = sum(each.planned.wave == wave for each in state.instances.values())
+    until = moment(at + state.run.policy.approve_timeout)
+    lines = (
+        f"{told.what} WAITS for approval on {told.origin.words}.",
+        f"Wave {wave} has {count} instance{_s(count)}. Not approved until {until}, it does not open, and the run ends.",
+        f"So far: {told.so_far}.",
+        f"To stop here: {told.origin.command('abort', state.run.run)}",
+    )
+    following = told.origin.command("approve", state.run.run, "--wave", str(wave))
+    notice = told.notice(Moment.WAITING, f"WAITS for approval of wave {wave}, {told.so_far}", lines, next=following)
+    return replace(notice, at=at)
 
 
 def worth_ending(state: RunState) -> bool:
@@ -92,22 +106,25 @@ def halted(state: RunState, origin: Origin, *, at: float) -> Notice:
     return replace(told.notice(Moment.HALTED, f"HALTED, {told.so_far}", lines), at=at)
 
 
-def ended(state: RunState, origin: Origin) -> Notice:
-    """Tell how a run ended."""
+def ended(state: RunState, origin: Origin, followed: Sequence[str] = (), *, well: bool = True) -> Notice:
+    """Tell how a run ended. `followed`: what came after it; `well`: whether that went well, too."""
     told = _told(state, origin)
     report = told.report
     done, total = report.converged
-    good = report.result == "ok"
+    good = report.result == "ok" and well
     ended_at = state.ended_at or state.started_at
-    result = report.result if good else report.result.upper()
+    result = report.result if report.result == "ok" else report.result.upper()
     shares = f"{done} of {total} instances run the credential ({told.summary})"
     lines = (
         f"{told.what} ended on {told.origin.words}: {result}.",
         f"{told.summary if state.run.restores else shares}, after {_time(ended_at - state.started_at)}.",
         *((f"Why: {told.why}",) if told.why else ()),
-        *(("Nothing to do.",) if good else ()),
+        *map(_line, followed),
+        *(("Nothing to do.",) if good and not state.run.restores else ()),
     )
-    notice = told.notice(Moment.ENDED, f"ended {result}, {told.summary}", lines, last=good)
+    # A run that takes another back is for that one's sake: why it had to be stands in the other's report.
+    following = origin.command("report", state.run.restores or report.run) if state.run.restores or not good else ""
+    notice = told.notice(Moment.ENDED, f"ended {result}, {told.summary}", lines, next=following)
     return replace(notice, at=ended_at)
 
 
@@ -124,7 +141,8 @@ def failed(error: RolloutError, state: RunState | None, origin: Origin, *, at: f
     )
     subject = f"{how}, {_line(error.message)}"
     if told is not None:
-        notice = told.notice(Moment.FAILED, subject, lines, broken=told.state.ended is None)
+        going_on = told.origin.command("resume", told.report.run, "--take-over") if told.state.ended is None else None
+        notice = told.notice(Moment.FAILED, subject, lines, next=going_on)
     else:
         following = shlex.join(origin.again)
         notice = Notice(
@@ -175,13 +193,11 @@ class _Told:
         left = len(self.state.instances) - sum(self.state.counts.values())
         return ", ".join([*counts, *([f"{left} without an outcome yet"] if left else [])])
 
-    def notice(
-        self, moment: Moment, subject: str, lines: Sequence[str], *, last: bool = False, broken: bool = False
-    ) -> Notice:
-        """Put a notice together. `last`: nothing is left to be done. `broken`: the run can be gone on with."""
+    def notice(self, moment: Moment, subject: str, lines: Sequence[str], *, next: str | None = None) -> Notice:  # noqa: A002 - the field's name
+        """Put a notice together. `next`: the command to run next; None for the run's report."""
         report, origin = self.report, self.origin
         problems = problems_of(report)
-        following = origin.resume(report.run) if broken else "" if last else origin.report(report.run)
+        following = origin.command("report", report.run) if next is None else next
         text = [*lines]
         for problem in problems[:_PROBLEMS]:
             text += ["", *_problem(problem)]

@@ -8,7 +8,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from orchestrator.core.events import Entry, Halted, RunEnded, RunStarted
+from orchestrator.core.events import ApprovalAwaited, Entry, Halted, RunEnded, RunStarted
 from orchestrator.core.notices import Notice
 from orchestrator.core.state import RunState
 from orchestrator.errors import RolloutError
@@ -66,27 +66,42 @@ class _Courier:
 
 
 class Notifier:
-    """Tells every channel when a run starts, halts and ends; a run that has nothing to do and ends well is silent."""
+    """Tells every channel when a run starts, waits for approval, halts and ends, with what followed its end.
+
+    A run that has nothing to do and ends well is silent.
+    """
 
     def __init__(self, channels: Sequence[Channel], origin: Origin) -> None:
         self._couriers = [_Courier(channel) for channel in channels]
         self._origin = origin
+        self._over: RunState | None = None
         self._sent: list[tuple[str, Notice, Future[None]]] = []
 
     def told(self, entry: Entry, state: RunState) -> None:
         """Post the notice that this entry is worth."""
         match entry.event:
-            case RunStarted() if notices.worth_starting(state):
-                self._post(notices.started(state, self._origin))
+            case RunStarted():
+                self.concluded()
+                if notices.worth_starting(state):
+                    self._post(notices.started(state, self._origin))
+            case ApprovalAwaited():
+                self._post(notices.waiting(state, self._origin, at=entry.at))
             case Halted():
                 self._post(notices.halted(state, self._origin, at=entry.at))
-            case RunEnded() if notices.worth_ending(state):
-                self._post(notices.ended(state, self._origin))
+            case RunEnded():
+                self._over = state
             case _:
                 pass
 
+    def concluded(self, *followed: str, well: bool = True) -> None:
+        """Post how the run ended, once, and what `followed`: it is known only after the last event."""
+        state, self._over = self._over, None
+        if state is not None and (followed or notices.worth_ending(state)):
+            self._post(notices.ended(state, self._origin, followed, well=well))
+
     def failed(self, error: RolloutError, state: RunState | None, *, at: float, account: Callable[[], str]) -> None:
         """Post that the command ends with this error. `account` is asked where no run had told it; it may fail."""
+        self.concluded()
         origin = self._origin
         if not origin.account:
             with contextlib.suppress(RolloutError):  # the notice is worth more than its account
@@ -95,6 +110,7 @@ class Notifier:
 
     def finish(self) -> tuple[str, ...]:
         """Wait for what is under way, but not for long; name each notice that did not arrive, with its reason."""
+        self.concluded()
         for courier in self._couriers:
             courier.stop()
         wait([done for _, _, done in self._sent], timeout=PATIENCE)

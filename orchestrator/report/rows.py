@@ -100,6 +100,11 @@ class Holders:
     text: str
     object: Mapping[str, object]
 
+    @property
+    def summary(self) -> str:
+        """Whether the previous credential may be revoked, in one sentence."""
+        return str(self.object["summary"])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class After:
@@ -189,11 +194,12 @@ def build(state: RunState, *, exit_code: int) -> RunReport:
         flags=run.options,
         rows=tuple(rows),
         gates=spans_of(state),
-        promotion=_promotion(state),
+        promotion=promotion_of(state),
     )
 
 
-def _promotion(state: RunState) -> PromotionRow | None:
+def promotion_of(state: RunState) -> PromotionRow | None:
+    """Read from a run's state where AWSCURRENT went; None where it was never to move."""
     intent = state.promoting
     if intent is None:
         return None

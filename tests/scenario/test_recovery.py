@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,11 +16,13 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
+from orchestrator.clock import SystemClock
 from orchestrator.core.events import Admitted, ApprovalAwaited, Draining, Event
 from orchestrator.errors import JournalFault
 from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.lab.scenario import AfterRestart, Ssm
 from orchestrator.lab.wire import AwsError
+from tests.receiver import receiver
 from tests.scenario.conftest import QUICK, Answer, Workplace, fleet
 from tests.scenario.test_draining import standing
 from tests.scenario.test_rollout import parameters
@@ -158,17 +161,24 @@ def test_a_halted_run_is_taken_back_where_that_was_wanted(workplace: Start) -> N
     assert old == {name: (host.root / "etc/ecs/ecs.config").read_bytes() for name, host in place.lab.hosts.items()}
 
 
-def test_a_wave_waits_for_its_approval_from_another_shell(workplace: Start) -> None:
-    """With --approve the canary's wave ends, the next waits, and `approve` lets it go on."""
+def test_a_wave_waits_for_its_approval_from_another_shell(workplace: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --approve the canary's wave ends, the next waits; the command that the notice names lets it go on."""
     place = workplace(*fleet(3))
     place.put_secret()
-    with controller(*run_words(place, "--approve", "--waves=1,100%")) as process:
-        wait_for(place, ApprovalAwaited, process)
-        run, _ = events_of(place)
-        assert len(applied(place)) == 1
-        assert place.cli("approve", run).code == 0
-        out, err = process.communicate(timeout=120)
-        assert process.returncode == 0, (out, err)
+    with receiver() as hook:
+        monkeypatch.setenv("TEAM_HOOK", hook.url)
+        words = run_words(place, "--approve", "--waves=1,100%", "--notify=webhook:env:TEAM_HOOK")
+        with controller(*words) as process:
+            wait_for(place, ApprovalAwaited, process)
+            assert len(applied(place)) == 1
+            while len(hook.texts) < 2:
+                SystemClock().wait(0.05)
+            assert "Rollout WAITS for approval on cluster demo" in hook.texts[1]
+            assert place.cli(*shlex.split(hook.texts[1].rpartition("Next: ecs-rollout ")[2])).code == 0
+            out, err = process.communicate(timeout=120)
+            assert process.returncode == 0, (out, err)
+        assert b"wave 2 waits for approval: ecs-rollout approve " in err
+    assert len(hook.texts) == 3
     assert len(applied(place)) == 3
 
 

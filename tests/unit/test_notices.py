@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orchestrator.cli.main import COMMANDS
 from orchestrator.core.amount import Amount
-from orchestrator.core.events import Concluded, Entry, Halted, RunEnded, RunStarted
+from orchestrator.core.events import ApprovalAwaited, Concluded, Entry, Halted, RunEnded, RunStarted
 from orchestrator.core.model import OutcomeKind, Ping
 from orchestrator.core.notices import BusTarget, Moment, Notice, TopicTarget, WebhookTarget, parse_target
 from orchestrator.core.settings import EVERYTHING, Policy
@@ -19,6 +19,7 @@ from orchestrator.core.state import RunState
 from orchestrator.errors import EnvironmentFault, LockedError, RefusedError, RolloutError, UsageError
 from orchestrator.report import notices
 from orchestrator.report.following import Follower
+from orchestrator.report.formats import moment
 from orchestrator.report.notices import Origin
 from orchestrator.report.notifier import Notifier
 from tests.fake_fleet import GENERATION, Host, fleet_of, roll
@@ -81,6 +82,47 @@ def test_the_message_of_a_halt_is_enough_to_act_on() -> None:
     assert dict(notice.counts) == {"rolled_back": 1, "unreachable": 1, "not_attempted": 5}
 
 
+def test_the_message_of_a_wave_that_waits_is_enough_to_answer_it() -> None:
+    """Which wave, of how many instances, until when, what was done so far; how to let it go on, and how to stop it."""
+    waits = Policy(waves=(Amount(1, percent=False), EVERYTHING), approve=True, approve_timeout=3600)
+    state, _, journal = roll(fleet_of(4), waits)
+    assert state.halted is not None
+    awaited = next(entry for entry in journal.entries if isinstance(entry.event, ApprovalAwaited))
+    found = told(journal.entries)
+    assert [each.moment for each in found] == [Moment.STARTED, Moment.WAITING, Moment.HALTED, Moment.ENDED]
+    notice = found[1]
+    assert notice.text.splitlines() == [
+        "Rollout WAITS for approval on cluster web (account 123456789012, eu-central-1).",
+        f"Wave 2 has 3 instances. Not approved until {moment(awaited.at + 3600)}, it does not open, and the run ends.",
+        "So far: 1 updated, 3 without an outcome yet.",
+        "To stop here: ecs-rollout abort run-1 --journal '/var/lib/my journal.db'",
+        "",
+        "Run run-1.",
+        "Next: ecs-rollout approve run-1 --wave 2 --journal '/var/lib/my journal.db'",
+    ]
+    assert notice.at == awaited.at
+    assert notice.subject == "[ecs-rollout] web: WAITS for approval of wave 2, 1 updated, 3 without an outcome yet"
+
+
+def test_what_followed_a_run_is_told_with_its_end() -> None:
+    """What came of AWSCURRENT stands in the message of the end, also of a run that had nothing to change itself."""
+    stays = "AWSCURRENT of registry stays at v1: 2 of 3 instances run it."
+    box = Box()
+    notifier = Notifier([box], ORIGIN)
+    follower = Follower((notifier,))
+    follower.saw(roll(fleet_of(3))[2].entries)
+    notifier.concluded(stays, well=False)
+    follower.saw(roll(fleet_of(3, generation=GENERATION))[2].entries)
+    notifier.concluded("AWSCURRENT of registry was moved to v2.")
+    assert notifier.finish() == ()
+    _, left, moved = box.got
+    assert f"\n{stays}\n" in left.text
+    assert "Nothing to do." not in left.text
+    assert left.next == "ecs-rollout report run-1 --journal '/var/lib/my journal.db'"
+    assert moved.moment is Moment.ENDED
+    assert "\nAWSCURRENT of registry was moved to v2.\nNothing to do.\n" in moved.text
+
+
 def test_what_was_seen_is_told_once() -> None:
     """The few words that an instance's outcome carries stand under its reason, once, on one line."""
     entries = halting()
@@ -140,6 +182,7 @@ def test_a_run_that_takes_another_back_is_told_as_such() -> None:
     found = told([*first, *again])
     assert [each.run for each in found] == ["run-1"] * 3 + ["run-1-back"] * 3
     assert found[3].text.startswith("Taking back the run run-1 started on cluster web")
+    assert found[-1].next.startswith("ecs-rollout report run-1 ")
 
 
 def test_nothing_is_told_of_a_run_whose_beginning_was_not_seen() -> None:
