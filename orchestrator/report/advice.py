@@ -44,7 +44,7 @@ def _result(report: RunReport) -> str:
 
 
 def _next(report: RunReport) -> tuple[str, tuple[str, ...]]:
-    if report.result == "ok":
+    if report.result == "ok" and not report.after.left:
         return "Nothing to do.", ()
     if report.result == "running":
         return "If nobody runs it any more, go on with it:", ("ecs-rollout", "resume", report.run, *report.store)

@@ -64,18 +64,29 @@ def as_markdown(report: RunReport) -> str:
     cluster, result = _plain(report.cluster), report.result
     head = f"**{cluster}**, run `{report.run}`: {result}. {done} of {total} run the credential ({counts})."
     troubles = "".join(f"\n- {_plain(each)}" for each in report.after.undelivered)
-    label = promotion_words(report.promotion) if report.promotion else report.after.left
     boots = "".join(f"\n- {_plain(boot_words(each))}" for each in report.after.boots)
     told = f"\n\nNot everybody was told:\n{troubles}" if troubles else ""
     gates = "".join(f"\n- {_plain(each)}" for each in sentences(report.gates))
     held = f"\n\nGates:\n{gates}" if gates else ""
-    head += f" {_plain(label)}." if label else ""
+    head += "".join(f" {_plain(each)}" for each in rotated(report))
     return f"{head}\n\n{table}{held}" + (f"\n\nBoot configuration:\n{boots}" if boots else "") + told
 
 
 def boot_words(row: BootRow) -> str:
     """Say what became of a boot configuration."""
     return f"{row.place} {row.result}" + (f": {row.message}" if row.message else "")
+
+
+def rotated(report: RunReport) -> tuple[str, ...]:
+    """Say what came of AWSCURRENT, and whether the previous credential is still used, as far as a rotation told."""
+    holders = report.after.holders
+    return tuple(each for each in (label_words(report), holders.summary if holders else "") if each)
+
+
+def label_words(report: RunReport) -> str:
+    """Say what came of AWSCURRENT; empty where it was never to move. Why it stays is only known right after the run."""
+    words = report.after.left or (promotion_words(report.promotion) if report.promotion else "")
+    return f"{words}." if words else ""
 
 
 def promotion_words(row: PromotionRow) -> str:

@@ -5,6 +5,7 @@ from xml.etree import ElementTree as ET
 
 from orchestrator.core.model import OutcomeKind
 from orchestrator.report.chosen import worded
+from orchestrator.report.formats import rotated
 from orchestrator.report.rows import Row, RunReport
 
 _NOT_KNOWN = frozenset({OutcomeKind.UNVERIFIED, OutcomeKind.UNREACHABLE})
@@ -15,7 +16,8 @@ def as_junit(report: RunReport) -> str:
     """Give one test suite, in ASCII. It passes only where the run's result is ok.
 
     `failure`: an instance does not run the credential; `error`: that is not known; `skipped`: the run never came to
-    it, or was not about it. A run that halted or has not ended is a failing case of its own.
+    it, or was not about it. A run that halted or has not ended, and a rotation whose AWSCURRENT stays, are failing
+    cases of their own.
     """
     cases = [_of_run(report), *(_of_instance(report, row) for row in report.rows)]
     attributes = {
@@ -29,6 +31,7 @@ def as_junit(report: RunReport) -> str:
     suite = ET.Element("testsuite", attributes)
     properties = ET.SubElement(suite, "properties")
     told = {"run": report.run, "region": report.region, "result": report.result, "generation": report.generation}
+    told |= {"rotated": " ".join(rotated(report))} if rotated(report) else {}
     for name, value in {**told, **report.options}.items():
         ET.SubElement(properties, "property", name=name, value=worded(value))
     suite.extend(cases)
@@ -45,6 +48,8 @@ def _of_run(report: RunReport) -> ET.Element:
         ET.SubElement(case, "error", type="running", message="The run has not ended, or broke off.")
     elif report.halted:
         ET.SubElement(case, "failure", type=report.result, message=report.halted)
+    elif report.after.left:
+        ET.SubElement(case, "failure", type="not_promoted", message=report.after.left)
     return case
 
 

@@ -10,7 +10,7 @@ from tabulate import tabulate
 
 from orchestrator.core.reasons import Reason
 from orchestrator.report.advice import advise
-from orchestrator.report.formats import boot_words, promotion_words
+from orchestrator.report.formats import boot_words, label_words
 from orchestrator.report.gating import sentences
 from orchestrator.report.rows import Row, RunReport, Trouble, troubles
 
@@ -99,8 +99,7 @@ def _closing(report: RunReport) -> str:
         lines.append(wrap(f"The run stopped admitting instances: {report.halted}."))
     if len(report.rows) > MANY:
         lines.append(wrap(f"Every instance by name: `ecs-rollout report {report.run} --output csv`."))
-    lines += [wrap(f"{promotion_words(report.promotion)}.")] if report.promotion else []
-    lines += [wrap(f"{report.after.left}.")] if report.after.left else []
+    lines += [wrap(label)] if (label := label_words(report)) else []
     lines += [wrap(f"Boot configuration {boot_words(each)}") for each in report.after.boots]
     lines += [wrap(f"Not everybody was told: {each}") for each in report.after.undelivered]
     lines.append(f"Run {report.run} on cluster {report.cluster}: {report.result} (exit code {report.exit_code}).")

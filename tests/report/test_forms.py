@@ -12,6 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from orchestrator.cli.main import invoke
+from orchestrator.core.events import Entry, Promoted, Promoting
 from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import OutcomeKind
 from orchestrator.core.reasons import Reason
@@ -21,7 +22,7 @@ from orchestrator.errors import ExitCode
 from orchestrator.report import json_report
 from orchestrator.report.chosen import options_of
 from orchestrator.report.render import exit_code_of, render_report
-from orchestrator.report.rows import After
+from orchestrator.report.rows import After, Holders
 from orchestrator.report.visible import visible
 from tests.report.reports import CONTROL, FORMULA, STATES, large
 
@@ -110,6 +111,37 @@ def test_junit_fails_where_the_run_did(state: RunState) -> None:
     assert [int(suite.attrib[name]) for name in ("failures", "errors", "skipped")] == list(found.values())
     assert (found["failure"] + found["error"] > 0) == (exit_code_of(state) is not ExitCode.OK)
     assert all(float(case.attrib["time"]) >= 0 for case in cases)
+
+
+@pytest.mark.parametrize("form", ["table", "html", "markdown", "junit"])
+def test_every_form_for_a_person_tells_of_a_rotation(form: str) -> None:
+    """Where AWSCURRENT is and why, and whether the previous credential is still used; hostile words stay words."""
+    verdict = "The previous credential is no longer used by any instance, since T."
+    holders = Holders(text=verdict, object={"summary": verdict})
+    state = STATES["fine"]()
+    for event in (Promoting(secret="registry", version="v2", before="v1"), Promoted(secret="registry", version="v2")):
+        state.fold(Entry(state.started_at + 900, event))
+
+    def shown(after: After) -> str:
+        text = unescape(render_report(state, form, ExitCode.OK, after))
+        return " ".join(text.replace("\\", "").split())
+
+    moved = shown(After(holders=holders))
+    assert f"AWSCURRENT of registry was moved to v2, from v1. {'' if form == 'table' else verdict}" in moved
+    assert verdict in moved
+    left = shown(After(left="AWSCURRENT of registry stays at v1: <b>why", holders=holders))
+    assert "AWSCURRENT of registry stays at v1: <b>why." in left
+    assert "was moved" not in left
+    if form == "html":
+        assert "Nothing to do." in moved
+        assert "Nothing to do." not in left
+
+
+def test_junit_tells_of_an_awscurrent_that_stays() -> None:
+    """The fleet is as wanted, the rotation is not: the run's own case fails."""
+    text = render_report(STATES["fine"](), "junit", ExitCode.NOT_ALL_UPDATED, After(left="AWSCURRENT stays at v1"))
+    (failure,) = ET.fromstring(text).iter("failure")
+    assert failure.attrib == {"type": "not_promoted", "message": "AWSCURRENT stays at v1"}
 
 
 def test_junit_tells_what_is_broken_from_what_nobody_knows() -> None:
