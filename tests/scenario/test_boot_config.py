@@ -5,13 +5,18 @@ from collections.abc import Callable
 from typing import Any
 
 import boto3
+import pytest
 
+from orchestrator.aws.session import Session
 from orchestrator.lab.scenario import AfterRestart, InstanceSpec
+from tests.aws.test_boot_config import Between
 from tests.leaks import Scanner
+from tests.receiver import receiver
 from tests.scenario.conftest import Workplace, fleet
 from tests.scenario.iam_cases import CASES
 from tests.scenario.iam_steps import BOOT, HEALTHY, booted_from_a_bucket
 from tests.scenario.test_iam import policies, without
+from tests.scenario.test_rotate import labels, passwords, pend, rotate
 
 Start = Callable[..., Workplace]
 
@@ -105,6 +110,49 @@ def test_a_failure_at_the_end_does_not_hide_the_fleet(workplace: Start) -> None:
     assert text(client) == OLD
     published = [each.body for each in place.lab.recorder.exchanges if each.operation == "Publish"]
     assert any(b"FAILED+AFTER+ITS+RUN" in each for each in published)
+
+
+def test_a_rotation_gives_it_to_new_instances_last(workplace: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the object is written, the fleet has the version and AWSCURRENT has moved; a lost race is said, and mended.
+
+    Somebody else writes each time between our reading and our writing: theirs stands, and the next night does ours.
+    """
+    place = workplace(*fleet(2))
+    place.put_secret()
+    client = booting()
+    version = pend(place, "the-next-one")
+    seen: list[tuple[str, set[str]]] = []
+
+    def overtake() -> None:
+        seen.append((labels()["AWSCURRENT"], passwords(place)))
+        client.put_object(Bucket="conf", Key="ecs.config", Body=f"{OLD}N={len(seen)}\n")
+
+    with receiver() as hook, monkeypatch.context() as meddling:
+        meddling.setenv("TEAM_HOOK", hook.url)
+        meddling.setattr(Session, "s3", lambda _: Between(client, overtake))
+        lost = rotate(place, "--boot-config", PLACE, "--notify=webhook:env:TEAM_HOOK", "--output", "json")
+    assert lost.code == 1, lost.err
+    assert seen == [(version, {"the-next-one"})] * 4
+    assert text(client) == f"{OLD}N=4\n"
+    (kept,) = lost.report["run"]["boot_configs"]
+    assert kept["result"] == "failed"
+    assert "was changed by somebody else at each of 4 attempts" in kept["message"]
+    assert lost.report["overlap"]["verdict"] == "unknown", "new instances still boot with the previous one"
+    _, ended, failed = hook.texts
+    assert f"\nAWSCURRENT of registry was moved to {version}, from " in ended
+    assert f"\nBoot configuration {PLACE} failed: {PLACE} was changed by somebody else" in ended
+    assert f"Why: The fleet has the credential, {PLACE} has not: " in failed
+    done = rotate(place, "--boot-config", PLACE, "--output", "json")
+    assert done.code == 0, done.err
+    assert [each["result"] for each in done.report["run"]["boot_configs"]] == ["updated"]
+    assert "the-next-one" in text(client)
+    assert text(client).endswith("N=4\n")
+    assert done.report["overlap"]["verdict"] == "unused"
+    assert place.calls("UpdateSecretVersionStage") == 1
+    assert len(client.list_object_versions(Bucket="conf")["Versions"]) == 6
+    idle = rotate(place, "--boot-config", PLACE)
+    assert idle.code == 0
+    assert "Nothing to do: AWSCURRENT of registry" in idle.out
 
 
 def test_the_printed_policy_is_enough_and_each_permission_is_needed(workplace: Start) -> None:

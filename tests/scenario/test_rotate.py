@@ -56,6 +56,12 @@ def passwords(place: Workplace) -> set[str]:
     }
 
 
+def come_back(place: Workplace, name: str) -> None:
+    """Let an instance that was out of reach of SSM be in reach again."""
+    host = place.lab.hosts[name]
+    host.spec = replace(host.spec, ssm=Ssm.ONLINE)
+
+
 def test_a_pending_version_is_rolled_and_promoted(workplace: Start) -> None:
     """The fleet gets the pending version, then AWSCURRENT moves, once; the report says so, and who runs what."""
     place = workplace(*fleet(3))
@@ -277,6 +283,53 @@ def test_laggards_are_retried_and_a_share_may_do(workplace: Start) -> None:
     assert "--promote-at 75% is a weaker promise than the whole fleet: 3 of 4 instances run it" in second.err
     assert second.report["overlap"]["verdict"] == "unknown"
     assert labels()["AWSCURRENT"] == version
+    assert specs[3].instance_id not in place.touched()
+    come_back(place, specs[3].instance_id)
+    third = rotate(place, "--output", "json")
+    assert third.code == 0, third.err
+    assert third.outcomes.pop(specs[3].instance_id) == "updated(verified)"
+    assert set(third.outcomes.values()) == {"current(already_current)", "updated(verified)"}
+    assert third.report["overlap"]["verdict"] == "unused"
+    assert sorted(applied(place)) == sorted(place.lab.hosts), "each was changed once, in whichever night"
+
+
+def test_the_label_waits_for_a_laggard(workplace: Start) -> None:
+    """The night in which the last instance gets the pending version is the one that moves AWSCURRENT, once."""
+    specs = fleet(2)
+    place = workplace(specs[0], replace(specs[1], ssm=Ssm.CONNECTION_LOST))
+    place.put_secret()
+    version = pend(place, "the-next-one")
+    assert rotate(place, "--max-unreachable=50%").code == 1
+    come_back(place, specs[1].instance_id)
+    done = rotate(place, "--output", "json")
+    assert done.code == 0, done.err
+    assert done.report["run"]["promotion"]["version"] == labels()["AWSCURRENT"] == version
+    assert place.calls("UpdateSecretVersionStage") == 1
+
+
+def test_a_failing_night_takes_back_what_it_had_updated(workplace: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--on-halt restore: who got the version has the old login again, AWSCURRENT stays, exit 1; notices say so."""
+    specs = fleet(3)
+    place = workplace(*specs[:2], replace(specs[2], after_restart=AfterRestart.STAYS_DOWN))
+    place.put_secret()
+    before = labels()["AWSCURRENT"]
+    booted = {host.instance_id: host.config_file.read_bytes() for host in place.lab.hosts.values()}
+    pend(place, "the-next-one")
+    with receiver() as hook:
+        monkeypatch.setenv("TEAM_HOOK", hook.url)
+        done = rotate(place, "--notify=webhook:env:TEAM_HOOK", "--on-halt=restore", "--output", "json")
+    assert done.code == 1, done.err
+    assert sorted(done.outcomes.values()) == ["rolled_back(agent_did_not_return)", *["updated(verified)"] * 2]
+    assert labels()["AWSCURRENT"] == before
+    assert {host.instance_id: host.config_file.read_bytes() for host in place.lab.hosts.values()} == booted
+    assert done.report["overlap"] is None, "it would be wrong once they are taken back"
+    ended, back = hook.texts[2], hook.texts[-1]
+    assert f"\nAWSCURRENT of registry stays at {before}: 1 failed, --max-failures 0 allows 0 of 3" in ended
+    assert "\n--on-halt restore: the 2 that were updated are taken back now; a message follows.\n" in ended
+    run = done.report["run"]["id"]
+    assert f"Taking back the run {run} ended on cluster demo" in back
+    assert "2 rolled_back, 1 skipped" in back
+    assert f"\nNext: ecs-rollout report {run}" in back
 
 
 @pytest.mark.parametrize("source", ["ssm:/registry", "secretsmanager:registry#AWSPENDING", "file:x"])
