@@ -87,8 +87,9 @@ def notify_option(function: F) -> F:
         "--notify",
         type=NotifyType(),
         multiple=True,
-        help="Tell this target when the run starts, waits for approval, halts and ends: sns:TOPIC_ARN, eventbridge:BUS, "
-        "or a webhook by where its URL is kept: webhook:env:NAME, :file:PATH, :ssm:/NAME, :secretsmanager:NAME; may be repeated.",
+        help="Tell this target when the run starts, waits for approval, halts and ends: sns:TOPIC_ARN, "
+        "eventbridge:BUS, or a webhook by where its URL is kept: webhook:env:NAME, :file:PATH, :ssm:/NAME, "
+        ":secretsmanager:NAME; may be repeated.",
     )(function)
 
 

@@ -52,16 +52,19 @@ def _next(report: RunReport) -> tuple[str, tuple[str, ...]]:
         return _MENDED, ("ecs-rollout", "restore", report.restores, *report.store)
     verb = "heal" if report.heals else "rotate" if report.promotion or report.after.left else "plan"
     words = "Go on with what is left:" if report.result == "interrupted" else _MENDED
-    return words, ("ecs-rollout", verb, *(_flags(report) or _least(report)), *report.store)
+    return words, ("ecs-rollout", verb, *(_flags(report, rotates=verb == "rotate") or _least(report)), *report.store)
 
 
 _MENDED = "Mend what is named here, then see to what is left:"
 
 
-def _flags(report: RunReport) -> tuple[str, ...]:
+def _flags(report: RunReport, *, rotates: bool) -> tuple[str, ...]:
     """Write the flags again that the run was started with."""
     found: list[str] = []
-    for name, value in report.flags.items():
+    flags = dict(report.flags)
+    if rotates and isinstance(whole := flags.get("credential"), str):
+        flags["credential"] = whole.partition("#")[0]  # the run was given one version; a rotation follows the labels
+    for name, value in flags.items():
         flag = f"--{name.replace('_', '-')}"
         if isinstance(value, bool):
             found += [flag] if value else []

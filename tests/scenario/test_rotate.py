@@ -1,6 +1,7 @@
 """`rotate` in the lab: the fleet first, then AWSCURRENT; and everything that happens where nobody watches."""
 
 import json
+import shlex
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -294,14 +295,16 @@ def test_laggards_are_retried_and_a_share_may_do(workplace: Start) -> None:
 
 
 def test_the_label_waits_for_a_laggard(workplace: Start) -> None:
-    """The night in which the last instance gets the pending version is the one that moves AWSCURRENT, once."""
+    """The night in which the last instance gets the pending version moves AWSCURRENT; the report names its command."""
     specs = fleet(2)
     place = workplace(specs[0], replace(specs[1], ssm=Ssm.CONNECTION_LOST))
     place.put_secret()
     version = pend(place, "the-next-one")
-    assert rotate(place, "--max-unreachable=50%").code == 1
+    first = rotate(place, "--max-unreachable=50%")
+    assert first.code == 1
     come_back(place, specs[1].instance_id)
-    done = rotate(place, "--output", "json")
+    advised = shlex.split(first.out.rpartition("\n  ecs-rollout rotate ")[2].replace("\\\n", " "))
+    done = place.cli("rotate", *advised, "--output", "json")
     assert done.code == 0, done.err
     assert done.report["run"]["promotion"]["version"] == labels()["AWSCURRENT"] == version
     assert place.calls("UpdateSecretVersionStage") == 1
