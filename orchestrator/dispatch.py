@@ -105,8 +105,15 @@ class Dispatch:
                 return inspect_parameters(self.context, not_after)
             case Op.RESTORE:
                 # A run that heals names itself: no instance has applied it, so only what is half-way is taken back.
+                # What is taken back at once, or was left half-way, goes back whatever its registry says of it.
                 back = run.run if taking_back or run.heals else run.restores
-                return restore_parameters(self.context, not_after, run=back, on_tasks=self._on_tasks())
+                return restore_parameters(
+                    self.context,
+                    not_after,
+                    run=back,
+                    on_tasks=self._on_tasks(),
+                    verify_login=not taking_back and run.policy.verify_login is VerifyLogin.ALWAYS,
+                )
             case Op.APPLY:
                 if self.state.payload is None:
                     raise RuntimeError("a run that changes instances needs a delivered payload")

@@ -28,7 +28,7 @@ apply() {
   stop_if_equal
   refuse_unsafe
   prepare_edit
-  if [ "$verify_login" = yes ] && ! verify_logins; then finish failed "$login_reason"; fi
+  if [ "$verify_login" = yes ] && ! verify_logins "$new_type" "$new_data"; then finish failed "$login_reason"; fi
   arn_before=$a_arn tasks_before=$t_running
   remember_before
   change

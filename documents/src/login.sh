@@ -1,7 +1,9 @@
 # shellcheck shell=bash disable=SC2154,SC2034
 # The disabled rules see one file; variables cross files here. The rendered whole is checked without them.
 #
-# A login from the instance itself to each registry whose entry is new, before anything is touched.
+# A login from the instance itself to each registry whose entry changes, before anything is touched.
+
+login_seconds=60 # registries that do not answer do not use up the step's time
 
 # Prints 'registry TAB user:password' for each entry of a value, as json_leaves writes it; nothing if it is malformed.
 logins_of() { # type, data
@@ -27,18 +29,25 @@ logins_of() { # type, data
   done
 }
 
-verify_logins() { # 1 with login_reason and a detail when one fails
-  local line old registry
-  old=$'\n'$(logins_of "$c_env_type" "$c_env_data")$'\n'
+verify_logins() { # type, data: 1 with login_reason and a detail when one fails; a refusal counts more than silence
+  local line present registry failed=0 until
+  tick
+  until=$((clock + login_seconds * 100))
+  present=$'\n'$(logins_of "$c_env_type" "$c_env_data")$'\n'
   while IFS= read -r line; do
-    case $old in *$'\n'"$line"$'\n'*) continue ;; esac
+    case $present in *$'\n'"$line"$'\n'*) continue ;; esac
     registry=${line%%$'\t'*}
-    log_in "$registry" "${line#*$'\t'}" || { explain "the login to ${registry:0:80} failed"; return 1; }
-  done < <(logins_of "$new_type" "$new_data")
+    log_in "$registry" "${line#*$'\t'}" && continue
+    failed=1
+    explain "the login to ${registry:0:80} failed"
+    tick
+    if [ "$login_reason" = login_refused ] || [ "$clock" -ge "$until" ]; then break; fi
+  done < <(logins_of "$1" "$2")
+  return $failed
 }
 
 log_in() { # registry, user:password
-  local host=${1#http*://} scheme=https answer
+  local host=${1#http*://} scheme=https challenge='' answer
   host=${host%%/*}
   login_reason=login_unreachable
   case $host in
@@ -53,12 +62,14 @@ log_in() { # registry, user:password
     403) login_reason=login_refused; return 1 ;;
     *) return 1 ;;
   esac
-  login_reason=login_refused
   shopt -s nocasematch
-  [[ $answer =~ www-authenticate:\ *bearer\ +([^$'\r\n']+) ]]
-  local is_bearer=$?
+  if [[ $answer =~ www-authenticate:\ *bearer\ +([^$'\r\n']+) ]]; then
+    challenge=${BASH_REMATCH[1]}
+  elif [[ $answer =~ www-authenticate:\ *basic ]]; then
+    login_reason=login_refused
+  fi
   shopt -u nocasematch
-  [ $is_bearer -eq 0 ] && ask_for_token "$scheme" "$2" "${BASH_REMATCH[1]}"
+  [ -n "$challenge" ] && ask_for_token "$scheme" "$2" "$challenge"
 }
 
 ask_for_token() { # scheme, user:password, challenge
@@ -67,10 +78,8 @@ ask_for_token() { # scheme, user:password, challenge
   realm=${BASH_REMATCH[1]}
   if [[ $3 =~ service=\"([A-Za-z0-9._:-]+)\" ]]; then service="?service=${BASH_REMATCH[1]}"; fi
   [[ $realm =~ ^$1://[A-Za-z0-9._:/-]+$ ]] || return 1
-  login_reason=login_unreachable
   answer=$(ask_registry "$realm$service" "$2") || return 1
-  login_reason=login_refused
-  case ${answer##*$'\n'} in 2??) return 0 ;; 5??) login_reason=login_unreachable ;; esac
+  case ${answer##*$'\n'} in 2??) return 0 ;; 400 | 401 | 403) login_reason=login_refused ;; esac
   return 1
 }
 

@@ -37,8 +37,24 @@ restore() {
   read_meta "$backup"
   if [ "$container" = absent ]; then persistence=$was_persistence; fi # no container tells anything now
   refuse_while_tasks_run
+  if [ "$verify_login" = yes ]; then try_old_logins "$backup"; fi
   arn_before=$a_arn tasks_before=$t_running
   take_run_back "$backup"
+}
+
+# An old login that its registry refuses helps nobody. One that cannot be tried keeps nothing from being taken back.
+try_old_logins() { # backup
+  if [ -f "$1/environment" ]; then
+    read_env old "$1/environment"
+  elif [ "$was_existed" = yes ]; then
+    read_env old "$1/old"
+  else
+    return
+  fi
+  verify_logins "$old_type" "$old_data" && return
+  if [ "$login_reason" = login_refused ]; then finish refused login_refused; fi
+  warn old_login_not_proven
+  detail=
 }
 
 take_run_back() { # backup

@@ -27,11 +27,17 @@ if TYPE_CHECKING:
 @click.command(cls=flags.RememberingCommand)
 @click.argument("run")
 @rollout_options
+@click.option(
+    "--no-probe-old",
+    is_flag=True,
+    help="Do not let instances try their old login first; one that its registry refuses is brought back, too.",
+)
 @options.roll_options
 @telling_options
 def restore(
     *,
     run: str,
+    no_probe_old: bool,
     output: str,
     out: Path | None,
     journal: JournalPlace,
@@ -41,7 +47,8 @@ def restore(
 ) -> int:
     """Take the run RUN back: every instance that still runs its credential gets its old one again.
 
-    It uses the backups on the instances, in waves and within budgets as `run` does.
+    It uses the backups on the instances, in waves and within budgets as `run` does. An instance tries its old login
+    first, and is refused, untouched, where a registry does not take it any more.
 
     \b
       ecs-rollout restore 20261124-013006-d617fabc
@@ -60,13 +67,13 @@ def restore(
         options=flags.given(click.get_current_context(), without=approvals.NOT_PART | {"run"}),
     )
     with store.opened(journal) as found:
-        return carrying.begin(_restoring(replay(found.entries(run)).run, given), found, rolls)
+        return carrying.begin(_restoring(replay(found.entries(run)).run, given, probe=not no_probe_old), found, rolls)
 
 
-def _restoring(started: "RunStarted", given: dict[str, Any]) -> "Request":
+def _restoring(started: "RunStarted", given: dict[str, Any], *, probe: bool) -> "Request":
     from orchestrator.cli.compose import Request
 
-    rules = requests.rules_of(verify_login=VerifyLogin.NEVER, **given)
+    rules = requests.rules_of(verify_login=VerifyLogin.ALWAYS if probe else VerifyLogin.NEVER, **given)
     rules["region"] = rules["region"] or started.region
     return Request(cluster=started.cluster, **rules)
 
@@ -204,7 +211,8 @@ def _request_again(state: "RunState", *, region: str | None, profile: str | None
         flags_given = requests.again(started, heal)
     else:
         flags_given = requests.again(started, run_command)
-    kept = {name: value for name, value in flags_given.items() if name not in approvals.NOT_PART | {"run", "dry_run"}}
+    without = approvals.NOT_PART | {"run", "dry_run", "no_probe_old"}
+    kept = {name: value for name, value in flags_given.items() if name not in without}
     kept |= {"region": region or started.region, "profile": profile or kept.get("profile")}
     if "credential" not in kept:
         cluster = kept.pop("cluster", started.cluster)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ONLY_SAID = frozenset(
     {
         *("config", "use", "plan", "out", "instance", "wave"),
-        *("yes", "take-over"),
+        *("yes", "take-over", "no-probe-old"),
         *("full", "detailed-exitcode", "check", "local", "fix"),
         *manners.NAMES,
     }

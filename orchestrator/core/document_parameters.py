@@ -86,7 +86,10 @@ _PAYLOAD: Final = (
     Parameter("VerifyLogin", "Log in to each registry from the instance, too.", "^(no|yes)$", "no"),
 )
 
-_RUN_BACK: Final = (Parameter("RestoreRun", "The run whose change is taken back.", _ID),)
+_RUN_BACK: Final = (
+    Parameter("RestoreRun", "The run whose change is taken back.", _ID),
+    Parameter("VerifyLogin", "Refuse where a registry refuses the old login.", "^(no|yes)$", "yes"),
+)
 
 # F54: outside 5..172800 the agent silently takes 3600.
 _STEP_PATTERN = "^[1-9][0-9]{1,4}$"

@@ -31,7 +31,7 @@ _FILES: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
     {
         Kind.INSPECT: (*_LOOK, "fetch.sh", "result.sh", "inspect.sh", "main.sh"),
         Kind.APPLY: (*_LOOK, "fetch.sh", *_CHANGE, "payload.sh", "login.sh", "result.sh", "apply.sh", "main.sh"),
-        Kind.RESTORE: (*_LOOK, *_CHANGE, "result.sh", "restore.sh", "main.sh"),
+        Kind.RESTORE: (*_LOOK, *_CHANGE, "login.sh", "result.sh", "restore.sh", "main.sh"),
     }
 )
 _INDENT: Final = "   "

@@ -68,9 +68,15 @@ def _times(deadlines: Deadlines) -> dict[str, str]:
     }
 
 
-def restore_parameters(context: Context, not_after: int, *, run: str, on_tasks: str) -> dict[str, str]:
-    """Parameters of the restore document: `run` is the one that is taken back."""
-    return _common(context, not_after) | _times(context.deadlines) | {"RestoreRun": run, "OnTasks": on_tasks}
+def restore_parameters(
+    context: Context, not_after: int, *, run: str, on_tasks: str, verify_login: bool
+) -> dict[str, str]:
+    """Parameters of the restore document: `run` is the one that is taken back, `verify_login` is about the old one."""
+    return (
+        _common(context, not_after)
+        | _times(context.deadlines)
+        | {"RestoreRun": run, "OnTasks": on_tasks, "VerifyLogin": "yes" if verify_login else "no"}
+    )
 
 
 def apply_parameters(

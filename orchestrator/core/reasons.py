@@ -336,7 +336,8 @@ EXPLANATIONS: Mapping[Reason, Explanation] = MappingProxyType(
             "Find out what holds port 51678 there.",
         ),
         Reason.LOGIN_REFUSED: Explanation(
-            "The registry refused the login from the instance.", "Check user and password at the registry."
+            "The registry refused the login from the instance; nothing was changed.",
+            "Check user and password at the registry. `restore --no-probe-old` brings an old login back all the same.",
         ),
         Reason.LOGIN_UNREACHABLE: Explanation(
             "The registry could not be reached from the instance.", "Check its route, proxy and certificate."

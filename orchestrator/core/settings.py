@@ -41,7 +41,7 @@ class Deadlines:
 
 
 class VerifyLogin(StrEnum):
-    """Which instances try the new login themselves before they call it good."""
+    """Which instances try the login that they get themselves: the new one, or the old one that a restore brings."""
 
     NEVER = "never"
     CANARY = "canary"

@@ -111,8 +111,12 @@ class Host:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The minimal environment that scripts run with (F55)."""
+        """The minimal environment that scripts run with (F55).
+
+        Loopback is all there is: https, with which only others' registries are asked, finds a proxy that nobody runs.
+        """
         return {
+            "https_proxy": "http://127.0.0.1:9",
             "PATH": self.place.path,
             "AWS_SSM_INSTANCE_ID": self.instance_id,
             "AWS_SSM_REGION_NAME": self._region,

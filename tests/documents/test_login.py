@@ -1,4 +1,4 @@
-"""--verify-login: the instance itself logs in to what is new, before anything is touched."""
+"""The instance itself logs in to what changes, before anything is touched: to the new, and to the old by restore."""
 
 import base64
 import json
@@ -17,17 +17,20 @@ class Registry:
 
     def __init__(self) -> None:
         self.flow = "basic"
+        self.password = PASSWORD
         self.asked: list[str] = []
         self.name = ""
 
     def _knows(self, request: web.Request) -> bool:
-        wanted = base64.b64encode(f"puller:{PASSWORD}".encode()).decode()
+        wanted = base64.b64encode(f"puller:{self.password}".encode()).decode()
         return request.headers.get("Authorization") == f"Basic {wanted}"
 
     async def v2(self, request: web.Request) -> web.Response:
         self.asked.append("v2")
         if self.flow == "broken":
             return web.Response(status=503)
+        if self.flow == "odd":
+            return web.Response(status=401, headers={"WWW-Authenticate": "Negotiate"})
         if self.flow == "basic" and self._knows(request):
             return web.Response(text="{}")
         bearer = f'Bearer realm="http://{self.name}/token",service="lab.registry"'
@@ -100,3 +103,64 @@ async def test_only_what_is_new_is_tried(bench: Bench, registry: Registry) -> No
     )
     assert result["reason"] == "login_unreachable"
     assert registry.asked == []
+
+
+async def with_an_old_login(bench: Bench, registry: Registry, form: str) -> None:
+    """Install a login, then another one by run-2; what the registry takes is the test's business from here."""
+    old = await bench.apply(payload=value(registry, form))
+    new = await bench.apply(
+        RunId="run-2", Fence="2", Generation="cd" * 16, name="/q", payload=value(registry, form, "newer")
+    )
+    assert (old["outcome"], new["outcome"]) == ("updated", "updated")
+
+
+async def taken_back(bench: Bench, **values: str) -> dict[str, object]:
+    return await bench.restore(RestoreRun="run-2", RunId="run-3", Fence="3", **values)
+
+
+@pytest.mark.parametrize("form", ["docker", "dockercfg"])
+@pytest.mark.parametrize("flow", ["basic", "bearer"])
+async def test_an_old_login_that_is_refused_is_not_brought_back(
+    bench: Bench, registry: Registry, form: str, flow: str
+) -> None:
+    """restore asks the registry first: what it refuses by now leaves file, agent and backup as they are."""
+    await with_an_old_login(bench, registry, form)
+    registry.flow, registry.password = flow, "newer"
+    before, starts = bench.config.read_bytes(), bench.host.agent.starts
+    result = await taken_back(bench)
+    assert (result["outcome"], result["reason"], result["changed"]) == ("refused", "login_refused", False)
+    assert registry.name in str(result["detail"])
+    assert PASSWORD not in str(result)
+    assert (bench.config.read_bytes(), bench.host.agent.starts) == (before, starts)
+    assert bench.state("backup-run-2").is_dir()
+    assert (await taken_back(bench, VerifyLogin="no"))["reason"] == "restored"
+
+
+@pytest.mark.parametrize("form", ["docker", "dockercfg"])
+async def test_an_old_login_that_is_taken_is_brought_back(bench: Bench, registry: Registry, form: str) -> None:
+    """What the registry still takes goes back, without a warning."""
+    await with_an_old_login(bench, registry, form)
+    result = await taken_back(bench)
+    assert (result["outcome"], result["reason"], result["warnings"]) == ("rolled_back", "restored", [])
+    assert registry.asked == ["v2"]
+
+
+@pytest.mark.parametrize("flow", ["broken", "odd"])
+async def test_doubt_keeps_nothing_from_being_taken_back(bench: Bench, registry: Registry, flow: str) -> None:
+    """A registry that is down, or that asks in a way that nobody knows, is a warning: the old state is what was."""
+    await with_an_old_login(bench, registry, "docker")
+    registry.flow, registry.password = flow, "newer"
+    result = await taken_back(bench)
+    assert (result["outcome"], result["reason"]) == ("rolled_back", "restored")
+    assert result["warnings"] == ["old_login_not_proven"]
+
+
+async def test_a_refusal_counts_more_than_silence(bench: Bench, registry: Registry) -> None:
+    """Of two old logins the one that is refused is found, though the other's registry does not answer."""
+    entry = {"username": "puller", "password": PASSWORD}
+    both = json.dumps({"127.0.0.1:9": entry, registry.name: entry})
+    assert (await bench.apply(payload=payload_of("docker", both)))["outcome"] == "updated"
+    new = value(registry, "docker", "newer")
+    await bench.apply(RunId="run-2", Fence="2", Generation="cd" * 16, name="/q", payload=new)
+    registry.password = "newer"
+    assert (await taken_back(bench))["reason"] == "login_refused"

@@ -161,6 +161,52 @@ def test_a_halted_run_is_taken_back_where_that_was_wanted(workplace: Start) -> N
     assert old == {name: (host.root / "etc/ecs/ecs.config").read_bytes() for name, host in place.lab.hosts.items()}
 
 
+def with_an_old_login(place: Workplace, *more: str) -> None:
+    """Let the healthy ones run a login of the lab's registry, which then only takes the one that comes next."""
+    old = {place.lab.registry_name: {"username": "puller", "password": "old-password"}}
+    first = place.rollout("run", "--max-unavailable=100%", *more, source=place.put_secret(old, name="old"))
+    assert first.code == 0, first.err
+    place.put_secret()
+
+
+def env_files(place: Workplace) -> dict[str, bytes]:
+    return {name: host.config_file.read_bytes() for name, host in place.lab.hosts.items()}
+
+
+def test_a_login_that_was_revoked_is_not_brought_back(workplace: Start) -> None:
+    """restore is refused by every instance whose old login its registry refuses: said with what to do, nothing touched.
+
+    Where somebody insists, it is brought back.
+    """
+    place = workplace(*fleet(2))
+    with_an_old_login(place)
+    run = place.rollout("run", "--max-unavailable=100%", "--output", "json").report["run"]["id"]
+    place.lab.registry.logins = {"puller": ("new-password",)}
+    before, starts = env_files(place), [host.agent.starts for host in place.lab.hosts.values()]
+    refused = place.cli("restore", run, "--yes", *QUICK, "--max-unavailable=100%")
+    assert refused.code == 1, refused.err
+    assert "login_refused" in refused.out
+    assert "--no-probe-old" in refused.out
+    assert (env_files(place), [host.agent.starts for host in place.lab.hosts.values()]) == (before, starts)
+    insisted = place.cli("restore", run, "--yes", "--no-probe-old", *QUICK, "--output", "json")
+    assert insisted.code == 0, insisted.err
+    assert set(insisted.outcomes.values()) == {"rolled_back(restored)"}
+
+
+def test_a_halted_run_is_not_taken_back_to_a_login_that_was_revoked(workplace: Start) -> None:
+    """--on-halt restore tries the old login as well: an instance that works is not given one that does not."""
+    specs = fleet(4)
+    place = workplace(*specs[:3], replace(specs[3], after_restart=AfterRestart.STAYS_DOWN))
+    with_an_old_login(place, f"--exclude={specs[3].instance_id}")
+    place.lab.registry.logins = {"puller": ("new-password",)}
+    done = place.rollout("run", "--on-halt=restore", "--waves=100%", "--max-unavailable=1", "--output", "json")
+    updated = [name for name, outcome in done.outcomes.items() if outcome == "updated(verified)"]
+    assert updated, done.err
+    assert "login_refused" in done.err
+    for name in updated:
+        assert b"new-password" in place.lab.hosts[name].config_file.read_bytes()
+
+
 def test_a_wave_waits_for_its_approval_from_another_shell(workplace: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """With --approve the canary's wave ends, the next waits; the command that the notice names lets it go on."""
     place = workplace(*fleet(3))

@@ -29,6 +29,7 @@ ANOTHER_VALUE: Mapping[str, tuple[str, ...]] = {
     "probe_image": ("a/b:1", "c/d:2"),
     "ca_bundle": ("ca.pem",),
     "verify_login": (),
+    "no_probe_old": (),
     "boot_config": ("s3://conf/a.config", "s3://conf/b.config"),
     "allow_removal": (),
     "delivery": ("s3",),
@@ -152,6 +153,7 @@ def _request(which: str, given: dict[str, Any]) -> Any:
         return requests.request_of(**given)
     if which == "restore":
         given = {"cluster": "web", **given}
+        del given["no_probe_old"]  # the policy holds it
     return Request(**requests.rules_of(verify_login=VerifyLogin.NEVER, **given))
 
 
