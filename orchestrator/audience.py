@@ -11,7 +11,7 @@ from orchestrator.ports import Journal
 
 @dataclass(slots=True)
 class Audience:
-    """Grants what was asked, each thing once; calls to stop that are older than the resumption of a run are past."""
+    """Grants what was asked, each thing once. Who asked a run to stop while nobody drove it is heard, too."""
 
     journal: Journal
     state: RunState
@@ -26,8 +26,9 @@ class Audience:
         """Do what another shell asks, once."""
         match ask.kind:
             case AskKind.ABORT:
-                if self.state.halted is None and ask.at > self.state.resumed_at:
-                    self.ledger.observe(Halted(why=f"stopped by {ask.by}", interrupted=True))
+                if self.state.halted is None:
+                    when = "" if ask.at > self.state.resumed_at else ", before it was resumed"
+                    self.ledger.observe(Halted(why=f"stopped by {ask.by}{when}", interrupted=True))
             case AskKind.APPROVE:
                 wave, since = self.state.awaiting or (0, 0.0)
                 fits = ask.wave == wave or (ask.wave == 0 and ask.at >= since)

@@ -59,11 +59,12 @@ class Dispatch:
 
         `taking_back`: this run's own change is taken back, by restore.
         """
-        self._confirm()  # as late as can be: after this line only the fence protects the instances
+        self._confirm()  # as late as can be: after this line only the fence and the expiry protect the instances
         batch = f"{op}-{self.state.batches_made + 1}"
         now = self.clock.now()
         deadlines = self.context.deadlines
-        not_after = int(now) + deadlines.delivery + deadlines.skew
+        # Counted from that look: if we sleep from here on, the cluster is another's when we wake up, and this expired.
+        not_after = int(self.confirmed_at) + deadlines.expiry
         parameters = self._parameters(op, not_after, taking_back=taking_back)
         if op is Op.INSPECT:
             self.ledger.observe(Looking(batch=batch, keys=keys))  # it changes nothing, so it needs no durable intent
@@ -82,8 +83,9 @@ class Dispatch:
 
     def _confirm(self) -> None:
         if not 0 <= self.clock.now() - self.confirmed_at < CONFIRMED_SECONDS:  # a clock may be put back
+            self.lock.keep()  # whoever takes over reckons from our heartbeat how late a command of ours may begin
+            self.confirmed_at = self.clock.now()  # before we look, not after
             self.lock.confirm()
-            self.confirmed_at = self.clock.now()
 
     def adopt(self) -> None:
         """Find what became of the commands that a process which died had announced, by their comments (F70).

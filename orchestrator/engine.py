@@ -128,6 +128,7 @@ class Engine:
             self.state.fold(entry)
         self._ledger.intend(resumed)
         self._dispatch.adopt()
+        self._try(self._audience.listen)
         self._set_out()
 
     @property
@@ -140,7 +141,8 @@ class Engine:
 
     def _set_out(self) -> None:
         self._surveyor.conclude_decided()
-        if self._deliver is not None and self.state.payload is None and self.state.queue:
+        nobody_served = self.state.payload is None and self.state.queue and self.state.halted is None
+        if self._deliver is not None and nobody_served:
             # The journal knows the run by now: a crash leaves a trace of the delivery, whose name follows from it. The
             # plan may have waited long for its yes: whoever took the cluster over meanwhile must not find a new copy.
             self._lock.confirm()

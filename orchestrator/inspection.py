@@ -1,7 +1,7 @@
 """Look at instances before anything is decided: send inspect, in batches of 50, and read what it saw. Reads only."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from orchestrator.core.model import Facts, Ping
@@ -18,13 +18,25 @@ EVERY = 1.0
 
 
 class Inspection:
-    """One round of inspections. Its commands change nothing, so a lost one is simply not known."""
+    """One round of inspections. Its commands change nothing, so a lost one is simply not known.
 
-    def __init__(self, *, commands: Commands, clock: Clock, context: Context, every: float = EVERY) -> None:
+    `keep`: called all the while, for the heartbeat of whoever holds the cluster.
+    """
+
+    def __init__(
+        self,
+        *,
+        commands: Commands,
+        clock: Clock,
+        context: Context,
+        every: float = EVERY,
+        keep: Callable[[], None] = lambda: None,
+    ) -> None:
         self._commands = commands
         self._clock = clock
         self._context = context
         self._every = every
+        self._keep = keep
         self._number = 0
 
     def look(self, instance_ids: Iterable[str]) -> Mapping[str, Look]:
@@ -33,11 +45,13 @@ class Inspection:
         looks: dict[str, Look] = {}
         waiting: dict[str, set[str]] = {}
         for start in range(0, len(wanted), BATCH):
+            self._keep()
             self._send(tuple(wanted[start : start + BATCH]), looks, waiting)
         deadline = self._clock.now() + self._context.deadlines.delivery + INSPECT_STEP_SECONDS
         while waiting and self._clock.now() < deadline:
             self._clock.wait(self._every)
             for command_id in tuple(waiting):
+                self._keep()
                 self._read(command_id, looks, waiting)
         for missing in waiting.values():
             looks.update(dict.fromkeys(missing, Reason.DELIVERY_TIMED_OUT))
@@ -50,7 +64,7 @@ class Inspection:
         order = Order(
             op=Op.INSPECT,
             instance_ids=chunk,
-            parameters=inspect_parameters(self._context, int(now) + deadlines.delivery + deadlines.skew),
+            parameters=inspect_parameters(self._context, int(now) + deadlines.expiry),
             comment=comment_of(self._context.run, f"plan-{self._number}"),
             delivery_seconds=deadlines.delivery,
         )

@@ -332,7 +332,10 @@ class Rollout:
         fleet = self.world.discover() if fleet is None else fleet
         ghosts = find_ghosts(fleet)
         wanted = [each.instance_id for each in fleet if exclude_early(each, ghost=each.arn in ghosts) is None]
-        looks = Inspection(commands=self.world, clock=self.world.clock, context=self.context(fence)).look(wanted)
+        inspection = Inspection(
+            commands=self.world, clock=self.world.clock, context=self.context(fence), keep=self.lock.keep
+        )
+        looks = inspection.look(wanted)
         goal: Wanted = Goal(generation=self.generation, registries=frozenset({"reg.example.com"}))
         if self.heals:
             goal = Heal()

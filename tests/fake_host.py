@@ -112,6 +112,8 @@ def _apply(host: Host, order: Order, now: float) -> tuple[float, str, str]:
     behaviour = host.behaviour
     if behaviour == "undelivered":
         return now + order.delivery_seconds, "DeliveryTimedOut", ""
+    if now > int(order.parameters["NotAfter"]):
+        return end, "Failed", apply_line("refused", "expired", changed=False, op=order.op)
     fence = int(order.parameters["Fence"])
     if fence < host.fence:
         return end, "Failed", apply_line("refused", "fence_stale", changed=False, op=order.op)

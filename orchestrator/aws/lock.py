@@ -28,17 +28,31 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Predecessor:
-    """A run that was taken over; its commands, sent after `since` (epoch seconds), may still be under way."""
+    """A run that was taken over; its commands, sent after `since` (epoch seconds), may still be under way.
+
+    `heartbeat`, `reach`: those of its last owner.
+    """
 
     run: str
     since: float
+    heartbeat: float = 0.0
+    reach: float = 0.0
+
+    def until(self, taken: float) -> float:
+        """Say when none of its commands can begin any more; it was taken over at `taken`.
+
+        Its owner looks at the lock right before it sends, and not without a heartbeat that is new enough: should it
+        have slept since, what it sends when it wakes up has expired.
+        """
+        return min(self.heartbeat + HEARTBEAT_SECONDS, taken) + self.reach
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
     """Who holds a number. Times in epoch seconds.
 
-    `unresolved`: whom this owner took over and has not seen the end of.
+    `reach`: for how many seconds after a look at the lock a command of this owner may still begin. `unresolved`: whom
+    this owner took over and has not seen the end of.
     """
 
     holder: str
@@ -46,23 +60,27 @@ class Owner:
     since: float
     heartbeat: float
     released: bool = False
+    reach: float = 0.0
     unresolved: tuple[Predecessor, ...] = ()
 
     @property
     def to_resolve(self) -> tuple[Predecessor, ...]:
         """Every run whose commands somebody who takes this owner over must see the end of."""
-        return (*self.unresolved, Predecessor(self.run, self.since))
+        return (*self.unresolved, Predecessor(self.run, self.since, self.heartbeat, self.reach))
 
 
 class ClusterLock:
-    """The lock of one cluster, for one run. Raises LockedError while another run holds it."""
+    """The lock of one cluster, for one run. Raises LockedError while another run holds it. `reach`: see Owner."""
 
-    def __init__(self, *, client: "SSMClient", clock: Clock, path: str, holder: str, run: str) -> None:
+    def __init__(
+        self, *, client: "SSMClient", clock: Clock, path: str, holder: str, run: str, reach: float = 0.0
+    ) -> None:
         self._client = client
         self._clock = clock
         self._path = path.rstrip("/") + "/lock"
         self._holder = holder
         self._run = run
+        self._reach = reach
         self._owner: Owner | None = None
         self._kept_at = 0.0
         self.fence = 0
@@ -82,7 +100,14 @@ class ClusterLock:
             elif owner is not None and held and not take_over:
                 raise held_by(owner)
             now = self._clock.now()
-            mine = Owner(holder=self._holder, run=self._run, since=now, heartbeat=now, unresolved=_inherited(owner))
+            mine = Owner(
+                holder=self._holder,
+                run=self._run,
+                since=now,
+                heartbeat=now,
+                reach=self._reach,
+                unresolved=_inherited(owner),
+            )
             if owner is not None and resumes:  # our first life's commands count, too, for whoever takes us over
                 mine = replace(mine, since=owner.since, unresolved=owner.unresolved)
             if self._create(number + 1, mine):

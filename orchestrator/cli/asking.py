@@ -39,9 +39,10 @@ def abort(run: str, journal: JournalPlace) -> None:
       ecs-rollout abort 20261124-013006-d617fabc
     """
     _ask(journal, run, AskKind.ABORT, None)
+    about = " ".join((run, *journal.words))
     say(
         f"The run {run} is asked to stop: it admits nobody more, sees its instances to their end and reports. "
-        f"`ecs-rollout {' '.join(('status', run, *journal.words))}` shows it."
+        f"`ecs-rollout status {about}` shows it; where its controller has died, `ecs-rollout resume {about}` does it."
     )
 
 

@@ -272,7 +272,5 @@ def take_back(request: "Request", journal: "Store", rolls: Rolls, state: "RunSta
         options=options_back(state.run.options),
     )
     gates = type(request.gates)()  # what made the run halt must not keep it from being taken back
-    policy = replace(
-        request.policy, approve=False, on_halt=OnHalt.KEEP, limit=None, verify_login=VerifyLogin.ALWAYS
-    )
+    policy = replace(request.policy, approve=False, on_halt=OnHalt.KEEP, limit=None, verify_login=VerifyLogin.ALWAYS)
     return begin(replace(request, credential="", boot_configs=(), gates=gates, policy=policy), journal, back)

@@ -153,7 +153,9 @@ def build(request: Request, *, clock: Clock, say: Callable[[str], None], run: st
         commands=commands,
         fleet=EcsFleet(client=ecs, commands=commands, cluster=cluster),
         drains=EcsDrains(client=ecs, cluster=cluster),
-        lock=ClusterLock(client=ssm, clock=clock, path=path, holder=holder(), run=run_id),
+        lock=ClusterLock(
+            client=ssm, clock=clock, path=path, holder=holder(), run=run_id, reach=request.policy.deadlines.reach
+        ),
     )
 
 

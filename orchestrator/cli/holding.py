@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from threading import Event, Thread
 
-from orchestrator.aws.lock import Predecessor
+from orchestrator.aws.lock import HEARTBEAT_SECONDS, Predecessor
 from orchestrator.cli import loading
 from orchestrator.cli.compose import Parts
 from orchestrator.core.orders import PayloadReference
 from orchestrator.errors import EnvironmentFault, LockedError
+from orchestrator.ports import Lock
 
 PREDECESSOR_EVERY = 5.0
 PREDECESSOR_PATIENCE = 1800.0
@@ -51,11 +53,12 @@ def locked(parts: Parts, *, take_over: bool, say: Callable[[str], None], resumes
             others = tuple(each for each in predecessor.to_resolve if each.run != parts.run_id)
             if others:
                 _outwait(parts, others, say)
-                parts.lock.resolved()
             unresolved = None
             for each in others:
                 left = partial(loading.forget, parts, each.run)
                 _tidy(say, f"what the run {each.run} delivered was not removed", left)
+            if others:  # last: should we die before, whoever takes us over removes it
+                parts.lock.resolved()
         hold = Hold(loading.ensure_key(parts), at_work=resumes)  # what is resumed was begun, whatever fails from here
         yield hold
     except LockedError:
@@ -74,6 +77,32 @@ def locked(parts: Parts, *, take_over: bool, say: Callable[[str], None], resumes
             )
         else:
             _let_go(parts, hold, say)
+
+
+@contextmanager
+def kept(lock: Lock, every: float = HEARTBEAT_SECONDS / 3) -> Iterator[None]:
+    """Keep the heartbeat while a person thinks, `every` so many seconds: their answer may take hours.
+
+    Whoever has lost the cluster meanwhile hears of it at the next look at the lock, as ever.
+    """
+    answered = Event()
+
+    def beat() -> None:
+        while not answered.wait(every):
+            try:
+                lock.keep()
+            except LockedError:
+                return
+            except EnvironmentFault:
+                continue  # the next one may come through
+
+    thread = Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        answered.set()
+        thread.join()
 
 
 def _let_go(parts: Parts, hold: Hold | None, say: Callable[[str], None]) -> None:
@@ -95,23 +124,28 @@ def _tidy(say: Callable[[str], None], failure: str, step: Callable[[], None]) ->
 def _outwait(parts: Parts, predecessors: Sequence[Predecessor], say: Callable[[str], None]) -> None:
     """Wait for the old owners' commands: they may still change instances that have not seen our fence.
 
-    The first lists are not believed: they may not know yet what was sent last (F73).
+    The first lists are not believed: they may not know yet what was sent last (F73). An owner that only sleeps may
+    wake up and send the one command that it was about to: what it could still begin with has expired afterwards.
     """
     began = parts.clock.now()
+    quiet = max(began + LIST_LAG, *(each.until(began) for each in predecessors))
     told = False
     while True:
         busy = [each for each in predecessors if parts.commands.busy(each.run, each.since)]
         now = parts.clock.now()
-        if not busy and now - began >= LIST_LAG:
+        if not busy and now >= quiet:
             return
-        if now - began > PREDECESSOR_PATIENCE:
+        if busy and now - began > PREDECESSOR_PATIENCE:
             raise EnvironmentFault(
                 f"Commands of the run {busy[0].run} are still under way.",
                 hint="Look at them in the Run Command console; cancel or wait, then run again.",
             )
         if not told:
             minutes = PREDECESSOR_PATIENCE / 60
-            say(f"waiting until nothing of it is under way (at most {minutes:.0f} minutes; Ctrl-C gives the lock back)")
+            say(
+                f"waiting until nothing of it is under way or can still begin ({quiet - now:.0f} s, "
+                f"at most {minutes:.0f} minutes; Ctrl-C gives the lock back)"
+            )
             told = True
         parts.lock.keep()
         parts.clock.wait(PREDECESSOR_EVERY)

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 def restore(
     *,
     run: str,
-    no_probe_old: bool,
     output: str,
     out: Path | None,
     journal: JournalPlace,
@@ -67,13 +66,14 @@ def restore(
         options=flags.given(click.get_current_context(), without=approvals.NOT_PART | {"run"}),
     )
     with store.opened(journal) as found:
-        return carrying.begin(_restoring(replay(found.entries(run)).run, given, probe=not no_probe_old), found, rolls)
+        return carrying.begin(_restoring(replay(found.entries(run)).run, given), found, rolls)
 
 
-def _restoring(started: "RunStarted", given: dict[str, Any], *, probe: bool) -> "Request":
+def _restoring(started: "RunStarted", given: dict[str, Any]) -> "Request":
     from orchestrator.cli.compose import Request
 
-    rules = requests.rules_of(verify_login=VerifyLogin.ALWAYS if probe else VerifyLogin.NEVER, **given)
+    verify_login = VerifyLogin.NEVER if given.pop("no_probe_old") else VerifyLogin.ALWAYS
+    rules = requests.rules_of(verify_login=verify_login, **given)
     rules["region"] = rules["region"] or started.region
     return Request(cluster=started.cluster, **rules)
 

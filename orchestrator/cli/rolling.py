@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from orchestrator.cli import healing, loading, showing
 from orchestrator.cli.compose import Parts, holder
-from orchestrator.cli.holding import Hold, locked
+from orchestrator.cli.holding import Hold, kept, locked
 from orchestrator.core.events import Resumed, RunStarted
 from orchestrator.core.model import DecisionKind, Instance, Plan, Planned
 from orchestrator.core.orders import PayloadReference
@@ -90,7 +90,13 @@ def _decided(
     parts: Parts, fleet: Sequence[Instance], wanted: Sequence[str], goal: Wanted, shape: Shape, fence: int
 ) -> Plan:
     every = min(EVERY, parts.request.pace.shortest)
-    inspection = Inspection(commands=parts.commands, clock=parts.clock, context=parts.context(fence), every=every)
+    inspection = Inspection(
+        commands=parts.commands,
+        clock=parts.clock,
+        context=parts.context(fence),
+        every=every,
+        keep=parts.lock.keep if fence else lambda: None,  # a plan holds no lock
+    )
     planned = make_plan(parts.cluster, fleet, inspection.look(wanted), goal, shape)
     if parts.request.policy.standalone_tasks is not StandaloneTasks.SKIP:
         return planned
@@ -220,7 +226,9 @@ def conduct(
     _try_gates(parts)
     with locked(parts, take_over=mission.take_over, say=watch.say) as hold:
         goal = _goal(parts, hold, mission)
-        planned = confirm(plan(parts, goal, fence=parts.lock.fence, say=watch.say))
+        planned = plan(parts, goal, fence=parts.lock.fence, say=watch.say)
+        with kept(parts.lock):
+            planned = confirm(planned)
         state = roll(parts, hold, planned, watch, goal, mission.options)
         if mission.heals:
             healing.sweep(parts, watch.say)

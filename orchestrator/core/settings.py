@@ -31,6 +31,16 @@ class Deadlines:
     connect: int = 180
     skew: int = 60
 
+    @property
+    def expiry(self) -> int:
+        """For how long after its controller's last look at the lock a command may begin, by our clock: `NotAfter`."""
+        return self.delivery + self.skew
+
+    @property
+    def reach(self) -> int:
+        """The same by the clock of an instance that is behind."""
+        return self.expiry + self.skew
+
     def problem(self) -> str | None:
         """Say what is wrong with these numbers, if anything is."""
         if self.delivery < SSM_MIN_DELIVERY:

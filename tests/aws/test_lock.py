@@ -23,8 +23,8 @@ def ssm(monkeypatch: pytest.MonkeyPatch) -> Iterator[SSMClient]:
         yield boto3.client("ssm", region_name="us-east-1")
 
 
-def lock(ssm: SSMClient, run: str, clock: VirtualClock | None = None) -> ClusterLock:
-    return ClusterLock(client=ssm, clock=clock or VirtualClock(), path=PATH, holder=f"me ({run})", run=run)
+def lock(ssm: SSMClient, run: str, clock: VirtualClock | None = None, reach: float = 0.0) -> ClusterLock:
+    return ClusterLock(client=ssm, clock=clock or VirtualClock(), path=PATH, holder=f"me ({run})", run=run, reach=reach)
 
 
 def numbers(ssm: SSMClient) -> set[str]:
@@ -115,6 +115,28 @@ def test_a_chain_of_dead_owners_is_resolved_whole(ssm: SSMClient) -> None:
     fourth = lock(ssm, "run-4").acquire(take_over=True)
     assert fourth is not None
     assert [each.run for each in fourth.to_resolve] == ["run-3"]
+
+
+def test_the_lock_tells_how_late_a_command_of_its_owner_may_begin(ssm: SSMClient) -> None:
+    """By its last heartbeat and its own times, also of one that was taken over twice; an older version's says now."""
+    clock = VirtualClock(start=1000.0)
+    first = lock(ssm, "run-1", clock, reach=180.0)
+    first.acquire()
+    clock.wait(HEARTBEAT_SECONDS)
+    first.keep()
+    clock.wait(1000)
+    lock(ssm, "run-2", clock, reach=60.0).acquire(take_over=True)
+    clock.wait(5)
+    owner = lock(ssm, "run-3", clock).acquire(take_over=True)
+    assert owner is not None
+    assert [each.until(clock.now()) for each in owner.to_resolve] == [1030 + 30 + 180, clock.now() + 60]
+    old = (
+        '{"holder": "anna", "run": "run-0", "since": 1.0, "heartbeat": 2.0, "unresolved": [{"run": "r", "since": 1.0}]}'
+    )
+    ssm.put_parameter(Name=f"{PATH}/lock/9", Value=old, Type="String")
+    owner = lock(ssm, "run-4", clock).acquire(take_over=True)
+    assert owner is not None
+    assert max(each.until(clock.now()) for each in owner.to_resolve) < clock.now()
 
 
 def test_a_win_whose_answer_was_lost_is_ours(ssm: SSMClient) -> None:

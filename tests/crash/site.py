@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import boto3
 
@@ -27,6 +28,9 @@ from orchestrator.lab.lab import Lab, LabThread
 from orchestrator.lab.scenario import Scenario
 from tests.crash.controller import Controller, Order, Point
 from tests.crash.scenes import CLUSTER, QUICK, Deed, End, Scene, State
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm.type_defs import ParameterTypeDef
 
 MOST_LIVES = 4
 """Controllers that it may take to bring a run to its end after the first was killed."""
@@ -91,6 +95,14 @@ class Site:
     def lose_journal(self) -> None:
         """Let a machine go on that knows nothing."""
         self.machine += 1
+
+    def age_lock(self) -> None:
+        """Let the last owner be dead for long: whoever takes over need not wait until nothing of it can begin."""
+        ssm = boto3.client("ssm")
+        newest = newest_lock()
+        if newest is not None:
+            owner = json.loads(newest["Value"]) | {"heartbeat": 0.0}
+            ssm.put_parameter(Name=newest["Name"], Value=json.dumps(owner), Type="String", Overwrite=True)
 
     def applied(self) -> Counter[str]:
         """Count the SendCommands of apply that the lab has accepted, by instance."""
@@ -172,6 +184,7 @@ def first_words(here: Site) -> tuple[str, ...]:
             return ("resume", run, "--take-over", "--output", "json")
         case Deed.HEAL:
             assert here.start(*scene.words, point=scene.dies_first).wait() == -9
+            here.age_lock()
             here.lose_journal()
             return ("heal", "--cluster", CLUSTER, "--yes", "--take-over", *QUICK)
 
@@ -254,14 +267,19 @@ def _holding(here: Site) -> Iterator[str]:
             yield f"{name} holds {holds or 'neither whole'}, {end} was wanted"
 
 
+def _parameters(path: str) -> "list[ParameterTypeDef]":
+    pages = boto3.client("ssm").get_paginator("get_parameters_by_path").paginate(Path=path)
+    return [each for page in pages for each in page["Parameters"]]
+
+
+def newest_lock() -> "ParameterTypeDef | None":
+    """Give the lock's parameter that counts."""
+    return max(_parameters(_LOCK), key=lambda each: int(each["Name"].rsplit("/", 1)[1]), default=None)
+
+
 def _left() -> Iterator[str]:
-    ssm = boto3.client("ssm")
-    pages = ssm.get_paginator("get_parameters_by_path").paginate(Path=_PAYLOAD)
-    yield from (f"{each['Name']} was left" for page in pages for each in page["Parameters"])
-    locks = [
-        each for page in ssm.get_paginator("get_parameters_by_path").paginate(Path=_LOCK) for each in page["Parameters"]
-    ]
-    newest = max(locks, key=lambda each: int(each["Name"].rsplit("/", 1)[1]), default=None)
+    yield from (f"{each['Name']} was left" for each in _parameters(_PAYLOAD))
+    newest = newest_lock()
     if newest is not None and not json.loads(newest["Value"])["released"]:
         yield f"{newest['Name']} was not released"
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.crash.controller import Point
 from tests.crash.scenes import State
-from tests.crash.trying import Kill, Verdict, attempt, overtake, sample
+from tests.crash.trying import Kill, Verdict, attempt, outwait, overtake, sample
 
 SEED = os.environ.get("CRASH_SEED", "1")
 COUNT = 12
@@ -79,3 +79,15 @@ def test_an_old_controller_that_wakes_up_does_no_harm(record_property: Callable[
     record_property("kills", f"{len(verdicts)} controllers stopped and taken over, {len(lost)} did harm")
     assert not lost, "\n\n".join(lost)
     assert [each.reached for each in verdicts] == [True] * len(STOPS)
+
+
+LATE = (Point("SendCommand", 2, after=False), Point("journal:Admitted", 1, after=True))
+
+
+@pytest.mark.timeout(900)
+def test_a_new_run_waits_until_nothing_of_the_old_one_can_begin() -> None:
+    """Stopped right behind its last look at the lock, and woken after a new run: its command has expired everywhere."""
+    verdicts = tried(outwait, [Kill("gates", State.SQLITE, point) for point in LATE])
+    lost = [f"{each.kill}: {each.lost}\n{each.said}" for each in verdicts if each.lost]
+    assert not lost, "\n\n".join(lost)
+    assert [each.reached for each in verdicts] == [True] * len(LATE)

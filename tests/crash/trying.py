@@ -68,6 +68,7 @@ def attempt(kill: Kill) -> Verdict:
     with site(SCENES[kill.scene], kill.state) as here:
         controller = here.start(*first_words(here), point=kill.point)
         code = controller.wait()
+        here.age_lock()
         lives = recover(here) if code == KILLED else []
         lost = list(losses(here))
         if code not in {KILLED, 0, 1}:
@@ -102,6 +103,30 @@ def overtake(kill: Kill) -> Verdict:
             lives[-1].wait()
         lost += _standing_or_left(here)
         return Verdict(kill=kill, reached=True, lost=tuple(lost), said=words_of([old, *lives]))
+
+
+def outwait(kill: Kill) -> Verdict:
+    """Stop a controller there, let a run of another machine take over that knows nothing of it, and wake it.
+
+    The new run waits until what the old one may still send has expired, so the old one changes nobody any more.
+    """
+    with site(SCENES[kill.scene], kill.state) as here:
+        old = here.start(*first_words(here), point=kill.point, number=signal.SIGSTOP)
+        if not old.stops():
+            return Verdict(kill=kill, reached=False, lost=(), said=old.said)
+        here.lose_journal()
+        new = here.start(*here.scene.words, "--take-over")
+        lost = [] if new.wait() == ExitCode.OK else [f"the new run ended with {new.process.exitcode}"]
+        touched = here.touched()
+        old.signal(signal.SIGCONT)
+        code = old.wait()
+        here.quiet()
+        if code != ExitCode.LOCKED:
+            lost.append(f"the old controller ended with {code}")
+        if here.touched() != touched:
+            lost.append("the old controller changed an instance")
+        lost += _standing_or_left(here)
+        return Verdict(kill=kill, reached=True, lost=tuple(lost), said=words_of([old, new]))
 
 
 def _standing_or_left(here: Site) -> list[str]:

@@ -4,11 +4,14 @@ Each is an event of the lab's scenario, set off by what the run itself does, so 
 every time. The command line is the real one, and the instances run the real documents.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
+import boto3
 import pytest
 
+from orchestrator.clock import SystemClock
 from orchestrator.lab.scenario import Deed, Event, ServiceSpec
 from tests.scenario.conftest import Answer, Workplace, fleet
 
@@ -121,3 +124,25 @@ def test_somebody_activates_what_we_drain(workplace: Start) -> None:
     assert place.applied(ONE) == 0
     assert [each.status for each in place.registrations(ONE)] == ["ACTIVE"]
     assert place.marked() == []
+
+
+def test_an_older_runs_command_comes_after_a_newer_run(workplace: Start) -> None:
+    """An instance that a newer run has reached refuses it by its number, though it has not expired: nothing changes."""
+    place, clock, ssm = workplace(*fleet(1)), SystemClock(), boto3.client("ssm")
+    assert run(place).code == 0
+    sent = [json.loads(each.body) for each in place.lab.recorder.of("SendCommand")]
+    late = next(each for each in sent if each["DocumentName"] == APPLY)
+    login = {place.lab.registry_name: {"username": "puller", "password": "old-password"}}
+    assert place.rollout("run", source=place.put_secret(login, name="newer")).code == 0
+    host = place.lab.hosts[ONE]
+    before, starts = host.config_file.read_bytes(), host.agent.starts
+    late["Parameters"] |= {"NotAfter": [str(int(clock.now()) + 300)]}
+    command = ssm.send_command(**late)["Command"]["CommandId"]
+    for _ in range(200):
+        (seen,) = ssm.list_command_invocations(CommandId=command, Details=True)["CommandInvocations"] or [None]
+        if seen is not None and seen["Status"] not in {"Pending", "InProgress"}:
+            break
+        clock.wait(0.1)
+    assert seen is not None
+    assert json.loads(seen["CommandPlugins"][0]["Output"].splitlines()[0])["reason"] == "fence_stale"
+    assert (host.config_file.read_bytes(), host.agent.starts) == (before, starts)

@@ -77,6 +77,14 @@ def killed_at(place: Workplace, kind: type[Event], *more: str) -> str:
     return events_of(place)[0]
 
 
+def age_lock(place: Workplace) -> None:
+    """Let the lock's owner be dead for long: whoever takes over need not wait until nothing of it can begin."""
+    ssm, path = boto3.client("ssm"), f"/ecs-rollout/{place.lab.scenario.cluster}/lock"
+    for each in ssm.get_parameters_by_path(Path=path)["Parameters"]:
+        value = json.dumps(json.loads(each["Value"]) | {"heartbeat": 0.0})
+        ssm.put_parameter(Name=each["Name"], Value=value, Type="String", Overwrite=True)
+
+
 def wait_for(place: Workplace, kind: type[Event], process: subprocess.Popen[bytes]) -> None:
     for _ in range(600):
         if any(isinstance(event, kind) for event in events_of(place)[1]):
@@ -133,6 +141,7 @@ def test_heal_mends_without_a_journal(workplace: Start) -> None:
     place = workplace(*(replace(each, persistent=False) for each in specs))
     place.put_secret()
     killed_at(place, Draining, "--on-ephemeral=drain", HALF)
+    age_lock(place)
     for path in journal_of(place).parent.iterdir():
         path.unlink()
     assert any(marks for each in standing(place).values() for _, _, marks in each)

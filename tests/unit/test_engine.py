@@ -1,10 +1,11 @@
 """The one loop, against a fleet in memory on a virtual clock."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import pytest
 
+from orchestrator.aws.lock import HEARTBEAT_SECONDS
 from orchestrator.core.amount import Amount
 from orchestrator.core.events import Admitted, Concluded, Delivered, Halted, Lost, NotSent, Sent, WaveOpened
 from orchestrator.core.gates import GateAnswer
@@ -12,9 +13,9 @@ from orchestrator.core.model import DecisionKind, OutcomeKind, Ping, Platform, S
 from orchestrator.core.planning import left_for_later
 from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Op
-from orchestrator.core.settings import Policy, VerifyLogin, Word
+from orchestrator.core.settings import Deadlines, Policy, VerifyLogin, Word
 from orchestrator.core.state import RunState, replay
-from orchestrator.engine import result_of
+from orchestrator.engine import Pace, result_of
 from orchestrator.errors import EnvironmentFault, LockedError
 from orchestrator.gatekeeper import ANEW, EVERY
 from orchestrator.ports import Answer, Doubtful, Order, Rejected
@@ -200,6 +201,27 @@ def test_a_lost_answer_to_send_command_is_found_again_and_sent_once() -> None:
     state, world, _ = roll([Host("i-1")], prepare=lose)
     assert outcomes(state)["i-1"] == ("updated", "verified")
     assert len([order for order in world.sends if order.op is Op.APPLY]) == 1
+
+
+def test_a_command_expires_by_the_last_look_at_the_lock() -> None:
+    """A controller that slept between its look and SendCommand sends what has expired: the cluster may be another's."""
+    expiry = Deadlines().expiry
+    looks: list[float] = []
+    world = World([Host("i-1")], VirtualClock())
+
+    def look_and_sleep() -> None:
+        looks.append(world.clock.now())
+        if len(looks) == 2:  # the first look is for the delivery
+            world.clock.wait(10 * expiry)
+
+    rollout = Rollout(world, Policy(max_unreachable=(EVERYTHING,)))
+    planned = rollout.plan(1)
+    rollout.lock = OpenLock(check=look_and_sleep)
+    state = rollout.engine(1).run(rollout.started(1, planned))
+    late, *again = (order for order in world.sends if order.op is Op.APPLY)
+    assert int(late.parameters["NotAfter"]) == int(looks[1]) + expiry
+    assert outcomes(state)["i-1"] == ("refused", "expired")
+    assert again == []
 
 
 def test_an_unanswered_send_command_that_is_not_found_is_inspected() -> None:
@@ -425,6 +447,18 @@ def test_who_tries_the_login(mode: VerifyLogin, expected: list[str]) -> None:
     assert [order.parameters["VerifyLogin"] for order in world.sends if order.op is Op.APPLY] == expected
 
 
+@pytest.mark.parametrize(("mode", "expected"), [(VerifyLogin.NEVER, "no"), (VerifyLogin.ALWAYS, "yes")])
+def test_who_tries_the_old_login(mode: VerifyLogin, expected: str) -> None:
+    """A restore lets instances try their old login where that is wanted; healing, and a change undone, never do."""
+    hosts = fleet_of(2)
+    roll(hosts)
+    _, world, _ = roll(hosts, replace(WIDE, verify_login=mode), fence=2, run="run-2", restores="run-1")
+    assert {order.parameters["VerifyLogin"] for order in world.sends if order.op is Op.RESTORE} == {expected}
+    half = Host("i-1", behaviour="lost_armed")
+    _, world, _ = roll([half], replace(WIDE, verify_login=mode))
+    assert {order.parameters["VerifyLogin"] for order in world.sends if order.op is Op.RESTORE} == {"no"}
+
+
 def test_a_run_can_be_taken_back() -> None:
     """restore brings the old generation back wherever the run had changed it, touches nobody else, and is ok."""
     hosts = fleet_of(6)
@@ -462,6 +496,23 @@ def test_a_restore_that_fails_or_is_lost(behaviour: str, expected: tuple[str, st
     host.behaviour = behaviour
     state, _, _ = roll([host], fence=2, run="run-2", restores="run-1")
     assert outcomes(state)["i-1"] == expected
+
+
+def test_the_heartbeat_goes_on_while_a_run_only_waits() -> None:
+    """For a gate that holds for an hour, and for somebody's approval: nobody may take the run for dead."""
+    beats: list[float] = []
+    world = World(fleet_of(3), VirtualClock())
+    policy = Policy(waves=(Amount.parse("1"), EVERYTHING), approve=True, approve_timeout=3600)
+    rollout = Rollout(
+        world, policy, gates=[ScriptedGate([(0, Word.HOLD), (3600, Word.GO)])], pace=Pace(shortest=2, longest=10)
+    )
+    planned = rollout.plan(1)
+    rollout.lock = OpenLock(heartbeat=lambda: beats.append(world.clock.now()))
+    state = rollout.engine(1).run(rollout.started(1, planned))
+    assert state.halted is not None
+    assert "approv" in state.halted.why
+    assert beats[-1] - beats[0] > 7200
+    assert max(after - before for before, after in pairwise(beats)) <= HEARTBEAT_SECONDS
 
 
 @dataclass
@@ -593,8 +644,11 @@ def test_a_lock_that_cannot_be_asked_stops_admission(call: str) -> None:
         if call == "keep" or len(asked) > 1:  # the first confirmation is for the delivery, without which nothing begins
             raise EnvironmentFault("no answer", hint="wait")
 
-    lock = OpenLock(check=silent) if call == "confirm" else OpenLock(heartbeat=silent)
-    state, world, _ = roll(fleet_of(3), lock=lock)
+    world = World(fleet_of(3), VirtualClock())
+    rollout = Rollout(world, Policy())
+    planned = rollout.plan(1)
+    rollout.lock = OpenLock(check=silent) if call == "confirm" else OpenLock(heartbeat=silent)
+    state = rollout.engine(1).run(rollout.started(1, planned))
     assert applies(world) == 0
     assert state.halted is not None
     assert "does not answer" in state.halted.why

@@ -16,10 +16,11 @@ from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Op
 from orchestrator.core.settings import OnEphemeral, Policy, Word
 from orchestrator.core.state import RunState
-from orchestrator.engine import Engine
+from orchestrator.engine import Engine, result_of
 from orchestrator.errors import EnvironmentFault, JournalFault, LockedError
 from orchestrator.ports import Doubtful
 from tests.fake_fleet import NEVER, Host, Registration, Rollout, VirtualClock, World, fleet_of, roll
+from tests.property.mortal import Died, Fate
 
 EVERYTHING = Amount(100, percent=True)
 WIDE = Policy(waves=(EVERYTHING,), max_unavailable=EVERYTHING)
@@ -157,19 +158,33 @@ def test_healing_sweeps_the_ghosts_of_every_dead_run() -> None:
     assert host.attributes == {"team"}
 
 
-def test_an_abort_is_of_its_time() -> None:
-    """Whoever resumes a run wants it to go on: what was asked before that stops it no more, what comes after does."""
+def test_an_abort_of_a_dead_run_is_heard_when_it_is_resumed() -> None:
+    """Asked while nobody drove the run, it counts: resume admits nobody more, sees its instances to their end, ends."""
     rollout = rollout_of(fleet_of(6), replace(WIDE, max_unavailable=Amount(1, percent=False)))
     world = rollout.world
     ticked(rollout, lambda state: bool(state.in_flight))
     world.journal.asks.append(Ask(kind=AskKind.ABORT, wave=0, by="anna", at=world.clock.now()))
     world.clock.wait(60)
-    again = Ask(kind=AskKind.ABORT, wave=0, by="berta", at=world.clock.now() + 100)
-    later(world, 100, lambda: world.journal.asks.append(again))
     state = resumed(rollout)
     assert state.halted is not None
-    assert state.halted.why == "stopped by berta"
-    assert 1 < state.counts[OutcomeKind.UPDATED] < 6
+    assert state.halted.why == "stopped by anna, before it was resumed"
+    assert state.counts == {OutcomeKind.UPDATED: 1, OutcomeKind.NOT_ATTEMPTED: 5}
+    assert result_of(state) == "interrupted"
+
+
+def test_an_abort_of_a_run_that_had_delivered_nothing_delivers_nothing() -> None:
+    """What died before its delivery and was asked to stop puts no credential anywhere when it is resumed."""
+    rollout = rollout_of(fleet_of(2), WIDE)
+    fate = Fate()
+    engine = rollout.engine(1, fate.wrap)
+    fate.at = len(fate.names) + 2  # after the run's first entry, before the lock is looked at for the delivery
+    with pytest.raises(Died):
+        engine.begin(rollout.started(1, rollout.plan(1)))
+    assert engine.state.payload is None
+    rollout.world.journal.asks.append(Ask(kind=AskKind.ABORT, wave=0, by="anna", at=rollout.world.clock.now()))
+    state = resumed(rollout)
+    assert state.payload is None
+    assert state.counts == {OutcomeKind.NOT_ATTEMPTED: 2}
 
 
 def test_time_in_which_nobody_ran_does_not_count_for_approval() -> None:

@@ -1,7 +1,11 @@
 """The round of inspections before anything is decided."""
 
+from collections.abc import Callable
+from itertools import pairwise
+
 import pytest
 
+from orchestrator.aws.lock import HEARTBEAT_SECONDS
 from orchestrator.core.model import Facts, Ping
 from orchestrator.core.orders import Context, HostPaths
 from orchestrator.core.reasons import Reason
@@ -12,9 +16,9 @@ from orchestrator.ports import Answer, Doubtful, Rejected
 from tests.fake_fleet import Host, VirtualClock, World, fleet_of
 
 
-def look(world: World) -> dict[str, Facts | Reason]:
+def look(world: World, keep: Callable[[], None] = lambda: None) -> dict[str, Facts | Reason]:
     context = Context(run="r", cluster="c", fence=0, deadlines=Deadlines(), paths=HostPaths())
-    return dict(Inspection(commands=world, clock=world.clock, context=context).look(world.hosts))
+    return dict(Inspection(commands=world, clock=world.clock, context=context, keep=keep).look(world.hosts))
 
 
 def world_of(hosts: list[Host], *answers: Answer | str) -> World:
@@ -65,3 +69,15 @@ def test_who_does_not_answer_in_time_is_said_so() -> None:
     seen = look(world_of(hosts))
     assert seen[hosts[0].instance_id] is Reason.DELIVERY_TIMED_OUT
     assert isinstance(seen[hosts[1].instance_id], Facts)
+
+
+def test_the_heartbeat_goes_on_while_instances_are_looked_at() -> None:
+    """A large fleet, answers that are lost and instances that do not answer: the lock is kept all the while."""
+    world = world_of(fleet_of(120), "accepted, answer lost", Doubtful("ReadTimeoutError"))
+    for host in list(world.hosts.values())[:10]:
+        host.mute = True
+    kept: list[float] = [world.clock.now()]
+    look(world, lambda: kept.append(world.clock.now()))
+    kept.append(world.clock.now())
+    assert kept[-1] - kept[0] >= 2 * HEARTBEAT_SECONDS
+    assert max(after - before for before, after in pairwise(kept)) <= HEARTBEAT_SECONDS

@@ -1,5 +1,6 @@
 """What is done around a run: the lock, the predecessor, the delivery, and what stays when a run breaks off."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
@@ -17,8 +18,8 @@ from orchestrator.core.selection import EVERYBODY
 from orchestrator.core.settings import Policy
 from orchestrator.core.state import RunState
 from orchestrator.engine import Pace
-from orchestrator.errors import EnvironmentFault
-from tests.fake_fleet import GENERATION, PAYLOAD, VirtualClock, World, fleet_of
+from orchestrator.errors import EnvironmentFault, LockedError, RolloutError
+from tests.fake_fleet import GENERATION, PAYLOAD, OpenLock, VirtualClock, World, fleet_of
 
 OLD = Owner(holder="anna", run="old", since=1.0, heartbeat=2.0, unresolved=(Predecessor("older", 0.0),))
 
@@ -198,6 +199,58 @@ def test_the_first_list_is_not_believed(store: list[str]) -> None:
     roll(world, lock)
     assert min(command.sent_at for command in world.commands.values()) >= began + holding.LIST_LAG
     assert store[0] == "forget older"
+
+
+@pytest.mark.parametrize(
+    ("age", "waits"),
+    [(5.0, 180.0), (100.0, 30 - 100 + 180.0), (1000.0, holding.LIST_LAG), (-7200.0, 180.0)],
+    ids=["just now", "a while ago", "long ago", "a clock that is ahead"],
+)
+def test_what_a_sleeping_owner_could_still_begin_is_waited_out(store: list[str], age: float, waits: float) -> None:
+    """Nothing is begun before the last command expires that the old owner, should it only sleep, may send on waking."""
+    world = World(fleet_of(1), VirtualClock())
+    began = world.clock.now()
+    old = Owner(holder="anna", run="old", since=1.0, heartbeat=began - age, reach=float(Policy().deadlines.reach))
+    roll(world, RecordingLock(predecessor=old))
+    first = min(command.sent_at for command in world.commands.values())
+    assert began + waits <= first <= began + waits + holding.PREDECESSOR_EVERY
+    assert store[0] == "forget old"
+
+
+@pytest.mark.parametrize("dies", ["while it forgets", "while it says so"])
+def test_who_dies_while_it_tidies_up_leaves_that_to_the_next(
+    store: list[str], monkeypatch: pytest.MonkeyPatch, dies: str
+) -> None:
+    """What predecessors had delivered is removed before the lock says that nothing of them is left."""
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    lock = RecordingLock(predecessor=OLD)
+    if dies == "while it forgets":
+        monkeypatch.setattr("orchestrator.cli.loading.forget", die)
+    else:
+        monkeypatch.setattr(lock, "resolved", die)
+    with pytest.raises(KeyboardInterrupt):
+        roll(World(fleet_of(1), VirtualClock()), lock)
+    assert "resolved" not in lock.done
+    assert store == ([] if dies == "while it forgets" else ["forget older", "forget old"])
+
+
+def test_the_heartbeat_goes_on_while_a_person_thinks() -> None:
+    """Also where one of its writes fails; one who has lost the cluster is not kept from hearing it later."""
+    beats = threading.Semaphore(0)
+    troubles: list[RolloutError] = [EnvironmentFault("throttled", hint="wait")]
+
+    def beat() -> None:
+        beats.release()
+        if troubles:
+            raise troubles.pop()
+
+    with holding.kept(OpenLock(heartbeat=beat), every=0.001):
+        assert all(beats.acquire(timeout=10) for _ in range(5))
+        troubles.append(LockedError("taken", hint="leave it"))
+    assert not any(thread.name == "heartbeat" for thread in threading.enumerate())
 
 
 def test_a_predecessor_that_never_ends_gets_its_lock_back(store: list[str]) -> None:
