@@ -85,9 +85,12 @@ LATE = (Point("SendCommand", 2, after=False), Point("journal:Admitted", 1, after
 
 
 @pytest.mark.timeout(900)
-def test_a_new_run_waits_until_nothing_of_the_old_one_can_begin() -> None:
+def test_a_new_run_waits_until_nothing_of_the_old_one_can_begin(
+    record_property: Callable[[str, object], None],
+) -> None:
     """Stopped right behind its last look at the lock, and woken after a new run: its command has expired everywhere."""
     verdicts = tried(outwait, [Kill("gates", State.SQLITE, point) for point in LATE])
     lost = [f"{each.kill}: {each.lost}\n{each.said}" for each in verdicts if each.lost]
+    record_property("kills", f"{len(verdicts)} controllers stopped and replaced by new runs, {len(lost)} did harm")
     assert not lost, "\n\n".join(lost)
     assert [each.reached for each in verdicts] == [True] * len(LATE)

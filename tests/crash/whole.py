@@ -1,4 +1,4 @@
-"""`make crash`: kill controllers at every point of every story, and say how many were tried and what was lost."""
+"""`make crash`: kill or stop controllers at every point of every story; say how many were tried and what was lost."""
 
 import argparse
 import multiprocessing
@@ -52,8 +52,9 @@ def main() -> int:
     stories_tried = Counter(f"{each.kill.scene} ({each.kill.state})" for each in reached)
     for story, count in sorted(stories_tried.items()):
         sys.stdout.write(f"{count:5} {story}\n")
+    done = "stopped, overtaken and woken" if wanted.stop else "killed"
     sys.stdout.write(
-        f"{len(reached)} crash points tried in {clock.now() - began:.0f} s "
+        f"{len(reached)} points tried, controllers {done}, in {clock.now() - began:.0f} s "
         f"({len(verdicts) - len(reached)} more were not reached): "
         + (f"something was lost at {len(lost)}\n" if lost else "nothing was lost\n")
     )

@@ -30,9 +30,9 @@ _LOCK = "/ecs-rollout/demo/lock"
 
 
 def login(place: Workplace, *, size: int = 20) -> str:
-    """Make a login that no instance has yet and the lab's registry accepts, as it does the one of before."""
+    """Make a login that no instance has yet and the lab's registry accepts, as it does those of before."""
     password = secrets.token_hex(size)
-    place.lab.registry.logins["puller"] = (password, *place.lab.registry.logins["puller"][:1])
+    place.lab.registry.logins["puller"] += (password,)
     return json.dumps({place.lab.registry_name: {"username": "puller", "password": password}})
 
 
