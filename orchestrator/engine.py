@@ -100,7 +100,7 @@ class Engine:
         self._stop_requested = stop_requested
         self._gatekeeper = Gatekeeper(gates=gates, clock=clock, state=self.state, ledger=self._ledger)
         self._audience = Audience(journal=journal, state=self.state, ledger=self._ledger)
-        self._surveyor = Surveyor(survey=survey, state=self.state, ledger=self._ledger)
+        self._surveyor = Surveyor(survey=survey, fleet=fleet, state=self.state, ledger=self._ledger)
         self._patience = Patience()
 
     def run(self, started: RunStarted) -> RunState:

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass, replace
 
+from orchestrator.core.draining import TERMINATED
 from orchestrator.core.events import Concluded, Deferred, Event, Surveyed
+from orchestrator.core.judging import GONE
 from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import OutcomeKind
 from orchestrator.core.planning import outcome_of
 from orchestrator.core.state import RunState
 from orchestrator.ledger import Ledger
-from orchestrator.ports import Survey
+from orchestrator.ports import Fleet, Survey
 
 
 @dataclass(slots=True)
@@ -16,6 +18,7 @@ class Surveyor:
     """Takes a plan, the first one or a survey's, into a run."""
 
     survey: Survey
+    fleet: Fleet
     state: RunState
     ledger: Ledger
 
@@ -32,7 +35,7 @@ class Surveyor:
         self.ledger.observe(*events)
 
     def look_around(self) -> None:
-        """List the cluster again: laggards, and instances that have joined."""
+        """List the cluster again: laggards, those that are gone among them, and instances that have joined."""
         state = self.state
         lagging = state.phases[Phase.LAGGING]
         known = frozenset(each.planned.instance.instance_id for each in state.instances.values())
@@ -40,7 +43,15 @@ class Surveyor:
         seen = self.survey(known, laggards)
         found = [each for each in seen if each.key in lagging or each.key not in state.instances]
         wave = state.last_wave + 1
+        gone = self._gone(frozenset(lagging).difference(each.key for each in found))
         self.ledger.observe(
-            Surveyed(planned=tuple(replace(each, wave=wave if each.decision.changes else 0) for each in found))
+            Surveyed(planned=tuple(replace(each, wave=wave if each.decision.changes else 0) for each in found)),
+            *(Concluded(key=key, outcome=TERMINATED) for key in gone),
         )
         self.conclude_decided()
+
+    def _gone(self, missing: frozenset[str]) -> list[str]:
+        """Tell laggards that were terminated from those that a list has only left out: by what ECS says of each."""
+        arns = {self.state.instances[key].arn: key for key in sorted(missing)}
+        seen = self.fleet.describe(tuple(arns)) if arns else {}
+        return [arns[arn] for arn, each in seen.items() if each.status in GONE]

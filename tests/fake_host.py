@@ -77,7 +77,7 @@ class Host:
         return replace(self, ghosts=[replace(each) for each in self.ghosts])
 
     def lives_at(self, now: float) -> bool:
-        return self.status is not None and now >= self.joins_at
+        return self.status not in {None, Status.INACTIVE} and now >= self.joins_at
 
     def out_of_service(self, run: str, now: float) -> bool:
         """Whether tasks cannot run or be placed on it because of that run: drained by it, or its agent restarts."""

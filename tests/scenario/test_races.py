@@ -12,7 +12,7 @@ import boto3
 import pytest
 
 from orchestrator.clock import SystemClock
-from orchestrator.lab.scenario import Deed, Event, ServiceSpec
+from orchestrator.lab.scenario import Deed, Event, ServiceSpec, Ssm
 from tests.scenario.conftest import Answer, Workplace, fleet
 
 Start = Callable[..., Workplace]
@@ -50,6 +50,32 @@ def test_an_instance_is_terminated_while_it_is_changed(workplace: Start) -> None
     done = run(place, ALL, "--waves=100%")
     assert done.outcomes == {ONE: UPDATED, TWO: "skipped(terminated)", THREE: UPDATED}, done.err
     assert done.code == 0
+
+
+def test_a_laggard_is_terminated_before_it_is_tried_again(workplace: Start) -> None:
+    """An instance that could not be reached and is gone after the last wave is skipped as terminated, no failure."""
+    specs = (*fleet(2), replace(fleet(3)[2], ssm=Ssm.CONNECTION_LOST))
+    event = Event(what=Deed.TERMINATE, instance_id=THREE, when=f"begun:{APPLY}", of=ONE)
+    place = workplace(*specs, events=(event,))
+    done = run(place, ALL, "--waves=100%", "--max-unreachable=1")
+    assert done.outcomes == {ONE: UPDATED, TWO: UPDATED, THREE: "skipped(terminated)"}, done.err
+    assert done.code == 0
+
+
+@pytest.mark.parametrize("waves", ["1,100%", "100%"])
+def test_the_whole_cluster_is_terminated(workplace: Start, waves: str) -> None:
+    """Everybody, at work or waiting, is skipped as terminated; the run ends well and lets the cluster go."""
+    everybody, canary = (ONE, TWO, THREE), TWO  # by the seed, which is the cluster's name
+    events = tuple(Event(what=Deed.TERMINATE, instance_id=name, when=f"begun:{APPLY}", of=canary) for name in everybody)
+    place = workplace(*fleet(3, service_tasks=0), events=events)
+    done = run(place, ALL, f"--waves={waves}")
+    assert done.outcomes == dict.fromkeys(everybody, "skipped(terminated)"), done.err
+    assert (done.code, done.report["run"]["result"]) == (0, "ok")
+    owner = boto3.client("ssm").get_parameter(Name="/ecs-rollout/demo/lock/1")["Parameter"]["Value"]
+    assert json.loads(owner)["released"] is True
+    empty = place.rollout("run")
+    assert (empty.code, empty.out) == (3, "")
+    assert "error: The cluster 'demo' has no container instances." in empty.err
 
 
 @pytest.mark.parametrize("moment", ["begun", "ended"])
