@@ -1,10 +1,11 @@
 """Ask the gates: at a bounded rate while somebody waits, and so that nobody is admitted on an old answer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.core.events import GateAnswered
 from orchestrator.core.gates import GateAnswer, strictest
+from orchestrator.core.progress import PAUSE
 from orchestrator.core.settings import Word
 from orchestrator.core.state import RunState
 from orchestrator.errors import RolloutError
@@ -27,6 +28,7 @@ class Gatekeeper:
     state: RunState
     ledger: Ledger
     asked_at: float | None = None
+    heard_at: float | None = None
 
     def lets(self, *, anew: bool = False) -> bool:
         """Say whether all gates say go; ask them where their answers are old, and with `anew` not quite new."""
@@ -40,8 +42,16 @@ class Gatekeeper:
         if not (self.gates and due and self.state.queue) or self.state.halted is not None:
             return
         self.asked_at = now  # before they answer: that may take a while, and an answer ages from the question on
+        unasked = max(now - self.heard_at - PAUSE, 0.0) if self.heard_at is not None else 0.0
         answers = [_answer(gate, now) for gate in self.gates]
-        self.ledger.observe(*(GateAnswered(answer=each) for each in answers if self.state.gates.get(each.gate) != each))
+        self.heard_at = self.clock.now()
+        self.ledger.observe(*(event for each in answers for event in self._news(each, unasked)))
+
+    def _news(self, answer: GateAnswer, unasked: float) -> Iterator[GateAnswered]:
+        """Tell what is new; what is not yet trouble cannot have been trouble while nobody asked."""
+        lost = unasked if answer.trouble and answer.gate in self.state.trouble_since else 0.0
+        if lost or self.state.gates.get(answer.gate) != answer:
+            yield GateAnswered(answer=answer, unasked=lost)
 
 
 def _answer(gate: Gate, now: float) -> GateAnswer:

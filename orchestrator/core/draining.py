@@ -42,8 +42,7 @@ def judge_before(state: RunState, key: str, seen: Sighting) -> Event | None:
 
 def judge_room(state: RunState, key: str, why: str, now: float) -> Event:
     """Hold an instance whose tasks would find no place; give it up when that has lasted too long."""
-    since = state.instances[key].held_since
-    if since is not None and now - since > state.run.policy.drain_timeout:
+    if state.instances[key].held_for(now) > state.run.policy.drain_timeout:
         return Concluded(key=key, outcome=Outcome(OutcomeKind.REFUSED, Reason.NO_CAPACITY, why))
     return Held(key=key, why=why, again_at=int(now) + AGAIN)
 

@@ -62,9 +62,10 @@ class WaveOpened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateAnswered:
-    """A gate says something else than before."""
+    """A gate says something else than before, or still has trouble after `unasked` seconds without a question."""
 
     answer: GateAnswer
+    unasked: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,7 +92,8 @@ def _stopped(state: RunState, now: float) -> str | None:
         wave, since = state.awaiting[0], max(state.awaiting[1], state.resumed_at)
         if now - since > state.run.policy.approve_timeout:
             return f"nobody has approved wave {wave} for {now - since:.0f} s (--approve-timeout)"
-    for name, since in state.trouble_since.items():
+    for name, began in state.trouble_since.items():
+        since = max(began, state.resumed_at)
         if now - since > state.run.policy.gate_timeout:
             return f"gate {name} cannot be asked for {now - since:.0f} s: {state.gates[name].reason}"
     answer = strictest(state.gates.values())

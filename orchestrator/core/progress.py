@@ -33,6 +33,9 @@ Several = Admitted | Looking | NotSent | Lost | TakingBack | Draining
 LOOK_AGAIN_AFTER = 30.0
 """Seconds between two looks at an instance that did not answer the first."""
 
+PAUSE = 60.0
+"""Seconds between two tries of which no more count: what may be given up has been tried in vain all the while."""
+
 
 @dataclass(slots=True)
 class Span:
@@ -51,8 +54,9 @@ class Progress:
     from which on ECS has its time to see the agent connected; `fence`: that of its last command, `acknowledged`
     whether SSM said that it took it. `drained`: we have set it DRAINING; `idle`: nothing runs on it any more.
     `pending`: how it will end, once all is given back; `deferred`: how it ends if it stays unreachable; `disproven`:
-    why its change is taken back, `to_take_back` while that is still to be begun. `again_at`: when what could not be
-    done is tried again.
+    why its change is taken back, `to_take_back` while that is still to be begun. `held_at`: when its tasks were last
+    found to have no place elsewhere, `held_seconds` for how long by then; `again_at`: when what could not be done is
+    tried again.
     """
 
     planned: Planned
@@ -72,7 +76,8 @@ class Progress:
     drained: bool = False
     idle: bool = False
     held: str = ""
-    held_since: float | None = None
+    held_at: float | None = None
+    held_seconds: float = 0.0
     disproven: Reason | None = None
     to_take_back: bool = False
     takebacks: int = 0
@@ -115,6 +120,10 @@ class Progress:
         """
         marked = bool(self.planned.instance.mark) and self.planned.decision.changes
         return self.drained or marked or (arn or self.arn) != self.planned.instance.arn
+
+    def held_for(self, now: float) -> float:
+        """Say for how many seconds a place for its tasks was looked for in vain."""
+        return self.held_seconds + (min(now - self.held_at, PAUSE) if self.held_at is not None else 0.0)
 
     @property
     def sound(self) -> bool:
@@ -168,7 +177,7 @@ class Progress:
                 self.idle = True
             case Held():
                 self.held, self.again_at = event.why, event.again_at
-                self.held_since = at if self.held_since is None else self.held_since
+                self.held_seconds, self.held_at = self.held_for(at), at
             case Disproven():
                 self.disproven, self.to_take_back = event.reason, True
             case Kept():

@@ -38,7 +38,7 @@ from orchestrator.core.events import (
     TakingBack,
     WaveOpened,
 )
-from orchestrator.core.gates import GateAnswer
+from orchestrator.core.gates import GateAnswer  # noqa: TC001 - a field of the state
 from orchestrator.core.lifecycle import AT_WORK, Phase, Step, advance
 from orchestrator.core.model import UNSCOPED, Outcome, OutcomeKind, Planned
 from orchestrator.core.orders import PayloadReference  # noqa: TC001 - a field of the state
@@ -56,12 +56,12 @@ class RunState:
     """Everything that is known about a run. Change it only with `fold`.
 
     `queue` holds who was not begun, `waiting` the same by wave, `phases` who is in each phase, `zones` how many are in
-    flight in each, `zone_sizes` how many there are, `gates` what each gate said last and `answers` all that they said,
-    `approved` the waves that somebody let go on, `awaiting` the wave that waits for it and since when, `surveys` how
-    often the cluster was listed again, `surveyed_wave` the wave that the last of them added and `listed` the ARNs that
-    plan and surveys have found, `succeeded` on how many the change has worked, `fence` the present owner's number and
-    `resumed_at` since when it owns the run, `promoting` where AWSCURRENT is to go after the run's end and `promoted_at`
-    since when it is there.
+    flight in each, `zone_sizes` how many there are, `gates` what each gate said last, `answers` all that they said and
+    `trouble_since` from when on one cannot be asked, moved by the time in which nobody asked it, `approved` the waves
+    that somebody let go on, `awaiting` the wave that waits for it and since when, `surveys` how often the cluster was
+    listed again, `surveyed_wave` the wave that the last of them added and `listed` the ARNs that plan and surveys have
+    found, `succeeded` on how many the change has worked, `fence` the present owner's number and `resumed_at` since when
+    it owns the run, `promoting` where AWSCURRENT is to go after the run's end and `promoted_at` since when it is there.
     """
 
     def __init__(self) -> None:
@@ -146,7 +146,7 @@ class RunState:
             case Sent():
                 self._sent(event)
             case GateAnswered():
-                self._gate(event.answer, at)
+                self._gate(event, at)
             case _:
                 self._of_the_run(event, at)
 
@@ -198,11 +198,12 @@ class RunState:
         self.instances[planned.key] = known.anew(planned)
         self._wait(planned)
 
-    def _gate(self, answer: GateAnswer, at: float) -> None:
+    def _gate(self, event: GateAnswered, at: float) -> None:
+        answer = event.answer
         self.gates[answer.gate] = answer
         self.answers.append((at, answer))
         if answer.trouble:
-            self.trouble_since.setdefault(answer.gate, at)
+            self.trouble_since[answer.gate] = self.trouble_since.get(answer.gate, at) + event.unasked
         else:
             self.trouble_since.pop(answer.gate, None)
 
