@@ -26,6 +26,7 @@ _COLUMNS = (
     "duration_s",
     "container_instance_arn",
 )
+_NAMED = 8
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What makes a spreadsheet take a text for a formula that it runs."""
 
@@ -68,8 +69,18 @@ def as_markdown(report: RunReport) -> str:
     told = f"\n\nNot everybody was told:\n{troubles}" if troubles else ""
     gates = "".join(f"\n- {_plain(each)}" for each in sentences(report.gates))
     held = f"\n\nGates:\n{gates}" if gates else ""
-    head += "".join(f" {_plain(each)}" for each in rotated(report))
+    head += "".join(f" {_plain(each)}" for each in (*rotated(report), *drifts(report)))
     return f"{head}\n\n{table}{held}" + (f"\n\nBoot configuration:\n{boots}" if boots else "") + told
+
+
+def drifts(report: RunReport) -> tuple[str, ...]:
+    """Say who joined with another credential, and what that means; nothing where nobody did."""
+    if not report.drifted:
+        return ()
+    names = ", ".join(report.drifted[:_NAMED])
+    more = f" and {len(report.drifted) - _NAMED} more" if len(report.drifted) > _NAMED else ""
+    joined = f"Joined during the run with another credential (template drift): {names}{more}."
+    return (f"{joined} Their launch template, or what they boot from otherwise, has it: put the new one there.",)
 
 
 def boot_words(row: BootRow) -> str:

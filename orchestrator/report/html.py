@@ -18,7 +18,7 @@ from orchestrator.report.advice import advise
 from orchestrator.report.chosen import worded
 from orchestrator.report.console import command_url, partition_of
 from orchestrator.report.estimates import duration
-from orchestrator.report.formats import rotated
+from orchestrator.report.formats import drifts, rotated
 from orchestrator.report.gating import sentences
 from orchestrator.report.rows import RunReport, troubles
 from orchestrator.report.timeline import WIDTH, draw
@@ -58,7 +58,7 @@ def as_html(report: RunReport) -> str:
         following=[shlex.quote(word) for word in advice.command],
         troubles=troubles(report),
         gates=sentences(report.gates),
-        rotated=rotated(report),
+        rotated=(*rotated(report), *drifts(report)),
         timeline=draw(report),
         took=None if ended is None else duration(ended - report.started_at),
         place=lambda row: places[id(row)],

@@ -9,6 +9,7 @@ from orchestrator.core.lifecycle import AT_WORK, Phase
 from orchestrator.core.model import NOTHING_TO_DO, UNSCOPED, Outcome, OutcomeKind, Persistence, RestartMethod
 from orchestrator.core.progress import Progress, Span
 from orchestrator.core.reasons import EXPLANATIONS, Explanation, Reason
+from orchestrator.core.result import Op
 from orchestrator.core.settings import OptionValue
 from orchestrator.core.state import RunState
 from orchestrator.report.chosen import Chosen, options_of
@@ -165,6 +166,11 @@ class RunReport:
         return {kind.value: counts[kind] for kind in WORST_FIRST if counts[kind]}
 
     @property
+    def drifted(self) -> tuple[str, ...]:
+        """Instances that joined during the run with another credential."""
+        return tuple(row.instance_id for row in self.rows if TEMPLATE_DRIFT in row.warnings)
+
+    @property
     def converged(self) -> tuple[int, int]:
         """How many instances run this credential, of those in scope: ghosts, terminated and left out are beside it."""
         done = sum(row.outcome in {OutcomeKind.UPDATED, OutcomeKind.CURRENT} for row in self.rows)
@@ -176,7 +182,7 @@ class RunReport:
 def build(state: RunState, *, exit_code: int) -> RunReport:
     """Read the report out of a run's state, worst outcome first, then in the order of admission."""
     run = state.run
-    rows = [_row(progress) for progress in state.instances.values()]
+    rows = [_row(progress, state.op) for progress in state.instances.values()]
     rows.sort(key=lambda row: WORST_FIRST.index(row.outcome))
     return RunReport(
         run=run.run,
@@ -255,7 +261,7 @@ def _so_far(progress: Progress) -> Outcome:
     return Outcome(OutcomeKind.UNVERIFIED, Reason.UNDER_WAY, f"{progress.phase} when the journal was read")
 
 
-def _row(progress: Progress) -> Row:
+def _row(progress: Progress, op: Op) -> Row:
     planned, report = progress.planned, progress.report
     instance, facts = planned.instance, planned.facts
     outcome = progress.outcome or _so_far(progress)
@@ -280,16 +286,17 @@ def _row(progress: Progress) -> Row:
         duration_s=round(max(ended) - min(begun), 3) if begun and ended else 0.0,
         restart_ms=report.restart_ms if report else -1,
         log=visible(report.log) if report else "",
-        warnings=tuple(map(visible, _warnings(progress))),
+        warnings=tuple(map(visible, _warnings(progress, op))),
         phases=tuple(progress.spans),
         command_ids=tuple(map(visible, progress.command_ids)),
     )
 
 
-def _warnings(progress: Progress) -> tuple[str, ...]:
+def _warnings(progress: Progress, op: Op) -> tuple[str, ...]:
     """Collect what inspect, the report and the run itself warn of, by name."""
     report, facts = progress.report, progress.planned.facts
     found = {*(report.warnings if report else ()), *(facts.warnings if facts else ())}
-    if progress.joined and facts is not None and facts.registries and progress.planned.decision.changes:
+    current = progress.planned.decision.reason is Reason.ALREADY_CURRENT
+    if op is Op.APPLY and progress.joined and facts is not None and facts.registries and not current:
         found.add(TEMPLATE_DRIFT)
     return tuple(sorted(found))

@@ -10,7 +10,7 @@ from tabulate import tabulate
 
 from orchestrator.core.reasons import Reason
 from orchestrator.report.advice import advise
-from orchestrator.report.formats import boot_words, label_words
+from orchestrator.report.formats import boot_words, drifts, label_words
 from orchestrator.report.gating import sentences
 from orchestrator.report.rows import Row, RunReport, Trouble, troubles
 
@@ -94,6 +94,7 @@ def _closing(report: RunReport) -> str:
     limited = sum(row.reason is Reason.LIMITED for row in report.rows)
     if limited:
         lines.append(wrap(f"{limited} more need it and are left by --limit: run the same command again."))
+    lines += map(wrap, drifts(report))
     lines += map(wrap, sentences(report.gates))
     if report.halted:
         lines.append(wrap(f"The run stopped admitting instances: {report.halted}."))

@@ -8,6 +8,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from orchestrator.lab.scenario import Deed, Event
 from tests.scenario.conftest import Workplace, fleet
 
 Start = Callable[..., Workplace]
@@ -61,6 +62,30 @@ def test_a_run_changes_the_selected_and_reports_everybody(workplace: Start) -> N
     ]  # fmt: skip
     assert sorted(place.touched()) == [IDS[1], IDS[3]]
     assert done.report["converged"] == {"instances": 2, "of": 2}
+
+
+def test_joiners_are_selected_as_everybody_was(workplace: Start) -> None:
+    """Who joins during a run is rolled only where the selection takes it; the others stay in the report, untouched."""
+    blue = (("stack", "blue"),)
+    first = fleet(1, attributes=blue)[0]
+    joins = (
+        replace(first, instance_id=IDS[1]),
+        replace(first, instance_id=IDS[2], attributes=()),
+        replace(first, instance_id=IDS[3], zone="us-east-1c"),
+    )
+    events = tuple(
+        Event(what=Deed.JOIN, when="begun:ecs-rollout-apply", of=first.instance_id, joins=each) for each in joins
+    )
+    place = workplace(first, events=events)
+    place.put_secret()
+    done = place.rollout("run", "--attribute=stack=blue", "--exclude=zone:us-east-1c", "--output", "json")
+    assert done.code == 0, done.err
+    assert sorted(place.touched()) == IDS[:2]
+    assert done.outcomes == dict(
+        zip(IDS, ("updated(verified)", "updated(verified)", OTHERS, "skipped(excluded)"), strict=False)
+    )
+    text = " ".join(place.cli("report", done.report["run"]["id"]).out.split())
+    assert f"Joined during the run with another credential (template drift): {IDS[1]}." in text
 
 
 def test_a_limit_goes_on_in_the_next_run(workplace: Start) -> None:

@@ -1,12 +1,22 @@
 """The look around after the last wave, by whole runs in memory: laggards, those that are gone, those that joined."""
 
+import json
+from dataclasses import replace
+from html import unescape
+
 import pytest
 
+from orchestrator.cli import rolling
 from orchestrator.core.amount import Amount
-from orchestrator.core.model import Ping, Status
+from orchestrator.core.model import OutcomeKind, Ping, Status
+from orchestrator.core.reasons import Reason
+from orchestrator.core.selection import EVERYBODY, Exclusion, Filter, Selection
 from orchestrator.core.settings import Policy
 from orchestrator.engine import result_of
-from tests.fake_fleet import Host, World, fleet_of, roll
+from orchestrator.errors import ExitCode
+from orchestrator.report.render import render_report
+from tests.fake_fleet import GENERATION, Host, VirtualClock, World, fleet_of, roll
+from tests.unit.test_rolling import GOAL, RecordingLock, parts_of
 
 EVERYTHING = Amount(100, percent=True)
 TOLERANT = Policy(waves=(EVERYTHING,), max_unreachable=(EVERYTHING,))
@@ -40,3 +50,63 @@ def test_a_laggard_that_a_list_leaves_out_is_not_gone() -> None:
     assert outcome is not None
     assert (outcome.kind, outcome.reason) == ("unreachable", "ssm_offline")
     assert result_of(state) == "incomplete"
+
+
+HAS_OLD = ("reg.example.com",)
+LATE = 1_000_030.0
+
+
+@pytest.mark.parametrize("form", ["table", "markdown", "html"])
+@pytest.mark.parametrize(
+    ("joiner", "drifted"),
+    [
+        (Host("i-late", joins_at=LATE, registries=HAS_OLD), True),
+        (Host("i-late", joins_at=LATE, registries=HAS_OLD, generation="older"), True),
+        (Host("i-late", joins_at=LATE, registries=HAS_OLD, persistence="ephemeral"), True),
+        (Host("i-late", joins_at=LATE, registries=HAS_OLD, generation=GENERATION), False),
+        (Host("i-late", joins_at=LATE), False),
+        (Host("i-late", registries=HAS_OLD), False),
+    ],
+)
+def test_a_joiner_with_another_credential_is_said(form: str, joiner: Host, *, drifted: bool) -> None:
+    """Who joined with another credential is named in every report, rolled or not: what it boots from still has it."""
+    state, _, _ = roll([*fleet_of(3), joiner.copy()], TOLERANT)
+    said = " ".join(unescape(render_report(state, form, ExitCode.OK)).split())
+    assert ("Joined during the run with another credential (template drift): i-late." in said) is drifted
+    report = json.loads(render_report(state, "json", ExitCode.OK))
+    warned = [each["instance_id"] for each in report["instances"] if "template_drift" in each["warnings"]]
+    assert warned == (["i-late"] if drifted else [])
+
+
+def test_a_run_that_takes_back_finds_no_drift() -> None:
+    """Where the old credential is what is wanted, whoever boots with it is right."""
+    joiner = Host("i-late", joins_at=LATE, registries=HAS_OLD, run="run-0", generation="older", before=("", ""))
+    hosts = [*fleet_of(2, run="run-0", generation="older"), joiner]
+    state, _, _ = roll(hosts, TOLERANT, restores="run-0")
+    assert state.counts == {OutcomeKind.ROLLED_BACK: 3}
+    assert "template drift" not in render_report(state, "table", ExitCode.OK)
+
+
+@pytest.mark.parametrize(
+    ("selection", "limit", "expected"),
+    [
+        (EVERYBODY, None, ("needs_update", "needs_update")),
+        (Selection(wanted=Filter(zones=("a",))), None, ("needs_update", "not_selected")),
+        (Selection(wanted=Filter(instances=("i-0",))), None, ("not_selected", "not_selected")),
+        (Selection(excluded=(Exclusion.parse("zone:a"),)), None, ("excluded", "needs_update")),
+        (Selection(wanted=Filter(zones=("a",))), Amount.parse("1"), ("limited", "not_selected")),
+    ],
+)
+def test_a_joiner_is_selected_as_everybody_was(
+    selection: Selection, limit: Amount | None, expected: tuple[str, str]
+) -> None:
+    """Whoever joins is decided about by the selection and limit of the run; who is left out is not even looked at."""
+    world = World([Host("i-0"), Host("i-1", zone="a"), Host("i-2", zone="b")], VirtualClock())
+    parts = parts_of(world, RecordingLock())
+    parts.request.selection = selection
+    parts.request.policy = replace(parts.request.policy, limit=limit)
+    found = rolling.survey(parts, GOAL, 7)(frozenset({"i-0"}), frozenset())
+    assert {each.key: each.decision.reason.value for each in found} == {"i-1": expected[0], "i-2": expected[1]}
+    looked_at = {each for order in world.sends for each in order.instance_ids}
+    left_out = {each.key for each in found if each.decision.reason in {Reason.NOT_SELECTED, Reason.EXCLUDED}}
+    assert looked_at == {"i-1", "i-2"} - left_out
