@@ -105,7 +105,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
     inspection                Look at instances before anything is decided
     ledger                    The one way in which events count
     lookout                   Read what SSM and ECS say of the instances at work, and tell the ledger what it means
-    patience                  How long a run goes on while AWS or its journal does not answer
+    patience                  How long a run goes on while AWS or its journal does not let it work
     ports                     The narrow protocols that the engine needs, in the words of the domain
     reading                   Read what commands in flight tell
     rotation                  Rotate: what comes after what in one night, over narrow ports

@@ -1,4 +1,4 @@
-"""How long a run goes on while AWS or its journal does not answer."""
+"""How long a run goes on while AWS or its journal does not let it work."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from orchestrator.core.state import RunState
 from orchestrator.errors import EnvironmentFault, JournalFault
 
 DEAF_TICKS = 30
-"""Ticks in a row without any answer before the engine gives up (it has stopped admitting at the first)."""
+"""Ticks in a row that are cut short before the engine gives up (it has stopped admitting at the first)."""
 
 
 @dataclass(slots=True)
@@ -23,12 +23,13 @@ class Patience:
     by_journal: JournalFault | None = None
 
     def note(self, fault: EnvironmentFault) -> str:
-        """Note what has cut a step short, and say it in words."""
+        """Note what has cut a step short; say it and what to do about it: a denial is no silence."""
+        words = f"{fault.message.rstrip('.')}. {fault.hint.rstrip('.')}"
         if isinstance(fault, JournalFault):
             self.by_journal = fault
-            return f"the journal does not answer: {fault.message}"
+            return f"trouble with the journal: {words}"
         self.by_aws = fault
-        return f"AWS does not answer: {fault.message}"
+        return words
 
     def tick(self, state: RunState) -> None:
         """End a tick. Raises what was noted when it has lasted for too long."""

@@ -5,6 +5,7 @@ every time. The command line is the real one, and the instances run the real doc
 """
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,6 +13,8 @@ import boto3
 import pytest
 
 from orchestrator.clock import SystemClock
+from orchestrator.core.result import Op
+from orchestrator.dispatch import Dispatch
 from orchestrator.lab.scenario import Deed, Event, ServiceSpec, Ssm
 from tests.scenario.conftest import Answer, Workplace, fleet
 
@@ -21,6 +24,7 @@ APPLY = "ecs-rollout-apply"
 ALL = "--max-unavailable=100%"
 ONE, TWO, THREE = (spec.instance_id for spec in fleet(3))
 NEW = "i-00000000000000fff"
+ALLOWED = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 UPDATED = "updated(verified)"
 STATELESS = (replace(fleet(1)[0], persistent=False), *fleet(3)[1:])
 DRAIN = ("--on-ephemeral=drain", "--waves=100%", "--drain-timeout=20s")
@@ -129,6 +133,36 @@ def test_an_ssm_agent_restarts(workplace: Start) -> None:
     assert done.outcomes == {ONE: UPDATED, TWO: UPDATED}, done.err
     assert place.applied(TWO) == 1
     assert place.lab.hosts[TWO].agent.starts == 2
+
+
+def test_a_permission_is_taken_away(workplace: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A denial halts by the action's name and what to do; once it is allowed again, the run can be resumed."""
+    place = workplace(*fleet(3))
+    place.put_secret()
+    send = Dispatch.send
+    denied = {"Effect": "Deny", "Action": "ecs:DescribeContainerInstances", "Resource": "*"}
+
+    def deny(dispatch: Dispatch, op: Op, keys: tuple[str, ...], *, taking_back: bool = False) -> None:
+        place.lab.access.enforce({"Version": "2012-10-17", "Statement": [ALLOWED, denied]})
+        send(dispatch, op, keys, taking_back=taking_back)
+
+    monkeypatch.setattr(Dispatch, "send", deny)
+    monkeypatch.setattr("orchestrator.patience.DEAF_TICKS", 3)
+    broken = place.rollout("run", "--waves=1,100%")
+    assert broken.code == 4
+    action = "ecs:DescribeContainerInstances"
+    assert f"HALTED: Not allowed: {action}. Allow {action} to the role that runs ecs-rollout; " in broken.err
+    assert "does not answer" not in broken.err
+    assert f"\nerror: Not allowed: {action}.\nhint: Allow {action} to the role" in broken.err
+    place.lab.access.enforce(None)
+    monkeypatch.setattr(Dispatch, "send", send)
+    (begun,) = place.touched()
+    command = re.search(r"`ecs-rollout (resume \S+ --take-over)`", broken.err)
+    assert command is not None
+    done = place.cli(*command[1].split(), "--output", "json")
+    assert done.code == 1
+    left = "not_attempted(halted)"
+    assert done.outcomes == {each: UPDATED if each == begun else left for each in (ONE, TWO, THREE)}, done.err
 
 
 def test_managed_scaling_takes_a_drained_instance_away(workplace: Start) -> None:
