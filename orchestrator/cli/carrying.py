@@ -12,7 +12,7 @@ from orchestrator.cli import approvals, reporting, requests, speech
 from orchestrator.cli.speech import say
 from orchestrator.cli.unattended import TELLING, Told
 from orchestrator.core.approved import ApprovedPlan
-from orchestrator.core.model import OutcomeKind, Plan
+from orchestrator.core.model import Plan
 from orchestrator.core.settings import OnHalt, OptionValue, VerifyLogin
 from orchestrator.errors import ExitCode, RefusedError, UsageError
 
@@ -239,7 +239,11 @@ def wants_back(state: "RunState") -> bool:
     """Say whether a halt is to be followed by taking the run back; a person who stopped it decides that alone."""
     halted = state.halted is not None and not state.halted.interrupted
     wanted = halted and state.run.policy.on_halt is OnHalt.RESTORE
-    return wanted and not state.run.restores and state.counts[OutcomeKind.UPDATED] > 0
+    return wanted and not state.run.restores and _changed(state) > 0
+
+
+def _changed(state: "RunState") -> int:
+    return sum(each.holds_change for each in state.instances.values())
 
 
 def owes_take_back(state: "RunState", journal: "Store") -> bool:
@@ -256,11 +260,11 @@ def options_back(options: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
 
 
 def take_back(request: "Request", journal: "Store", rolls: Rolls, state: "RunState") -> int:
-    """Take back what the halted run has updated, in a run of its own; give that one's exit code.
+    """Take back what the halted run has changed, in a run of its own; give that one's exit code.
 
     What is seen of it goes to stderr: stdout holds the report of the run itself.
     """
-    say(f"\n--on-halt restore: taking back the {state.counts[OutcomeKind.UPDATED]} that were updated")
+    say(f"\n--on-halt restore: taking back what was changed, on {_changed(state)} of {len(state.instances)} instances")
     back = replace(
         rolls,
         report=reporting.Wanted(form="table", err=True, store=rolls.journal.words),

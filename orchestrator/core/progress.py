@@ -121,6 +121,14 @@ class Progress:
         marked = bool(self.planned.instance.mark) and self.planned.decision.changes
         return self.drained or marked or (arn or self.arn) != self.planned.instance.arn
 
+    @property
+    def holds_change(self) -> bool:
+        """Whether it ended with what the run has sent to it, proven or not: nothing has taken that back."""
+        if self.outcome is None or self.disproven is not None:
+            return False
+        unproven = self.outcome.kind is OutcomeKind.UNVERIFIED or self.outcome.reason is Reason.NOT_CONNECTED
+        return unproven or self.outcome.kind is OutcomeKind.UPDATED
+
     def held_for(self, now: float) -> float:
         """Say for how many seconds a place for its tasks was looked for in vain."""
         return self.held_seconds + (min(now - self.held_at, PAUSE) if self.held_at is not None else 0.0)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ import pytest
 
 from orchestrator.clock import SystemClock
 from orchestrator.core.events import Admitted, ApprovalAwaited, Draining, Event
+from orchestrator.core.settings import Deadlines
 from orchestrator.errors import JournalFault
 from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.lab.scenario import AfterRestart, Ssm
@@ -165,7 +167,7 @@ def test_a_halted_run_is_taken_back_where_that_was_wanted(workplace: Start) -> N
     done = place.rollout("run", "--on-halt=restore", "--waves=100%", "--max-unavailable=1", "--output", "json")
     assert done.code == 1
     assert "updated(verified)" in done.outcomes.values()
-    assert "taking back the" in done.err
+    assert "taking back what was changed, on " in done.err
     assert "rolled_back" in done.err
     assert old == {name: (host.root / "etc/ecs/ecs.config").read_bytes() for name, host in place.lab.hosts.items()}
 
@@ -214,6 +216,20 @@ def test_a_halted_run_is_not_taken_back_to_a_login_that_was_revoked(workplace: S
     assert "login_refused" in done.err
     for name in updated:
         assert b"new-password" in place.lab.hosts[name].config_file.read_bytes()
+
+
+def test_a_canary_that_ecs_never_sees_is_taken_back(workplace: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A canary that applied and does not reconnect ends failed, holding the change; --on-halt restore takes it back."""
+    monkeypatch.setattr("orchestrator.cli.requests.Deadlines", partial(Deadlines, connect=2))
+    place = workplace(*fleet(2, ecs_connected=False))
+    place.put_secret()
+    old = env_files(place)
+    done = place.rollout("run", "--on-halt=restore", "--waves=1,100%", "--output", "json")
+    assert sorted(done.outcomes.values()) == ["failed(not_connected)", "not_attempted(halted)"], done.err
+    assert "taking back what was changed, on 1 of 2 instances" in done.err
+    (canary,) = place.touched()
+    assert place.lab.hosts[canary].agent.starts == 3
+    assert old == env_files(place)
 
 
 def test_a_wave_waits_for_its_approval_from_another_shell(workplace: Start, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from orchestrator.core.model import DecisionKind, OutcomeKind, Ping, Platform, S
 from orchestrator.core.planning import left_for_later
 from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Op
-from orchestrator.core.settings import Deadlines, Policy, VerifyLogin, Word
+from orchestrator.core.settings import Deadlines, OnEphemeral, Policy, VerifyLogin, Word
 from orchestrator.core.state import RunState, replay
 from orchestrator.engine import Pace, result_of
 from orchestrator.errors import EnvironmentFault, LockedError
@@ -301,9 +301,42 @@ def test_an_instance_that_is_terminated_meanwhile_is_no_failure() -> None:
 
 
 def test_an_agent_that_ecs_never_sees_again_is_a_failure() -> None:
-    """`updated` is not claimed while ECS does not see the agent connected."""
-    state, _, _ = roll([Host("i-1", reconnect_seconds=10_000)])
+    """`updated` is not claimed while ECS does not see the agent connected; one that kept its identity keeps the change.
+
+    The credential has no part in that connection, and the agent was proven on the instance: --on-halt restore decides.
+    """
+    state, world, _ = roll([Host("i-1", reconnect_seconds=10_000)])
     assert outcomes(state)["i-1"] == ("failed", "not_connected")
+    assert world.hosts["i-1"].generation == GENERATION
+    assert not [order for order in world.sends if order.op is Op.RESTORE]
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        (Host("i-1"), True),
+        (Host("i-1", reconnect_seconds=10_000), True),
+        (Host("i-1", behaviour="lost"), False),
+        (Host("i-1", behaviour="rolled_back"), False),
+        (Host("i-1", behaviour="refused"), False),
+        (Host("i-1", behaviour="unseen", persistence="ephemeral"), False),
+        (Host("i-1", generation=GENERATION), False),
+    ],
+)
+def test_who_ends_with_the_runs_change(host: Host, *, expected: bool) -> None:
+    """Exactly those on which nothing has taken the change back are to be taken back after a halt."""
+    state, _, _ = roll([host.copy()], Policy(on_ephemeral=OnEphemeral.FORCE))
+    assert state.instances["i-1"].holds_change is expected
+
+
+def test_an_instance_that_was_never_seen_again_may_hold_the_change() -> None:
+    """Where it is not known what became of a change, taking back asks the instance."""
+    state, _, _ = roll(
+        [Host("i-1", behaviour="lost")],
+        prepare=lambda world: world.clock.at(world.clock.now() + 10, lambda: setattr(world.hosts["i-1"], "mute", True)),
+    )
+    assert outcomes(state)["i-1"] == ("unverified", "result_lost")
+    assert state.instances["i-1"].holds_change
 
 
 def test_one_read_of_connected_proves_nothing() -> None:
