@@ -204,8 +204,8 @@ def _followed(keeper: "Boots", rolls: Rolls, state: "RunState") -> Iterator[str]
     yield from (f"Boot configuration {boot_words(each)}" for each in keeper.rows)
     if wants_back(state):
         yield (
-            f"--on-halt restore: the {state.counts[OutcomeKind.UPDATED]} that were updated are taken back now; "
-            "a message follows."
+            f"--on-halt restore: what was changed is taken back now, on {_changed(state)} of "
+            f"{len(state.instances)} instances; a message follows."
         )
 
 

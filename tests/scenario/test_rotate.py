@@ -328,7 +328,7 @@ def test_a_failing_night_takes_back_what_it_had_updated(workplace: Start, monkey
     assert done.report["overlap"] is None, "it would be wrong once they are taken back"
     ended, back = hook.texts[2], hook.texts[-1]
     assert f"\nAWSCURRENT of registry stays at {before}: 1 failed, --max-failures 0 allows 0 of 3" in ended
-    assert "\n--on-halt restore: the 2 that were updated are taken back now; a message follows.\n" in ended
+    assert "\n--on-halt restore: what was changed is taken back now, on 2 of 3 instances; a message follows.\n" in ended
     run = done.report["run"]["id"]
     assert f"Taking back the run {run} ended on cluster demo" in back
     assert "2 rolled_back, 1 skipped" in back
