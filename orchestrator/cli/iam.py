@@ -52,6 +52,9 @@ def iam() -> None:
 @click.option("--gates", is_flag=True, help="Runs say --alarm or --change-calendar.")
 @click.option("--drain", is_flag=True, help="Runs say --on-ephemeral drain or force.")
 @click.option("--rotate", is_flag=True, help="`rotate` moves the labels of --credential, a secret, and looks around.")
+@click.option(
+    "--create-command", is_flag=True, help="With --rotate: a rotation function makes the new versions itself."
+)
 @click.option("--generations", is_flag=True, help="`generations` looks at Auto Scaling groups and their user data.")
 @options.boot_config
 @click.option("--boot-config-kms-key", metavar="KEY", help="The customer KMS key of the boot configurations.")
@@ -66,6 +69,7 @@ def controller(  # noqa: PLR0913 - the flags, each by name
     gates: bool,
     drain: bool,
     rotate: bool,
+    create_command: bool,
     generations: bool,
     boot_config: tuple[Any, ...],
     boot_config_kms_key: str | None,
@@ -86,6 +90,8 @@ def controller(  # noqa: PLR0913 - the flags, each by name
     from orchestrator.core.iam_unattended import Extras, extra_statements
     from orchestrator.core.source import parse_source
 
+    if create_command and not rotate:
+        raise UsageError("--create-command is about a rotation function.", hint="Say --rotate, too.")
     place = _place(**where)
     source = parse_source(credential) if credential else None
     policy = controller_policy(
@@ -103,6 +109,7 @@ def controller(  # noqa: PLR0913 - the flags, each by name
         boot_key=_key_arn(place, boot_config_kms_key),
         generations=generations,
         rotates=_secret(source) if rotate else None,
+        creates=create_command,
     )
     draining = drain_statements(place) if drain else ()
     journal = (keeps_journal(place, state.table),) if state and state.table else ()

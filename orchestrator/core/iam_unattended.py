@@ -16,7 +16,8 @@ class Extras:
     """What is asked for beside the rollout: `--notify`, `--metrics`, `--boot-config`, and the command `generations`.
 
     `boot_key`: the ARN of the customer key that the boot configurations are encrypted with, empty for none. `rotates`:
-    the secret whose labels `rotate` follows and moves; it looks around at its end, as `generations` does.
+    the secret whose labels `rotate` follows and moves; it looks around at its end, as `generations` does. `creates`: a
+    rotation function stores its new versions, too.
     """
 
     notify: Sequence[Target] = ()
@@ -25,6 +26,7 @@ class Extras:
     boot_key: str = ""
     generations: bool = False
     rotates: SecretsManagerSource | None = None
+    creates: bool = False
 
 
 def extra_statements(place: Place, extras: Extras) -> tuple[Statement, ...]:
@@ -33,7 +35,7 @@ def extra_statements(place: Place, extras: Extras) -> tuple[Statement, ...]:
         *_tells(place, extras.notify),
         *_measures(extras.metrics),
         *_boots(place, extras),
-        *(_moves_labels(place, extras.rotates) if extras.rotates else ()),
+        *(_moves_labels(place, extras.rotates, creates=extras.creates) if extras.rotates else ()),
         *(_looks_around() if extras.generations or extras.rotates else ()),
     )
 
@@ -77,12 +79,14 @@ def _boots(place: Place, extras: Extras) -> Iterator[Statement]:
         yield Statement(sid="UseBootKey", actions=actions, resources=(extras.boot_key,), conditions=via)
 
 
-def _moves_labels(place: Place, secret: SecretsManagerSource) -> Iterator[Statement]:
+def _moves_labels(place: Place, secret: SecretsManagerSource, *, creates: bool) -> Iterator[Statement]:
     """Allow reading a secret's labels and moving them: IAM cannot tell AWSCURRENT from the others."""
     labels = ("secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds")
     resources = secret_arns(place, secret.name)
     yield Statement(sid="ReadLabels", actions=labels, resources=resources)
     yield Statement(sid="MoveLabels", actions=("secretsmanager:UpdateSecretVersionStage",), resources=resources)
+    if creates:
+        yield Statement(sid="StoreVersions", actions=("secretsmanager:PutSecretValue",), resources=resources)
 
 
 def _looks_around() -> Iterator[Statement]:

@@ -16,6 +16,7 @@ from tests.scenario.iam_steps import (
     SHARED,
     TOLD,
     abort,
+    announced,
     begun_and_shared,
     booted_from_a_bucket,
     broken_off_and_shared,
@@ -24,6 +25,7 @@ from tests.scenario.iam_steps import (
     delivered_without_versions,
     drain,
     drain_in_vain,
+    function,
     groups_around,
     heal,
     held_by_another,
@@ -193,6 +195,12 @@ CASES: dict[str, Case] = {
             ("ReadLabels", "secretsmanager:ListSecretVersionIds"),
         ),
         failures=(("MoveLabels", "secretsmanager:UpdateSecretVersionStage"),),
+    ),
+    "function that makes the new versions": Case(
+        act=function,
+        prepare=announced,
+        told=("--credential", "secretsmanager:registry", "--rotate", "--create-command", *SHARED),
+        errors=(("StoreVersions", "secretsmanager:PutSecretValue"),),
     ),
     "generations": Case(
         act=look_around,

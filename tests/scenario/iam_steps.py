@@ -3,19 +3,25 @@
 import json
 import secrets
 import socket
+import sys
+import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import boto3
+import pytest
 
 from orchestrator.aws.ecs import MARK
+from orchestrator.aws.rotation import handler
 from orchestrator.aws.secrets import KEY_BYTES, cluster_key
 from orchestrator.cli import store
+from orchestrator.errors import RolloutError
 from orchestrator.journal.place import JournalPlace
 from orchestrator.lab.wire import AwsError
 from tests.journal_runs import large_run
 from tests.receiver import receiver
 from tests.scenario.conftest import QUICK, Answer, Workplace
+from tests.scenario.secrets_manager import STEPS, Context, announce
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -194,6 +200,39 @@ def rotate(place: Workplace) -> Answer:
     others = [f"--exclude={each}" for each in place.lab.hosts if each != HEALTHY]
     words = ("--cluster", "demo", "--credential", "secretsmanager:registry", "--allow-removal", "--output", "json")
     return place.cli("rotate", *words, *QUICK, *others)
+
+
+def announced(place: Workplace) -> None:
+    """Let Secrets Manager begin a rotation: its function has a table, and nobody has made the new version yet."""
+    shared(place)
+    announce(str(uuid.uuid4()))
+
+
+def function(place: Workplace) -> Answer:
+    """Be the rotation function through its four steps; an error that it raises is told as a command's."""
+    others = [f"--exclude={each}" for each in place.lab.hosts if each != HEALTHY]
+    maker = place.directory / "make.py"
+    maker.write_text(f"print({login(place)!r})")
+    configured = {
+        "ECS_ROLLOUT_CLUSTER": "demo",
+        "ECS_ROLLOUT_STATE": "dynamodb:rollouts",
+        "ECS_ROLLOUT_FLAGS": " ".join((*QUICK, "--allow-removal", *others)),
+        "ECS_ROLLOUT_CREATE_COMMAND": f"{sys.executable} {maker}",
+    }
+    found = boto3.client("secretsmanager").describe_secret(SecretId="registry")["VersionIdsToStages"]
+    token = next(version for version, labels in found.items() if "AWSPENDING" in labels)
+    place.capture.readouterr()
+    code, error = 0, ""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in configured.items():
+            patch.setenv(name, value)
+        try:
+            for step in STEPS:
+                handler({"Step": step, "SecretId": "registry", "ClientRequestToken": token}, Context(600))
+        except RolloutError as raised:
+            code, error = int(raised.exit_code), f"error: {raised.message}\n"
+    captured = place.capture.readouterr()
+    return Answer(code, captured.out, captured.err + error)
 
 
 BOOT = ("--boot-config", "s3://conf/ecs.config")

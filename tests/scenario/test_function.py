@@ -8,35 +8,15 @@ from dataclasses import dataclass
 
 import boto3
 import pytest
-from moto.secretsmanager.models import secretsmanager_backends
 
 from orchestrator.aws.rotation import handler
-from orchestrator.clock import SystemClock
 from orchestrator.errors import EnvironmentFault, RefusedError, RolloutError, UsageError
 from tests.scenario.conftest import QUICK, Workplace, fleet
+from tests.scenario.secrets_manager import STEPS, Context, announce
 from tests.scenario.test_rotate import labels, passwords
 
 Start = Callable[..., Workplace]
-STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
 TRIES = 5
-
-
-@dataclass(frozen=True)
-class Context:
-    """Lambda's context, with so many seconds left."""
-
-    seconds: int
-
-    def get_remaining_time_in_millis(self) -> int:
-        return self.seconds * 1000
-
-
-def announce(token: str) -> None:
-    """Begin a rotation: a version without a value is AWSPENDING. moto does so only where it can start a Lambda."""
-    account, region = boto3.client("sts").get_caller_identity()["Account"], boto3.client("sts").meta.region_name
-    secret = secretsmanager_backends[account][region].secrets["registry"]
-    version = {"createdate": int(SystemClock().now()), "version_id": token, "version_stages": ["AWSPENDING"]}
-    secret.versions.setdefault(token, version)
 
 
 @dataclass
