@@ -87,7 +87,13 @@ class Step:
         """Give the credential to the user's command on stdin, where one is named: a registry may have to learn it."""
         command = self.environment.get(SET)
         if command:
-            self._run(command, self._value() or "")
+            value = self._value()
+            if value is None:
+                raise RefusedError(
+                    f"The pending version of {self.secret} has no value yet.",
+                    hint="createSecret comes before setSecret.",
+                )
+            self._run(command, value)
 
     def rotate(self, *more: str) -> None:
         """Roll as `ecs-rollout rotate` does, within the time that is left."""

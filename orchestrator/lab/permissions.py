@@ -84,7 +84,10 @@ _OPERATORS: Mapping[str, Holds] = {
     "StringEquals": lambda value, wanted: value is not None and value in wanted,
     "StringNotEquals": lambda value, wanted: value is None or value not in wanted,
     "StringLike": lambda value, wanted: value is not None and any(matches(each, value) for each in wanted),
-    "ArnLike": lambda value, wanted: value is not None and any(matches(each, value) for each in wanted),
+    **dict.fromkeys(  # IAM treats these two alike
+        ("ArnLike", "ArnEquals"),
+        lambda value, wanted: value is not None and any(matches(each, value) for each in wanted),
+    ),
 }
 
 

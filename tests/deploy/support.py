@@ -40,12 +40,12 @@ def resources() -> dict[str, Any]:
     return found
 
 
-def substituted(value: Any, names: Mapping[str, str]) -> Any:
+def substituted(value: Any, names: Mapping[str, Any]) -> Any:
     """Carry out the functions that the templates use. A condition holds where its name is among the `names`."""
     match value:
         case {"Fn::Sub": str(text)}:
             return re.sub(r"\$\{([\w:.]+)\}", lambda found: names[found[1]], text)
-        case {"Ref": str(name)} if name in names:
+        case {"Ref": str(name)} | {"Fn::GetAtt": str(name)} if name in names:
             return names[name]
         case {"Fn::If": [name, yes, no]}:
             return substituted(yes if name in names else no, names)

@@ -65,7 +65,7 @@ def instance_policy(outputs: dict[str, str]) -> dict[str, Any]:
     return read(found["PolicyVersion"]["Document"])
 
 
-# moto deploys what it knows; cfn-lint has judged the rest.
+# moto deploys what it knows; test_schedule makes the rest.
 @pytest.mark.filterwarnings("ignore:Tried to parse AWS.*not supported by moto:UserWarning")
 def test_a_rollout_uses_the_stack_and_nothing_else(workplace: Start) -> None:
     """With the stack's table, topic and roles, and the documents of the other stack, a fleet is rolled and told of."""

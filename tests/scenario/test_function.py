@@ -10,6 +10,7 @@ import boto3
 import pytest
 
 from orchestrator.aws.rotation import handler
+from orchestrator.cli.function import StepFailedError
 from orchestrator.errors import EnvironmentFault, RefusedError, RolloutError, UsageError
 from tests.scenario.conftest import QUICK, Workplace, fleet
 from tests.scenario.secrets_manager import STEPS, Context, announce
@@ -105,6 +106,46 @@ def test_four_steps_and_a_retry(configured: Callable[..., Workplace], monkeypatc
     for step in STEPS:  # a step that is called once more finds everything done
         handler({"Step": step, "SecretId": "registry", "ClientRequestToken": manager.token}, Context(600))
     assert [each.operation for each in place.lab.recorder.exchanges[calls:]] == ["DescribeSecret"] * 4
+
+
+def test_steps_that_come_twice_or_too_early(
+    configured: Callable[..., Workplace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login is made once however often its step is called; a step that comes before it hands out and changes nothing.
+
+    finishSecret needs no step but the first: it tries the login and begins with one instance itself.
+    """
+    place = configured(2)
+    made, told = place.directory / "made", place.directory / "told"
+    script = place.directory / "twice.sh"
+    script.write_text(f"echo x >>{made}; {sys.executable} {place.directory / 'make.py'}")
+    monkeypatch.setenv("ECS_ROLLOUT_CREATE_COMMAND", f"sh {script}")
+    monkeypatch.setenv("ECS_ROLLOUT_SET_COMMAND", f"tee -a {told}")
+    token = str(uuid.uuid4())
+    announce(token)
+
+    def step(name: str) -> None:
+        handler({"Step": name, "SecretId": "registry", "ClientRequestToken": token}, Context(600))
+
+    with pytest.raises(RefusedError, match="The pending version of registry has no value yet"):
+        step("setSecret")
+    for early in ("testSecret", "finishSecret"):
+        with pytest.raises(StepFailedError, match=f"{early} ended with the exit code 2"):
+            step(early)
+    assert (place.touched(), told.exists()) == ([], False)
+    before = labels()["AWSCURRENT"]
+    for name in ("createSecret", "createSecret", "setSecret", "setSecret", "createSecret"):
+        step(name)
+    assert made.read_text() == "x\n"
+    assert told.read_text().count("the-next-one") == 2
+    assert labels()["AWSCURRENT"] == before
+    step("finishSecret")
+    assert labels()["AWSCURRENT"] == token
+    for late in ("testSecret", "createSecret", "finishSecret"):
+        step(late)
+    assert made.read_text() == "x\n"
+    assert place.calls("UpdateSecretVersionStage") == 1
+    assert [place.applied(name) for name in place.lab.hosts] == [1, 1]
 
 
 def test_nobody_makes_the_new_login(configured: Callable[..., Workplace]) -> None:
