@@ -62,6 +62,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         console               Links to the AWS console, in the partition that a Region belongs to
         estimates             How long a rollout takes
         findings              What the lint of a credential found, for a person and as JSON
+        followed              What followed a run, in sentences for those who are told of its end
         following             Follow a run's events once for all who want to know the state behind them
         formats               A report as CSV and Markdown, and the form of a moment in every report
         gating                What the gates of a run said, and for how long

@@ -1,7 +1,7 @@
 """What `run`, `restore`, `resume` and `heal` have in common: confirm, roll, report, and take back after a halt."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -84,15 +84,14 @@ def watched(rolls: Rolls, request: "Request") -> AbstractContextManager["Telling
     from orchestrator.aws.session import Session
     from orchestrator.cli.telling import telling
     from orchestrator.clock import SystemClock
-    from orchestrator.report.notices import Origin
+    from orchestrator.report.notices import Origin, plan_words
 
     session = Session(region=request.region, profile=request.profile)
-    plan = ("ecs-rollout", "plan", "--cluster", request.cluster, "--credential", request.credential)
     origin = Origin(
         cluster=request.cluster,
         region=session.region,
         store=rolls.journal.words,
-        again=plan if request.credential else (),
+        again=plan_words(request.cluster, request.credential) if request.credential else (),
     )
     return telling(rolls.told, session, origin, SystemClock())
 
@@ -141,6 +140,7 @@ def see_through(
     from orchestrator.cli import approver
     from orchestrator.cli.rolling import Watch
     from orchestrator.cli.signals import stopping_run
+    from orchestrator.report.followed import what_followed
     from orchestrator.report.rows import After
 
     parts, tell = scene.parts, scene.tell
@@ -161,17 +161,24 @@ def see_through(
         state = roll(parts, watch, confirm)
     say("")
     code = _code_of(state, stop, rolls)
-    tell.concluded(*_followed(keeper, rolls, state), well=code is ExitCode.OK)
     complaint = rolls.promotion.complaint(state) if rolls.promotion else None
-    for trouble in (*keeper.errors, *([complaint] if complaint else [])):
-        tell.troubled(trouble)
+    troubles = (*keeper.errors, *([complaint] if complaint else []))
+    if troubles:
         code = code or ExitCode.NOT_ALL_UPDATED
+    left = rolls.promotion.words if rolls.promotion else ""
+    followed = what_followed(state, left, keeper.rows, taken_back=wants_back(state))
+    if code is not ExitCode.OK:  # whoever has to act is told before anything else is looked at
+        tell.concluded(*followed, well=False)
+    for trouble in troubles:
+        tell.troubled(trouble)
     # What is seen of a fleet that is taken back next would be wrong by the time that somebody reads it.
     holders = None if wants_back(state) else rolls.holders(parts)
+    verdict = (holders.summary,) if holders else ()
+    tell.concluded(*followed, *verdict, well=holders is None or holders.safe)
     after = After(
         undelivered=tell.ended(state, code),
         boots=tuple(keeper.rows),
-        left=rolls.promotion.words if rolls.promotion else "",
+        left=left,
         holders=holders,
     )
     reporting.conclude(rolls.report, state, code, after)
@@ -189,24 +196,6 @@ def _follow(scene: Scene, keeper: "Boots", rolls: Rolls, state: "RunState") -> N
         ledger = Ledger(journal=journal, clock=scene.clock, state=state, observers=(scene.tell.follower,))
         rolls.promotion.follow(state, ledger, parts.lock)
     keeper.keep(state)
-
-
-def _followed(keeper: "Boots", rolls: Rolls, state: "RunState") -> Iterator[str]:
-    """Say what comes after a run, for those who are told of its end."""
-    from orchestrator.report.formats import boot_words, promotion_words
-    from orchestrator.report.rows import promotion_of
-
-    moved = promotion_of(state)
-    if rolls.promotion and rolls.promotion.left:
-        yield f"{rolls.promotion.words}."
-    elif moved:
-        yield f"{promotion_words(moved)}."
-    yield from (f"Boot configuration {boot_words(each)}" for each in keeper.rows)
-    if wants_back(state):
-        yield (
-            f"--on-halt restore: what was changed is taken back now, on {_changed(state)} of "
-            f"{len(state.instances)} instances; a message follows."
-        )
 
 
 def _code_of(state: "RunState", stop: "Stop", rolls: Rolls) -> ExitCode:

@@ -27,6 +27,7 @@ from orchestrator.core.source import SecretsManagerSource
 from orchestrator.core.state import RunState, replay
 from orchestrator.errors import ExitCode, RefusedError, UsageError
 from orchestrator.journal.store import Store
+from orchestrator.report.notices import plan_words
 from orchestrator.rotation import Promotion
 
 _ONE = Amount(1, percent=False)
@@ -117,6 +118,8 @@ class FleetCrew:
 
     def idle(self, target: Target) -> bool:
         """Read, lint and try the version, plan without the lock, and say where nothing is to be done."""
+        label = SecretsManagerSource(name=self.secret, stage=target.stage)
+        self._telling.about(plan_words(self.request.cluster, str(label)))
         pinned = str(SecretsManagerSource(name=self.secret, stage="", version=target.version))
         policy = replace(self.request.policy, limit=_ONE) if self.canary else self.request.policy
         request = replace(self.request, credential=pinned, policy=policy)

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, assert_never
 
 from orchestrator.aws.metrics import CloudWatchMeter
@@ -82,6 +82,10 @@ class Telling:
     def shows_plans(self) -> bool:
         """Whether somebody may want to read a plan before it is carried out."""
         return (self._told.watched and not self._told.quiet) or (self._told.attended and not self._told.json)
+
+    def about(self, again: tuple[str, ...]) -> None:
+        """Name the command that shows how things are, now that it is known what this is about."""
+        self._notifier.origin = replace(self._notifier.origin, again=again)
 
     def concluded(self, *followed: str, well: bool) -> None:
         """Tell how the run ended, what `followed`, and whether all of it went `well`."""

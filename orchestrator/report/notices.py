@@ -50,6 +50,11 @@ class Origin:
         return (*self.store, *(("--region", self.region) if "--state" in self.store else ()))
 
 
+def plan_words(cluster: str, credential: str) -> tuple[str, ...]:
+    """Write the command that shows what there is to do."""
+    return ("ecs-rollout", "plan", "--cluster", cluster, "--credential", credential)
+
+
 def worth_starting(state: RunState) -> bool:
     """Say whether the run has anything to do."""
     return _plan(state).changes > 0
@@ -89,7 +94,9 @@ def started(state: RunState, origin: Origin) -> Notice:
         f"{told.what} started on {told.origin.words}.",
         f"{todo}, in {waves} wave{_s(waves)}, at most {window} at a time.",
     )
-    return replace(told.notice(Moment.STARTED, f"started, {todo}", lines), counts=(), at=state.started_at)
+    following = origin.command("status", state.run.run)
+    notice = told.notice(Moment.STARTED, f"started, {todo}", lines, next=following)
+    return replace(notice, counts=(), at=state.started_at)
 
 
 def halted(state: RunState, origin: Origin, *, at: float) -> Notice:

@@ -73,7 +73,7 @@ class Notifier:
 
     def __init__(self, channels: Sequence[Channel], origin: Origin) -> None:
         self._couriers = [_Courier(channel) for channel in channels]
-        self._origin = origin
+        self.origin = origin
         self._over: RunState | None = None
         self._sent: list[tuple[str, Notice, Future[None]]] = []
 
@@ -83,11 +83,11 @@ class Notifier:
             case RunStarted():
                 self.concluded()
                 if notices.worth_starting(state):
-                    self._post(notices.started(state, self._origin))
+                    self._post(notices.started(state, self.origin))
             case ApprovalAwaited():
-                self._post(notices.waiting(state, self._origin, at=entry.at))
+                self._post(notices.waiting(state, self.origin, at=entry.at))
             case Halted():
-                self._post(notices.halted(state, self._origin, at=entry.at))
+                self._post(notices.halted(state, self.origin, at=entry.at))
             case RunEnded():
                 self._over = state
             case _:
@@ -97,12 +97,12 @@ class Notifier:
         """Post how the run ended, once, and what `followed`: it is known only after the last event."""
         state, self._over = self._over, None
         if state is not None and (followed or notices.worth_ending(state)):
-            self._post(notices.ended(state, self._origin, followed, well=well))
+            self._post(notices.ended(state, self.origin, followed, well=well))
 
     def failed(self, error: RolloutError, state: RunState | None, *, at: float, account: Callable[[], str]) -> None:
         """Post that the command ends with this error. `account` is asked where no run had told it; it may fail."""
         self.concluded()
-        origin = self._origin
+        origin = self.origin
         if not origin.account:
             with contextlib.suppress(RolloutError):  # the notice is worth more than its account
                 origin = replace(origin, account=account())

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from orchestrator.core.lifecycle import AT_WORK, Phase
 from orchestrator.core.model import NOTHING_TO_DO, UNSCOPED, Outcome, OutcomeKind, Persistence, RestartMethod
+from orchestrator.core.overlap import Verdict
 from orchestrator.core.progress import Progress, Span
 from orchestrator.core.reasons import EXPLANATIONS, Explanation, Reason
 from orchestrator.core.result import Op
@@ -105,6 +106,11 @@ class Holders:
     def summary(self) -> str:
         """Whether the previous credential may be revoked, in one sentence."""
         return str(self.object["summary"])
+
+    @property
+    def safe(self) -> bool:
+        """Whether it certainly may."""
+        return self.object["verdict"] == Verdict.UNUSED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

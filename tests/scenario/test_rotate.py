@@ -63,14 +63,16 @@ def come_back(place: Workplace, name: str) -> None:
     host.spec = replace(host.spec, ssm=Ssm.ONLINE)
 
 
-def test_a_pending_version_is_rolled_and_promoted(workplace: Start) -> None:
+def test_a_pending_version_is_rolled_and_promoted(workplace: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """The fleet gets the pending version, then AWSCURRENT moves, once; the report says so, and who runs what."""
     place = workplace(*fleet(3))
     place.put_secret()
     assert rotate(place).code == 0  # the current version, which the fleet lacks
     before = labels()["AWSCURRENT"]
     version = pend(place, "the-next-one")
-    done = rotate(place, "--output", "json")
+    with receiver() as hook:
+        monkeypatch.setenv("TEAM_HOOK", hook.url)
+        done = rotate(place, "--notify=webhook:env:TEAM_HOOK", "--output", "json")
     assert done.code == 0, (done.err, done.out)
     assert set(done.outcomes.values()) == {"updated(verified)"}
     assert labels() == {"AWSCURRENT": version, "AWSPENDING": version, "AWSPREVIOUS": before}
@@ -82,6 +84,9 @@ def test_a_pending_version_is_rolled_and_promoted(workplace: Start) -> None:
     assert overlap["verdict"] == "unused"
     assert overlap["summary"].startswith("The previous credential is no longer used by any instance, since ")
     assert place.calls("UpdateSecretVersionStage") == 1
+    message = hook.texts[-1].splitlines()
+    assert f"AWSCURRENT of registry was moved to {version}, from {before}." in message
+    assert message[message.index(overlap["summary"]) + 1] == "Nothing to do."
     run = done.report["run"]["id"]
     assert f"AWSCURRENT of registry was moved to {version}" in " ".join(place.cli("report", run).out.split())
     told = " ".join(place.cli("why", run, fleet(1)[0].instance_id).out.split())
@@ -133,16 +138,24 @@ def test_a_failing_canary_leaves_the_label(workplace: Start, monkeypatch: pytest
     assert place.calls("UpdateSecretVersionStage") == 0
 
 
-def test_a_bad_pending_version_reaches_nobody(workplace: Start) -> None:
-    """A login that the registry refuses is found by the probe: exit 3, nothing was touched, the label stays."""
+def test_a_bad_pending_version_reaches_nobody(workplace: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A login that the registry refuses is found by the probe: exit 3, nothing was touched, the label stays.
+
+    The command that the notice names looks at that version, not at the current one, which is good.
+    """
     place = workplace(*fleet(2))
     place.put_secret()
     before = labels()["AWSCURRENT"]
     pend(place, "the-next-one", good=False)
-    done = rotate(place)
+    with receiver() as hook:
+        monkeypatch.setenv("TEAM_HOOK", hook.url)
+        done = rotate(place, "--notify=webhook:env:TEAM_HOOK")
     assert done.code == 3, done.err
     assert place.touched() == []
     assert labels()["AWSCURRENT"] == before
+    (told,) = hook.texts
+    assert told.endswith("Next: ecs-rollout plan --cluster demo --credential 'secretsmanager:registry#AWSPENDING'")
+    assert place.cli(*shlex.split(told.rpartition("Next: ecs-rollout ")[2])).code == 3
 
 
 def test_a_held_cluster_is_left_or_waited_for(workplace: Start) -> None:

@@ -138,6 +138,7 @@ def test_the_message_at_the_start_says_what_will_happen() -> None:
     notice = told(halting())[0]
     assert "6 of 7 instances to change, in 3 waves, at most 1 at a time." in notice.text
     assert notice.counts == ()
+    assert notice.next == "ecs-rollout status run-1 --journal '/var/lib/my journal.db'"
 
 
 def test_the_message_of_a_halt_tells_who_is_still_at_work() -> None:
