@@ -39,6 +39,14 @@ _DEMO = (
 )
 
 
+_AFTERWARDS = (
+    ("runs", "runs"),
+    ("status", "status"),
+    ("why", "why $(ecs-rollout runs | sed -n '2s/ .*//p') i-0b000000000000008"),
+    ("doctor", "doctor --cluster web --credential file:login.json --allow-removal"),
+)
+
+
 def _keep(seen: Terminal, capture: Capture, columns: int) -> None:
     screen = seen.wait(capture.when, seconds=300)
     path = SCREENS / f"{capture.name}-{columns}.txt"
@@ -82,8 +90,9 @@ def _failing_canary(folder: Path) -> None:
                 seen.type("y")
                 _keep(seen, Capture("run-canary", lambda screen: re.search("in flight [1-9]", screen)), columns)
                 _keep(seen, Capture("run-end", lambda screen: "(exit code 1)" in screen), columns)
-                seen.type("clear; ecs-rollout runs")
-                _keep(seen, Capture("runs", lambda screen: re.search(r"\ARUN .*\n.*halted", screen)), columns)
+                for name, command in _AFTERWARDS:
+                    seen.type(f"clear; ecs-rollout {command} | head -n {lines - 2}")
+                    _keep(seen, Capture(name, lambda screen: screen.endswith("\n$")), columns)
 
 
 if __name__ == "__main__":

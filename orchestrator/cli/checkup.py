@@ -11,7 +11,6 @@ from orchestrator.aws.session import CredentialsFault, Session, UnreachableFault
 from orchestrator.cli import compose, looks
 from orchestrator.cli.compose import Request
 from orchestrator.core.checkup import Check, documents_checks, failed, good, not_tried
-from orchestrator.core.source import S3Source
 from orchestrator.errors import RolloutError
 from orchestrator.journal.place import JournalPlace
 from orchestrator.ports import Clock
@@ -25,14 +24,10 @@ _AWS = "aws"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What is to be examined. `inspect`: instances are sent the inspect document, which only reads.
-
-    `boot_configs`: what new instances boot with.
-    """
+    """What is to be examined. `inspect`: instances are sent the inspect document, which only reads."""
 
     request: Request
     journal: JournalPlace
-    boot_configs: tuple[S3Source, ...] = ()
     inspect: bool = True
 
 
@@ -84,7 +79,7 @@ class Examination:
         elif self._pins is None:
             self._found.append(not_tried("inspection", "the documents are not those of this version"))
         pins = self._pins if self._wish.inspect else None
-        for source in self._wish.boot_configs:
+        for source in self._wish.request.boot_configs:
             self._try("boot", ("s3",), partial(looks.boot, place, source, self._credential))
         self._try("instances", ("ecs", "ssm"), lambda: looks.instances(place, pins))
 

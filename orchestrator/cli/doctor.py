@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from orchestrator.cli import options
-from orchestrator.cli.rollout_options import on_ephemeral
+from orchestrator.cli import options, requests
+from orchestrator.cli.rollout_options import rollout_options
 from orchestrator.cli.speech import say
 from orchestrator.journal.place import JournalPlace
 
@@ -16,20 +16,16 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "skip": None}
 
 
 @click.command()
-@click.option("--cluster", required=True, help="Name of the ECS cluster.")
-@click.option("--credential", metavar="SOURCE", help="Judge this credential, too, and try its logins.")
-@options.probe_options
-@options.delivery_options
-@options.boot_config
-@on_ephemeral
+@options.optional_credential_options
+@rollout_options
 @click.option("--no-inspect", is_flag=True, help="Send no inspect document to the instances.")
 @options.journal
 @options.plan_output
-@options.parameter_prefix
-@options.document_prefix
-@options.aws_options
 def doctor(*, credential: str | None, no_inspect: bool, journal: JournalPlace, output: str, **given: Any) -> int:  # noqa: ANN401 - a request's fields
     """Check everything that a run needs, and say what to do about what is missing. Reads only.
+
+    It takes the flags of `run`, so that the same line can be checked first, and looks at the whole cluster. With
+    --credential that is judged, too, and its logins are tried.
 
     Ends with 0 when nothing is worse than a warning, else as a run would end by the gravest failure: 4 AWS,
     permissions, clock or journal; 5 a dead run holds the cluster; 3 documents or credential; 1 instances alone.
@@ -39,24 +35,13 @@ def doctor(*, credential: str | None, no_inspect: bool, journal: JournalPlace, o
       ecs-rollout doctor --cluster web --credential secretsmanager:registry
     """
     from orchestrator.cli.checkup import Examination, Wish
-    from orchestrator.cli.compose import Request
     from orchestrator.clock import SystemClock
     from orchestrator.core.checkup import exit_code_of
-    from orchestrator.core.settings import OnEphemeral, Policy
-    from orchestrator.engine import Pace
     from orchestrator.report.checkups import checkup_json, checkup_text
 
     options.check_delivery(given["delivery"], given["delivery_bucket"])
-    boot_config = given.pop("boot_config")
-    request = Request(
-        credential=credential or "",
-        probe=not given.pop("no_probe"),
-        probe_images=given.pop("probe_image"),
-        policy=Policy(on_ephemeral=OnEphemeral(given.pop("on_ephemeral"))),
-        pace=Pace(shortest=1.0, longest=1.0),
-        **given,
-    )
-    wish = Wish(request=request, journal=journal, boot_configs=boot_config, inspect=not no_inspect)
+    request = requests.request_of(credential=credential or "", **given)
+    wish = Wish(request=request, journal=journal, inspect=not no_inspect)
     checks = Examination(wish, SystemClock(), say).perform()
     if output == "json":
         click.echo(json.dumps(checkup_json(checks, cluster=request.cluster), indent=2))

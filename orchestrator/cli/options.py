@@ -234,11 +234,20 @@ def probe_options(function: F) -> F:
 
 def credential_options(function: F) -> F:
     """Say which cluster gets which credential, and how it travels."""
+    return _credential_options(function, required=True)
+
+
+def optional_credential_options(function: F) -> F:
+    """Say the same where there may be no credential."""
+    return _credential_options(function, required=False)
+
+
+def _credential_options(function: F, *, required: bool) -> F:
     choices: tuple[Callable[[F], F], ...] = (
         click.option("--cluster", required=True, help="Name of the ECS cluster."),
         click.option(
             "--credential",
-            required=True,
+            required=required,
             metavar="SOURCE",
             help="secretsmanager:NAME[#STAGE|VERSION], ssm:/name[:version], s3://bucket/key, file:PATH or -.",
         ),
