@@ -1,6 +1,7 @@
 """Gates on this machine: time windows, and a command of the user's own."""
 
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -40,6 +41,11 @@ class CommandGate:
     cluster: str
     seconds: float = 30.0
     name: str = "command"
+
+    def require(self) -> None:
+        """Raise UsageError where there is no such command; it is not run."""
+        if shutil.which(self.command[0]) is None:
+            raise UsageError(f"There is no command {self.command[0]} that could be run.", hint="Check --gate-command.")
 
     def ask(self, now: float) -> GateAnswer:  # noqa: ARG002 - the port's signature
         """Run it. Raises UsageError when it cannot be run, EnvironmentFault when it does not end."""

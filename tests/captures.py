@@ -86,7 +86,7 @@ def _failing_canary(folder: Path) -> None:
                 _keep(seen, Capture("plan", lambda screen: screen.endswith("\n$")), columns)
                 seen.type("clear")
                 seen.type(f"ecs-rollout run {flags}")
-                _keep(seen, Capture("run-question", lambda screen: "Roll? [y/N]" in screen), columns)
+                _keep(seen, Capture("run-question", lambda screen: "? [y/N]" in screen), columns)
                 seen.type("y")
                 _keep(seen, Capture("run-canary", lambda screen: re.search("in flight [1-9]", screen)), columns)
                 _keep(seen, Capture("run-end", lambda screen: "(exit code 1)" in screen), columns)

@@ -218,10 +218,18 @@ def _confirmed(scene: Scene, rolls: Rolls, stop: "Stop", planned: Plan) -> Plan:
         experience = showing.earlier(scene.journal, parts.cluster)
         speech.tell(plan_text(planned, showing.wish_of(parts, planned, experience, restores=rolls.restores)))
     asks = planned.changes and not rolls.yes and rolls.approved is None
-    if asks and not click.confirm("\nRoll?", err=True):
+    if asks and not click.confirm(_question(parts, planned, rolls), err=True):
         raise RefusedError("Not confirmed.", hint="Nothing was touched.")
     stop.rolling = planned.changes > 0
     return planned
+
+
+def _question(parts: "Parts", planned: Plan, rolls: Rolls) -> str:
+    """Ask, with what a person must not mistake: how many, of which cluster, in which Region and account."""
+    verb = "Heal" if rolls.heals else "Take back" if rolls.restores else "Roll"
+    account = planned.planned[0].instance.arn.split(":")[4]
+    count = f"{planned.changes} instance" + ("s" if planned.changes > 1 else "")
+    return f"\n{verb} {count} of {parts.cluster} in {parts.session.region}, account {account}?"
 
 
 def wants_back(state: "RunState") -> bool:

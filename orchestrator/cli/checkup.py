@@ -81,7 +81,7 @@ class Examination:
         pins = self._pins if self._wish.inspect else None
         for source in self._wish.request.boot_configs:
             self._try("boot", ("s3",), partial(looks.boot, place, source, self._credential))
-        self._try("instances", ("ecs", "ssm"), lambda: looks.instances(place, pins))
+        self._try("instances", ("ecs", "ssm"), lambda: looks.instances(place, pins, self._credential))
 
     def _try(self, name: str, services: Sequence[str], look: Callable[[], Iterable[Check]]) -> None:
         """Look at one thing, unless a service that it asks is out already. An error is this thing's failure alone."""

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.aws import checks, secrets
@@ -23,7 +23,7 @@ from orchestrator.core.model import Instance
 from orchestrator.core.orders import Context, HostPaths
 from orchestrator.core.payload import Store
 from orchestrator.core.planning import Look, exclude_early, find_ghosts
-from orchestrator.core.readiness import instance_checks
+from orchestrator.core.readiness import ANY_CREDENTIAL, instance_checks
 from orchestrator.core.result import Op
 from orchestrator.core.source import S3Source
 from orchestrator.errors import EnvironmentFault, ExitCode, JournalFault
@@ -152,8 +152,11 @@ def _probed(found: Probe) -> Check:
     )
 
 
-def instances(place: Place, pins: Mapping[Op, Pin] | None) -> Iterator[Check]:
-    """Is every instance ready? They are inspected by the documents that `pins` names; None: they are not."""
+def instances(place: Place, pins: Mapping[Op, Pin] | None, report: Report | None) -> Iterator[Check]:
+    """Is every instance ready? They are inspected by the documents that `pins` names; None: they are not.
+
+    `report`: the credential's; None where none is known.
+    """
     ssm, once = place.session.ssm(), place.session.ssm_once()
     commands = SsmCommands(client=ssm, once=once, pins=pins or {}, clock=place.clock)
     registered = EcsFleet(client=place.session.ecs(), commands=commands, cluster=place.cluster)
@@ -165,7 +168,9 @@ def instances(place: Place, pins: Mapping[Op, Pin] | None) -> Iterator[Check]:
             looks = _inspected(place, commands, fleet)
         except EnvironmentFault as fault:
             yield failed("inspection", fault)
-    yield from instance_checks(fleet, looks, place.request.policy.on_ephemeral)
+    names = frozenset(report.credential.names) if report else frozenset()
+    goal = replace(ANY_CREDENTIAL, registries=names, allow_removal=report is None or place.request.allow_removal)
+    yield from instance_checks(fleet, looks, goal, place.request.policy.on_ephemeral)
 
 
 def _inspected(place: Place, commands: SsmCommands, fleet: Sequence[Instance]) -> Mapping[str, Look]:

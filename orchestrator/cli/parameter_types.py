@@ -6,6 +6,7 @@ What only some of them read is loaded when one is read: `--help` needs none of i
 import re
 import shlex
 from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -106,8 +107,12 @@ class WavesType(_TextType[tuple[Amount, ...]]):
     texts = (str, int)
 
     def read(self, text: str) -> tuple[Amount, ...]:
-        """Read it."""
-        return tuple(Amount.parse(part) for part in text.split(","))
+        """Read it. Whether a count is more than a share, only the fleet tells."""
+        waves = tuple(Amount.parse(part) for part in text.split(","))
+        for before, after in pairwise(waves):
+            if before.everything or (before.percent == after.percent and before.value >= after.value):
+                raise ValueError(f"{after} after {before} adds nobody: waves are cumulative, write 1,10%,50%,100%")
+        return waves
 
 
 class DurationType(_TextType[int]):

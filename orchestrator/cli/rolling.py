@@ -28,6 +28,7 @@ from orchestrator.core.settings import EVERYTHING, OptionValue, StandaloneTasks
 from orchestrator.core.state import RunState, replay
 from orchestrator.engine import Engine
 from orchestrator.errors import RefusedError, RolloutError, UsageError
+from orchestrator.gates import CommandGate
 from orchestrator.inspection import EVERY, Inspection
 from orchestrator.journal.store import RunJournal, Store
 from orchestrator.ports import Observer, Survey
@@ -223,7 +224,7 @@ def conduct(
 ) -> RunState:
     """Do a whole run: lock, plan, confirm, roll. `confirm` gives the plan to roll, or raises where none is wanted."""
     parts.fleet.require_instances()  # before the lock: an empty cluster is not even locked
-    _try_gates(parts)
+    try_gates(parts)
     with locked(parts, take_over=mission.take_over, say=watch.say) as hold:
         goal = _goal(parts, hold, mission)
         planned = plan(parts, goal, fence=parts.lock.fence, say=watch.say)
@@ -304,14 +305,17 @@ def _goal_again(parts: Parts, hold: Hold, before: RunState) -> Wanted:
     )
 
 
-def _try_gates(parts: Parts) -> None:
+def try_gates(parts: Parts) -> None:
     """Raise UsageError for a gate that can never be asked, such as an alarm that is not there.
 
-    Any other trouble, and whatever the gates say, is the engine's: it holds and asks again.
+    Any other trouble, and whatever the gates say, is the engine's: it holds and asks again. A command is not run.
     """
     for gate in parts.gates(Expected()):
         try:
-            gate.ask(parts.clock.now())
+            if isinstance(gate, CommandGate):
+                gate.require()
+            else:
+                gate.ask(parts.clock.now())
         except UsageError:
             raise
         except RolloutError:

@@ -49,6 +49,7 @@ def plan(
         files.check_place(out, "plan")
     request = requests.request_of(**given)
     parts = compose.build(request, clock=SystemClock(), say=say)
+    rolling.try_gates(parts)
     boot.Boots(parts=parts, sources=request.boot_configs, say=say).announce()
     goal = rolling.apply_goal(parts, loading.existing_key(parts))
     planned = rolling.plan(parts, goal, fence=0, say=say)

@@ -23,6 +23,11 @@ class Amount:
             raise ValueError(f"{text!r} is more than everything")
         return amount
 
+    @property
+    def everything(self) -> bool:
+        """Whether it is all there are, however many."""
+        return self.percent and self.value == _WHOLE
+
     def of(self, total: int, *, at_least: int) -> int:
         """How many of `total` that is, never less than `at_least`."""
         count = total * self.value // _WHOLE if self.percent else self.value

@@ -1,7 +1,7 @@
 """What `doctor` finds, as values: each check's level, what was seen, and what to do about it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from orchestrator.core.settings import Deadlines
@@ -92,7 +92,7 @@ def lock_check(error: RolloutError | None, *, silent: float, heartbeat: float) -
     if error is None:
         return good("lock", "Nobody holds the cluster.")
     if silent <= STALE_HEARTBEATS * heartbeat:
-        return doubtful("lock", error.message, "A run is under way: wait until it has ended.")
+        return replace(failed("lock", error), todo="A run is under way: wait until it has ended.")
     return failed("lock", error)
 
 

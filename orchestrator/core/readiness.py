@@ -69,6 +69,10 @@ _DISCONNECTED = (
 _NOT_INSPECTED = "Reached by Systems Manager; not looked at more closely."
 
 
+ANY_CREDENTIAL = Goal(generation="none of them", registries=frozenset(), allow_removal=True)
+"""What is asked where no credential was named. Whoever runs one already is `plan`'s to tell."""
+
+
 class _Kind(NamedTuple):
     level: Level
     seen: str
@@ -76,9 +80,12 @@ class _Kind(NamedTuple):
 
 
 def instance_checks(
-    fleet: Sequence[Instance], looks: Mapping[str, Look] | None, on_ephemeral: OnEphemeral = OnEphemeral.REFUSE
+    fleet: Sequence[Instance],
+    looks: Mapping[str, Look] | None,
+    goal: Goal = ANY_CREDENTIAL,
+    on_ephemeral: OnEphemeral = OnEphemeral.REFUSE,
 ) -> list[Check]:
-    """Judge each registration, those of one kind together, as a run with `on_ephemeral` would decide.
+    """Judge each registration, those of one kind together, as a run with that goal would decide.
 
     `looks` None: nobody was inspected.
     """
@@ -93,7 +100,7 @@ def instance_checks(
             found = [_Kind(Level.OK, _NOT_INSPECTED, ""), *_around(each)]
         else:
             look = looks.get(each.instance_id, Reason.NO_RESULT)
-            refusal = _refusal(look, on_ephemeral)
+            refusal = _refusal(look, goal, on_ephemeral)
             if refusal is None and isinstance(look, Facts):
                 ready.append(look)
             found = [*([refusal] if refusal else []), *_around(each), *_remarks(look)]
@@ -111,10 +118,8 @@ def _check(kind: _Kind, ids: tuple[str, ...]) -> Check:
     return Check(name=NAME, level=kind.level, seen=kind.seen, todo=kind.todo, code=code, instances=ids)
 
 
-def _refusal(look: Look, on_ephemeral: OnEphemeral) -> _Kind | None:
+def _refusal(look: Look, goal: Goal, on_ephemeral: OnEphemeral) -> _Kind | None:
     """Say why a run would not change an instance; None where it would."""
-    # Whatever it runs: whether that is the next credential already, or has logins which that lacks, `plan` says.
-    goal = Goal(generation="none of them", registries=frozenset(), allow_removal=True)
     decision = decide(look, goal, on_ephemeral)
     return None if decision.changes else _of_reason(decision.reason, left_out=False)
 

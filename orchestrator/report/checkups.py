@@ -14,6 +14,7 @@ Paint = Callable[[Level, str], str]
 _NAMED = 8
 _VERDICTS = {
     ExitCode.OK: "A run can begin",
+    ExitCode.LOCKED: "A run cannot begin now",
     ExitCode.NOT_ALL_UPDATED: "A run would leave instances out",
 }
 _ORDER = (Level.FAIL, Level.WARN, Level.SKIP, Level.OK)

@@ -69,7 +69,7 @@ def standing(state: RunState, now: float) -> Standing:
     """Say where the run stands at `now` (epoch seconds)."""
     held = _held(state, now)
     sizes = Counter(each.planned.wave for each in state.instances.values() if each.planned.wave)
-    done = Counter(each.planned.wave for each in state.instances.values() if each.planned.wave and each.outcome)
+    done = Counter(each.planned.wave for each in state.instances.values() if each.planned.wave and _begun(each))
     flights = sorted((_flight(state.instances[key], now) for key in state.in_flight), key=lambda each: -each.total)
     return Standing(
         run=state.run.run,
@@ -95,6 +95,11 @@ def standing(state: RunState, now: float) -> Standing:
     )
 
 
+def _begun(progress: Progress) -> bool:
+    """Say whether the run is done with it, and had come to it: what it will not attempt is no progress."""
+    return progress.outcome is not None and progress.outcome.kind is not OutcomeKind.NOT_ATTEMPTED
+
+
 def _budgets(state: RunState) -> tuple[Used, ...]:
     rules = state.run.policy
     return tuple(
@@ -115,7 +120,15 @@ def _held(state: RunState, now: float) -> tuple[str, ...]:
     """List what holds instances back that could be admitted otherwise, until somebody or something says go."""
     if state.halted is not None or not state.queue:
         return ()
-    found = [f"gate {each.gate}: {each.reason}" for each in state.gates.values() if each.word is not Word.GO]
+    gates = [f"gate {each.gate}: {each.reason}" for each in state.gates.values() if each.word is not Word.GO]
+    return (*gates, *wanting(state, now))
+
+
+def wanting(state: RunState, now: float) -> tuple[str, ...]:
+    """List what is wanted beside the gates' word: somebody's approval, and room for the tasks of the drained."""
+    if state.halted is not None or not state.queue:
+        return ()
+    found = []
     if state.awaiting is not None and state.awaiting[0] not in state.approved:
         wave, since = state.awaiting
         left = duration(max(since + state.run.policy.approve_timeout - now, 0.0))

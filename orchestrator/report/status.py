@@ -11,10 +11,14 @@ from orchestrator.core.model import OutcomeKind
 from orchestrator.core.settings import Budget, Word
 from orchestrator.core.state import RunState
 from orchestrator.report.formats import moment
+from orchestrator.report.standing import wanting
 from orchestrator.report.text import columns, wrap
 from orchestrator.report.visible import visible
 
 SCHEMA = 1
+SILENT = 120.0
+"""Seconds without an entry after which a run that waits for nothing looks as if its controller were gone."""
+
 _SHOWN = 20
 """Rows of instances at work in the table; JSON has all."""
 
@@ -56,6 +60,8 @@ class Status:
     queued: int
     at_work: tuple[AtWork, ...]
     gates: tuple[GateAnswer, ...]
+    waits: tuple[str, ...]
+    """What is wanted beside the gates' word before anybody else is begun."""
     budgets: tuple[Spent, ...]
     asked: tuple[Ask, ...]
 
@@ -79,6 +85,7 @@ def status_of(state: RunState, *, last_at: float, asked: Sequence[Ask], now: flo
         queued=len(state.queue),
         at_work=tuple(_at_work(state, key, now) for key in state.in_flight),
         gates=tuple(state.gates.values()),
+        waits=() if state.ended else wanting(state, now),
         budgets=(
             _spent(state, "failures", state.failed, run.policy.max_failures),
             _spent(state, "unreachable", state.counts[OutcomeKind.UNREACHABLE], run.policy.max_unreachable),
@@ -107,10 +114,13 @@ def status_text(status: Status) -> str:
         "done: " + (", ".join(f"{count} {kind}" for kind, count in status.counts) or "none"),
         "budgets: " + "; ".join(_budget(each) for each in status.budgets),
     ]
-    lines += [f"gate {each.gate}: {each.word}: {each.reason}" for each in status.gates if each.word is not Word.GO]
+    held = [f"gate {each.gate}: {each.word}: {each.reason}" for each in status.gates if each.word is not Word.GO]
+    lines += [*held, *(f"waits for {each}" for each in status.waits)]
     lines += [f"asked: {_asked(each)} by {each.by} at {moment(each.at)}" for each in status.asked]
     if status.halted:
         lines.append(f"HALTED, nothing more is admitted: {status.halted}")
+    if not (status.result or status.waits or held) and status.now - status.last_at > SILENT:
+        lines.append(f"is its controller gone? `ecs-rollout resume {status.run}` goes on with it")
     parts = ["\n".join(wrap(visible(line)) for line in lines)]
     if status.at_work:
         longest = sorted(status.at_work, key=lambda each: -each.seconds)
@@ -159,6 +169,7 @@ def status_json(status: Status) -> str:
                 {"instance": each.key, "phase": each.phase, "seconds": round(each.seconds, 3)}
                 for each in status.at_work
             ],
+            "waits_for": list(status.waits),
             "gates": [{"gate": each.gate, "word": each.word, "reason": each.reason} for each in status.gates],
             "budgets": {each.name: {"used": each.used, "allowed": each.allowed} for each in status.budgets},
             "asked": [

@@ -44,7 +44,7 @@ def policy_of(place: Workplace) -> dict[str, Any]:
     return policy
 
 
-ALL = ("--credential", "secretsmanager:registry", "--kms-key", KEY)
+ALL = ("--credential", "secretsmanager:registry", "--kms-key", KEY, "--allow-removal")
 
 
 def test_everything_is_green_under_the_printed_policy_and_nothing_is_touched(workplace: Start) -> None:
@@ -201,10 +201,10 @@ def test_a_cluster_that_is_not_there(workplace: Start) -> None:
 
 @pytest.mark.parametrize(
     ("heartbeat", "level", "code", "said"),
-    [(-30.0, "warn", 0, "under way"), (-3600.0, "fail", 5, "--take-over")],
+    [(-30.0, "fail", 5, "under way"), (-3600.0, "fail", 5, "--take-over")],
 )
 def test_a_lock_that_is_held(workplace: Start, heartbeat: float, level: str, code: int, said: str) -> None:
-    """A living run is a warning, a silent one a failure; both say who it is."""
+    """No run can begin, whether the holder lives or is silent; both say who it is."""
     place = workplace(*fleet(1))
     now = SystemClock().now()
     owner = {"holder": "anna@bastion", "run": "run-7", "since": now - 4000, "heartbeat": now + heartbeat}
@@ -345,6 +345,19 @@ def test_no_region(workplace: Start, monkeypatch: pytest.MonkeyPatch) -> None:
         assert answer.code == 2
         assert said in found(answer, "region")["seen"]
         assert [each["name"] for each in answer.report["checks"]] == ["region", "journal"]
+
+
+def test_the_line_that_is_to_run_is_judged_as_it_is(workplace: Start) -> None:
+    """Doctor takes the flags of run: who would lose a login is red, unless the line allows it."""
+    place = workplace(*fleet(2))
+    place.put_secret()
+    line = ("--credential", "secretsmanager:registry", "--waves", "1,100%", "--max-failures", "1", "--kms-key", KEY)
+    refused = doctor(place, *line)
+    assert refused.code == 1
+    (check,) = [each for each in refused.report["checks"] if each["level"] == "fail"]
+    assert (check["name"], len(check["instances"])) == ("instances", 2)
+    assert "--allow-removal" in check["todo"]
+    assert doctor(place, *line, "--allow-removal").code == 0
 
 
 def test_each_instance_s_readiness(workplace: Start, tmp_path: Path) -> None:

@@ -57,12 +57,29 @@ def test_alarms(place: Workplace, state: str, flags: tuple[str, ...], halted: st
     assert len(place.touched()) == (0 if halted else 2)
 
 
-def test_an_alarm_that_is_not_there_is_an_error_at_once(place: Workplace) -> None:
-    """A misspelt alarm ends the command with 2 before the cluster is locked or anybody looked at."""
-    answer = run(place, "--alarm", "nobody")
+@pytest.mark.parametrize("command", ["plan", "run"])
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--alarm", "nobody"), "There is no alarm nobody."),
+        (("--gate-command", "/no/such --flag"), "There is no command /no/such that could be run."),
+    ],
+)
+def test_a_gate_that_is_not_there_is_an_error_at_once(
+    place: Workplace, command: str, flags: tuple[str, ...], said: str
+) -> None:
+    """What can never be asked ends plan and run with 2, before the cluster is locked or anybody looked at."""
+    answer = place.rollout(command, *flags)
     assert (answer.code, answer.out) == (2, "")
-    assert "error: There is no alarm nobody." in answer.err
+    assert f"error: {said}" in answer.err
     assert (place.calls("SendCommand"), place.calls("PutParameter")) == (0, 0)
+
+
+def test_a_plan_does_not_run_the_gates_command(place: Workplace) -> None:
+    """Planning reads only: what the command would do is not done."""
+    trace = place.directory / "asked"
+    answer = place.rollout("plan", "--gate-command", f"touch {trace}")
+    assert (answer.code, trace.exists()) == (0, False)
 
 
 class OpensAfter(dict[str, float]):

@@ -59,7 +59,7 @@ def test_a_run_with_a_failing_canary(columns: int, workplace: Callable[..., Work
     """First the plan and the question, then the live part, then the failure and what to do: on the last screen, too."""
     place = workplace(*fleet(4, after_restart=AfterRestart.STAYS_DOWN))
     with terminal(place.directory, *rolling(place), columns=columns, lines=24) as seen:
-        asked = seen.wait(lambda screen: "Roll? [y/N]" in screen)
+        asked = seen.wait(lambda screen: "Roll 4 instances of demo in us-east-1, account 123456789012? [y/N]" in screen)
         assert "in flight" not in asked
         seen.type("y")
         live = inspected(seen.wait(moving), columns)

@@ -84,6 +84,13 @@ def test_a_bad_configuration_is_named(
     assert expected in two_lines(capsys.readouterr().err)[0]
 
 
+@pytest.mark.parametrize("waves", ["50%,10%", "10,10", "100%,1", "5,1,100%"])
+def test_waves_that_do_not_grow_are_refused(waves: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A slip of order would take the canary away: waves are cumulative, and each adds somebody."""
+    assert invoke([*PLAN, "--waves", waves]) == 2
+    assert "adds nobody: waves are cumulative" in two_lines(capsys.readouterr().err)[0]
+
+
 @pytest.mark.parametrize("arguments", [("--help",), ("plan", "--help"), ("run", "--help"), ("--version",), ("runs",)])
 def test_help_and_history_need_no_boto3(arguments: tuple[str, ...]) -> None:
     """--help, --version and what reads the journal alone import neither boto3 nor the lab."""

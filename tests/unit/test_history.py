@@ -15,6 +15,7 @@ from orchestrator.cli.main import invoke
 from orchestrator.core.amount import Amount
 from orchestrator.core.asks import Ask, AskKind
 from orchestrator.core.events import (
+    ApprovalAwaited,
     Concluded,
     Entry,
     GateAnswered,
@@ -133,7 +134,21 @@ def test_status_tells_how_a_run_stands(shell: Shell, path: Path, run: list[Entry
     assert f"asked: abort by {identity.who()} at 20" in out
     assert out.splitlines()[-2].split() == ["AT", "WORK", "PHASE", "SEC"]
     assert out.splitlines()[-1].split()[:2] == [LOST, "applying"]
+    assert "is its controller gone? `ecs-rollout resume run-1` goes on with it" in out
     assert max(len(line) for line in out.splitlines()) <= 80
+
+
+def test_status_names_the_command_that_a_wave_waits_for() -> None:
+    """A run that waits for a person is no dead one: the status tells which command lets it go on, and until when."""
+    policy = Policy(approve=True, approve_timeout=600)
+    entries = roll(fleet_of(6), policy)[2].entries
+    until = next(n for n, entry in enumerate(entries) if isinstance(entry.event, ApprovalAwaited)) + 1
+    now = entries[until - 1].at + 300
+    status = status_of(replay(entries[:until]), last_at=now - 300, asked=(), now=now)
+    text = " ".join(status_text(status).split())
+    assert "waits for approval of wave 2: `ecs-rollout approve run-1` within 5 min" in text
+    assert "controller" not in text
+    assert json.loads(status_json(status))["waits_for"] == list(status.waits)
 
 
 def test_status_json_has_it_all(shell: Shell, path: Path, run: list[Entry]) -> None:

@@ -201,6 +201,8 @@ def test_a_halt_is_said_and_what_ctrl_c_does_then() -> None:
     drawn = [line.plain for line in frame(standing(halted, 1_000_100), columns=80, lines=24)]
     assert any(line.startswith("HALTED: 1 failed, --max-failures 0 allows 0") for line in drawn)
     assert drawn[-1] == STOPPING
+    last = standing(replay(entries), entries[-1].at)
+    assert (last.changed, last.to_change) == (1, 5), "whom the run never came to is no progress"
 
 
 class Screen(io.StringIO):
