@@ -28,7 +28,8 @@ class BrokenOffError(RolloutError):
     def __init__(self, run: str, code: ExitCode) -> None:
         super().__init__(
             f"Left at once; what the run {run} had sent may still be at work.",
-            hint=f"`ecs-rollout resume {run} --take-over` goes on with it; `ecs-rollout status` shows where it is.",
+            # The first signal has halted the run: whom it had not begun with, a new one changes.
+            hint=f"`ecs-rollout resume {run} --take-over` sees that through and ends the run; a new run does the rest.",
         )
         self.exit_code = code
 

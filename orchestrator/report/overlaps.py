@@ -7,6 +7,7 @@ from typing import assert_never
 
 from orchestrator.core.doubts import MEANINGS, Doubt, Uncertain
 from orchestrator.core.overlap import Overlap, Running, Verdict, moment_of
+from orchestrator.core.rotation import CURRENT, PENDING
 from orchestrator.report.formats import moment
 from orchestrator.report.text import columns, wrap
 from orchestrator.report.visible import visible
@@ -32,7 +33,7 @@ def verdict_line(found: Overlap, scene: Scene) -> str:
             since = f"since {moment(found.since)}" if found.since is not None else f"seen at {moment(scene.at)}"
             return f"The previous credential is no longer used by any instance, {since}."
         case Verdict.IN_USE:
-            return f"The previous credential is still used by {_names([each.instance_id for each in found.users])}."
+            return _used(found, scene)
         case Verdict.UNKNOWN:
             if not found.wanted:
                 return "Unknown: ecs-rollout has not installed a credential here yet."
@@ -42,6 +43,25 @@ def verdict_line(found: Overlap, scene: Scene) -> str:
             assert_never(found.verdict)
 
 
+def _used(found: Overlap, scene: Scene) -> str:
+    """Name who runs another credential than the wanted one; one that is to come is not called previous."""
+    coming = [each for each in found.users if _is_pending(each.generation, scene)]
+    previous = [each.instance_id for each in found.users if each not in coming]
+    sentences = []
+    if previous:
+        sentences.append(f"The previous credential is still used by {_names(previous)}.")
+    if coming:
+        sentences.append(
+            f"{PENDING} is run by {len(coming)} of {len(found.running)} instances, and {CURRENT} has not moved: "
+            f"the next `ecs-rollout rotate` goes on."
+        )
+    return " ".join(sentences)
+
+
+def _is_pending(generation: str, scene: Scene) -> bool:
+    return PENDING in scene.names.get(generation, "").split(", ")
+
+
 def overlap_text(found: Overlap, scene: Scene) -> str:
     """Give the table of generations, the doubts with what to do, and the verdict."""
     rows = [
@@ -49,7 +69,7 @@ def overlap_text(found: Overlap, scene: Scene) -> str:
             generation[:_SHOWN],
             _minute(members),
             str(len(members)),
-            "wanted" if generation == found.wanted else "previous",
+            _called(generation, found, scene),
             scene.names.get(generation, "-"),
         )
         for generation, members in found.generations.items()
@@ -61,6 +81,12 @@ def overlap_text(found: Overlap, scene: Scene) -> str:
     doubts = "\n".join(_doubt(doubt, members) for doubt, members in grouped.items())
     closing = wrap(verdict_line(found, scene))
     return "\n\n".join(part for part in (table, doubts, closing) if part)
+
+
+def _called(generation: str, found: Overlap, scene: Scene) -> str:
+    if generation == found.wanted:
+        return "wanted"
+    return "pending" if _is_pending(generation, scene) else "previous"
 
 
 def _minute(members: Sequence[Running]) -> str:

@@ -1,5 +1,6 @@
 """May the old credential be revoked? Never 'unused' while anything could still use it or bring it back."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -231,6 +232,15 @@ def test_the_table_fits_a_terminal() -> None:
     text = overlap_text(found, replace(SCENE, names=names))
     assert max(len(line) for line in text.splitlines()) <= 80
     assert "as given, AWSCURRENT" in text
+
+
+def test_what_is_to_come_is_not_called_previous() -> None:
+    """Half-way through a rotation those that run the pending version are told apart from who runs an old one."""
+    found = seen(PREVIOUS, MARKED, replace(PREVIOUS, generation="c" * 32), wanted=OLD)
+    text = " ".join(overlap_text(found, replace(SCENE, names={OLD: "AWSCURRENT", NEW: "AWSPENDING"})).split())
+    assert re.search(rf"{NEW[:12]} .{{0,40}}pending AWSPENDING", text)
+    assert f"The previous credential is still used by {found.running[2].instance_id}. " in text
+    assert "AWSPENDING is run by 1 of 3 instances, and AWSCURRENT has not moved" in text
 
 
 def test_a_run_tells_what_its_instances_hold() -> None:
