@@ -1,5 +1,6 @@
 """The entry point: the command group, and the one place that catches errors and prints them."""
 
+import gc
 import importlib
 import os
 import sys
@@ -39,6 +40,10 @@ COMMANDS: Final = {
     "lab": ("orchestrator.cli.lab", "Serve an embedded AWS with a fleet, until Ctrl-C."),
     "demo": ("orchestrator.cli.lab", "Roll a fleet with realistic trouble in the lab, and report."),
 }
+
+
+_SELDOM: Final = 50_000
+"""New values between two collections: a journal is read into many that stay, and looking through them takes time."""
 
 
 class LazyGroup(click.Group):
@@ -87,6 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; end the process with its exit code."""
     _hold_standard_streams()
     threading.excepthook = _of_a_thread
+    gc.set_threshold(_SELDOM)
     sys.exit(invoke(arguments))
 
 

@@ -23,6 +23,8 @@ class Phase(StrEnum):
     ACTIVATING = "activating"
     LAGGING = "lagging"
 
+    __hash__ = str.__hash__  # a run of thousands is folded through dicts of these, and enum's own is slow
+
 
 AT_WORK: Final = frozenset({Phase.DRAINING, Phase.APPLYING, Phase.SETTLING, Phase.ACTIVATING})
 """Phases in which an instance holds a place of the window."""
@@ -48,6 +50,8 @@ class Step(StrEnum):
     DEFERRED = "deferred"
     REVISITED = "revisited"
     CONCLUDED = "concluded"
+
+    __hash__ = str.__hash__
 
 
 ENDED: Final = None

@@ -5,8 +5,6 @@ import io
 import re
 from datetime import UTC, datetime
 
-from tabulate import tabulate
-
 from orchestrator.report.gating import sentences
 from orchestrator.report.rows import BootRow, PromotionRow, RunReport
 
@@ -51,6 +49,8 @@ def _cell(value: object) -> object:
 
 def as_markdown(report: RunReport) -> str:
     """Give a summary and a table for a ticket."""
+    from tabulate import tabulate  # noqa: PLC0415 - slow to load, and `status` needs none
+
     done, total = report.converged
     counts = ", ".join(f"{count} {kind}" for kind, count in report.summary.items())
     table = tabulate(

@@ -6,8 +6,6 @@ import textwrap
 from collections.abc import Sequence
 from statistics import median
 
-from tabulate import tabulate
-
 from orchestrator.core.reasons import Reason
 from orchestrator.report.advice import advise
 from orchestrator.report.formats import boot_words, drifts, label_words
@@ -121,6 +119,8 @@ def _seconds(row: Row) -> str:
 
 def columns(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Lay out a table as narrow as it can be; the last column is folded where it does not fit a terminal."""
+    from tabulate import tabulate  # noqa: PLC0415 - slow to load, and `status` seldom needs one
+
     first = sum(max(map(len, column)) + 2 for column in list(zip(headers, *rows, strict=True))[:-1])
     room = max(WIDTH - first, _NARROWEST)
     rows = [(*row[:-1], "\n".join(textwrap.wrap(row[-1], room, break_on_hyphens=False))) for row in rows]
