@@ -104,6 +104,13 @@ class Site:
             owner = json.loads(newest["Value"]) | {"heartbeat": 0.0}
             ssm.put_parameter(Name=newest["Name"], Value=json.dumps(owner), Type="String", Overwrite=True)
 
+    def holds(self, controller: Controller) -> bool:
+        """Say whether a controller holds the cluster, with a run that has not ended."""
+        newest = newest_lock()
+        owner = json.loads(newest["Value"]) if newest else {"holder": "", "run": ""}
+        ended = any(each.run.run == owner["run"] and each.ended is not None for each in self.runs())
+        return f"(pid {controller.process.pid})" in owner["holder"] and not ended
+
     def applied(self) -> Counter[str]:
         """Count the SendCommands of apply that the lab has accepted, by instance."""
         sent = [json.loads(each.body) for each in self.lab.recorder.of("SendCommand") if each.status in {0, 200}]

@@ -80,21 +80,23 @@ def attempt(kill: Kill) -> Verdict:
 def overtake(kill: Kill) -> Verdict:
     """Stop a controller there, let others take over and finish, and wake it: it must not do any more harm.
 
-    What it may still do is the one call that it was about to make; `heal` must find what is left of that.
+    What it may still do is the one call that it was about to make; `heal` must find what is left of that. One that had
+    not won the cluster yet, or whose run had ended, is no old one: it ends as it would have.
     """
     with site(SCENES[kill.scene], kill.state) as here:
         old = here.start(*first_words(here), point=kill.point, number=signal.SIGSTOP)
         if not old.stops():
             return Verdict(kill=kill, reached=False, lost=(), said=old.said)
+        held = here.holds(old)
         lives = recover(here)
         lost = [f"while it was stopped: {each}" for each in losses(here)]
         touched, entries = here.touched(), here.entries()
         old.signal(signal.SIGCONT)
         code = old.wait()
         here.quiet()
-        if code != ExitCode.LOCKED:
+        if code != ExitCode.LOCKED and (held or code not in {ExitCode.OK, ExitCode.NOT_ALL_UPDATED, ExitCode.USAGE}):
             lost.append(f"the old controller ended with {code}")
-        if here.touched() != touched:
+        if held and here.touched() != touched:
             lost.append("the old controller changed an instance")
         if not entries.items() <= here.entries().items():
             lost.append("the old controller wrote to the journal")
