@@ -143,8 +143,8 @@ def _outwait(parts: Parts, predecessors: Sequence[Predecessor], say: Callable[[s
         if not told:
             minutes = PREDECESSOR_PATIENCE / 60
             say(
-                f"waiting until nothing of it is under way or can still begin ({quiet - now:.0f} s, "
-                f"at most {minutes:.0f} minutes; Ctrl-C gives the lock back)"
+                f"waiting at least {quiet - now:.0f} s, until nothing of it is under way or can still begin "
+                f"(at most {minutes:.0f} minutes; Ctrl-C gives the lock back)"
             )
             told = True
         parts.lock.keep()

@@ -104,6 +104,7 @@ def heal(
       ecs-rollout heal --cluster web --dry-run
       ecs-rollout heal --cluster web --take-over
     """
+    from orchestrator.aws.lock import held_by
     from orchestrator.cli import carrying, compose, loading, rolling, showing
     from orchestrator.cli.compose import Request
     from orchestrator.cli.speech import say
@@ -119,6 +120,9 @@ def heal(
         speech.show(plan_text(planned, showing.wish_of(parts, planned, None)))
         for copy in loading.leftovers(parts):
             speech.show(f"delivered copy to be removed: {copy.name}")
+        owner = parts.lock.owner()
+        if owner is not None:
+            speech.show(f"the lock, to be taken over (--take-over): {held_by(owner).message}")
         return ExitCode.OK
     carrying.somebody_to_ask(yes=yes)
     rolls = carrying.Rolls(

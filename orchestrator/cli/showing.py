@@ -23,8 +23,9 @@ def wish_of(parts: "Parts", planned: Plan, experience: Experience | None, *, res
     """Say what a plan is for; `restores` names the run that is taken back."""
     policy = parts.request.policy
     loaded = parts.loaded
+    old = f"the old one, from before the run {restores}" if restores else "none is given; what dead runs left is mended"
     return Wish(
-        words=loaded.describe() if loaded else f"the old one, from before the run {restores}",
+        words=loaded.describe() if loaded else old,
         credential=loaded.credential if loaded else None,
         window=policy.max_unavailable.of(planned.in_scope, at_least=1),
         seed=policy.seed,

@@ -3,7 +3,7 @@
 import json
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 
 from orchestrator.core.events import (
@@ -178,7 +178,9 @@ def evidence(value: object) -> Evidence:
     found = []
     for each in fields(value):  # type: ignore[arg-type]  # every event and what it holds is a dataclass
         item = getattr(value, each.name)
-        if each.name not in {"key", "keys"} and item not in ("", (), None, -1):
+        if is_dataclass(item):
+            found += evidence(item)
+        elif each.name not in {"key", "keys"} and item not in ("", (), None, -1):
             found.append((each.name, _text(item)))
     return tuple(found)
 

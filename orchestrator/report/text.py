@@ -87,6 +87,8 @@ def _closing(report: RunReport) -> str:
     counts = ", ".join(f"{count} {kind}" for kind, count in report.summary.items())
     if report.restores:
         lines = [wrap(f"Taking back the run {report.restores}: {counts}.")]
+    elif report.heals:
+        lines = [wrap(f"What dead runs have left, on {len(report.rows)} instances: {counts}.")]
     else:
         lines = [wrap(f"{done} of {total} instances run the credential: {counts}.")]
     limited = sum(row.reason is Reason.LIMITED for row in report.rows)

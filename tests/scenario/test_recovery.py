@@ -151,8 +151,10 @@ def test_heal_mends_without_a_journal(workplace: Start) -> None:
     assert preview.code == 0, preview.err
     assert "needs_release" in preview.out
     assert "delivered copy to be removed" in preview.out
+    assert "the lock, to be taken over (--take-over): " in preview.out
     done = place.cli("heal", "--cluster", place.lab.scenario.cluster, "--yes", "--take-over", *QUICK)
     assert done.code == 0, (done.err, done.out)
+    assert "What dead runs have left, on 2 instances: 2 skipped." in done.out
     assert standing(place) == {spec.instance_id: [("ACTIVE", True, ())] for spec in specs}
     assert not any("/payload/" in name for name in parameters())
     assert place.rollout("run", "--on-ephemeral=drain").code == 0

@@ -242,6 +242,14 @@ def test_why_tells_every_decision(shell: Shell, path: Path, run: list[Entry]) ->
     assert all(len(line) <= 80 or "arn:" in line for line in out.splitlines())
 
 
+def test_why_tells_where_the_credential_was_delivered(run: list[Entry]) -> None:
+    """What an event holds is told field by field: no text of Python's own."""
+    told = story(run, LOST)
+    found = next(dict(each.evidence) for each in told.chapters if each.event == "delivered")
+    assert {"store": "ssm", "name": "/p"}.items() <= found.items()
+    assert not any("(" in text and "=" in text for each in told.chapters for _, text in each.evidence)
+
+
 def test_why_json_has_the_same(shell: Shell, path: Path, run: list[Entry]) -> None:
     """Each entry as JSON with its time, its event's name and its evidence."""
     kept(path, run)
