@@ -175,7 +175,7 @@ def _concluded(outcome: Outcome) -> tuple[str, Evidence]:
 
 def evidence(value: object) -> Evidence:
     """Write a value's fields as names and texts; what is empty or unknown, and the other instances, is left out."""
-    found = []
+    found: list[tuple[str, str]] = []
     for each in fields(value):  # type: ignore[arg-type]  # every event and what it holds is a dataclass
         item = getattr(value, each.name)
         if is_dataclass(item):
