@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 
 from orchestrator.core.amount import Amount
-from orchestrator.core.events import Admitted, Concluded, Deferred, Draining, Halted, Surveyed
+from orchestrator.core.events import Admitted, Approved, Concluded, Deferred, Draining, Halted, Surveyed, WaveOpened
 from orchestrator.core.lifecycle import LIFECYCLE, Phase
 from orchestrator.core.model import OutcomeKind, Status
 from orchestrator.core.policy import window
@@ -219,17 +219,25 @@ def test_a_lost_result_keeps_its_place_until_it_was_looked_at(case: Case) -> Non
 @LAW
 @given(cases)
 def test_a_wave_opens_only_after_the_one_before_it(case: Case) -> None:
-    """Nobody of a later wave is admitted while one of an earlier wave is at work, nor before the bake time."""
+    """No later wave begins while somebody of an earlier one is at work, nor before its bake time or its approval."""
     played = play(case)
     waves = {each.key: each.wave for each in played.state.run.planned}
     left = Counter(wave for wave in waves.values() if wave)
+    ended, approved = 0.0, set[int]()
     for entry in played.journal.entries:
         event = entry.event
         if isinstance(event, Surveyed):
             waves |= {each.key: each.wave for each in event.planned}
             left.update(each.wave for each in event.planned if each.wave)
+        if isinstance(event, Concluded):
+            ended = entry.at
+        if isinstance(event, Approved):
+            approved.add(event.wave)
         if isinstance(event, Concluded | Deferred) and waves[event.key]:
             left[waves[event.key]] -= 1
+        if isinstance(event, WaveOpened) and event.wave > 1:
+            assert entry.at >= ended + case.policy.bake
+            assert event.wave in approved or not case.policy.approve
         if isinstance(event, Admitted | Draining):
             wave = max(waves[key] for key in event.keys)
             assert all(left[earlier] == 0 for earlier in range(1, wave))
