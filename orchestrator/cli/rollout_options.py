@@ -57,7 +57,7 @@ def rollout_options(function: F) -> F:
             type=click.Choice([order.value for order in ZoneOrder]),
             default=policy.zones.value,
             show_default=True,
-            help="Order of availability zones inside a wave.",
+            help="Take the zones in turn, or finish one before the next is begun.",
         ),
         click.option(
             "--max-unavailable",

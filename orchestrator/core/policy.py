@@ -21,7 +21,7 @@ from orchestrator.core.actions import (
 from orchestrator.core.gates import strictest
 from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import DecisionKind, OutcomeKind
-from orchestrator.core.settings import Budget, Word
+from orchestrator.core.settings import Budget, Word, ZoneOrder
 from orchestrator.core.state import RunState
 
 BATCH = 50
@@ -177,6 +177,8 @@ def _admissible(state: RunState, waiting: Iterable[str], now: float) -> list[str
     if not free:
         return []
     ready = (key for key in waiting if now >= state.instances[key].again_at)
+    if state.run.policy.zones is ZoneOrder.ONE_BY_ONE:
+        ready = _of_one_zone(state, ready)
     per_zone = state.run.policy.max_unavailable_per_zone
     if per_zone is None:
         return list(islice(ready, free))
@@ -190,6 +192,16 @@ def _admissible(state: RunState, waiting: Iterable[str], now: float) -> list[str
             if len(chosen) == free:
                 break
     return chosen
+
+
+def _of_one_zone(state: RunState, ready: Iterable[str]) -> Iterator[str]:
+    """Go on with the zone that is at work: another begins when nobody of that one is."""
+    at_work = next((zone for zone, count in state.zones.items() if count), None)
+    for key in ready:
+        zone = state.instances[key].planned.instance.zone
+        at_work = zone if at_work is None else at_work
+        if zone == at_work:
+            yield key
 
 
 def _places(state: RunState) -> int:

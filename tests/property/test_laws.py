@@ -1,29 +1,44 @@
 """The laws of design section 6, each alone, over random fleets, policies and troubles, on a virtual clock."""
 
 from collections import Counter
+from dataclasses import replace
 
 from hypothesis import given
+from hypothesis import strategies as st
 
 from orchestrator.core.amount import Amount
-from orchestrator.core.events import Admitted, Approved, Concluded, Deferred, Draining, Halted, Surveyed, WaveOpened
-from orchestrator.core.lifecycle import LIFECYCLE, Phase
+from orchestrator.core.events import (
+    Admitted,
+    Approved,
+    Concluded,
+    Deferred,
+    Draining,
+    Halted,
+    Looked,
+    Looking,
+    Lost,
+    NotSent,
+    Settled,
+    Surveyed,
+    TakingBack,
+    WaveOpened,
+)
+from orchestrator.core.lifecycle import LIFECYCLE
 from orchestrator.core.model import OutcomeKind, Status
 from orchestrator.core.policy import window
+from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Op, parse_facts
-from orchestrator.core.settings import Policy
+from orchestrator.core.settings import EVERYTHING, OnEphemeral, Policy, ZoneOrder
 from orchestrator.core.state import RunState, replay
-from tests.fake_fleet import GENERATION, Host, roll
-from tests.property.strategies import LAW, Case, Played, cases, fleets, left_by_name, play
+from tests.fake_fleet import GENERATION, NEVER, Host, VirtualClock, roll
+from tests.property.strategies import LAW, LOST, Case, cases, fleets, left_by_name, play
+from tests.property.troubles import Kind, Trouble
 
 
-def states(played: Played) -> list[RunState]:
-    """Fold the journal step by step: the one state, once for each event."""
-    state = RunState()
-    steps = []
-    for entry in played.journal.entries:
-        state.fold(entry)
-        steps.append(state)
-    return steps
+def unlimited(case: Case) -> Case:
+    """Let no budget stop a run, so that it comes to everybody."""
+    policy = replace(case.policy, max_failures=(), max_unreachable=(), max_refused=())
+    return replace(case, policy=policy)
 
 
 @LAW
@@ -56,10 +71,31 @@ def test_no_more_hold_a_place_than_the_window_has(case: Case) -> None:
 
 @LAW
 @given(cases)
-def test_failures_end_within_budget_and_window(case: Case) -> None:
-    """The run fails on at most budget + window instances."""
-    state = play(case).state
-    for amount in case.policy.max_failures:
+def test_one_by_one_works_at_one_zone_at_a_time(case: Case) -> None:
+    """With --zones one-by-one nobody of another zone is begun while somebody of the first is at work."""
+    played = play(replace(case, policy=replace(case.policy, zones=ZoneOrder.ONE_BY_ONE)))
+    state = RunState()
+    for entry in played.journal.entries:
+        state.fold(entry)
+        assert sum(count > 0 for count in state.zones.values()) <= 1
+
+
+@LAW
+@given(cases, st.integers(1, 3), st.integers(0, 3), st.integers(1, 3))
+def test_failures_end_within_budget_and_window(case: Case, window_size: int, budget: int, every: int) -> None:
+    """The run fails on at most budget + window instances, however many would fail."""
+    for host in case.fleet[::every]:
+        host.behaviour = "failed"
+    policy = replace(
+        case.policy,
+        waves=(EVERYTHING,),
+        max_unavailable=Amount(window_size, percent=False),
+        max_failures=(*case.policy.max_failures, Amount(budget, percent=False)),
+        max_unreachable=(),
+        max_refused=(),
+    )
+    state = play(replace(case, policy=policy)).state
+    for amount in policy.max_failures:
         assert state.failed <= amount.of(state.in_scope, at_least=0) + window(state)
 
 
@@ -79,6 +115,13 @@ def test_a_plan_partitions_the_cluster(case: Case) -> None:
     planned = play(case).state.run.planned
     keys = [each.key for each in planned]
     assert len(set(keys)) == len(keys)
+    listed = [
+        arn
+        for host in case.fleet
+        if host.lives_at(VirtualClock().now())
+        for arn in (host.arn, *(ghost.arn for ghost in host.ghosts if ghost.status))
+    ]
+    assert sorted(each.instance.arn for each in planned) == sorted(listed)
     assert len({each.instance.arn for each in planned}) == len(planned)
     numbers = [each.wave for each in planned if each.decision.changes]
     assert numbers == sorted(numbers)
@@ -103,7 +146,9 @@ def test_everybody_ends_in_exactly_one_outcome(case: Case) -> None:
 @given(cases)
 def test_no_instance_is_applied_to_twice_without_need(case: Case) -> None:
     """Between two commands of apply for one instance lies a look that showed that the first never began."""
-    world = play(case).world
+    for number, host in enumerate(case.fleet[::2]):
+        host.behaviour = LOST[number % len(LOST)]
+    world = play(unlimited(case)).world
     sent: dict[str, bool] = {}
     for command in world.commands.values():
         for key in command.order.instance_ids:
@@ -156,7 +201,9 @@ def test_the_fold_of_the_journal_is_the_state(case: Case) -> None:
 @given(cases)
 def test_what_is_drained_by_us_is_given_back_or_named(case: Case) -> None:
     """No registration carries our mark at the end unless the report names it as left DRAINING."""
-    played = play(case)
+    for number, host in enumerate(case.fleet[::2]):
+        host.persistence, host.drain_seconds = "ephemeral", (20.0, NEVER)[number % 2]
+    played = play(replace(case, policy=replace(case.policy, on_ephemeral=OnEphemeral.DRAIN)))
     for host in played.world.hosts.values():
         progress = played.state.instances.get(host.instance_id)
         marked = bool(host.mark) or any(each.mark for each in host.ghosts if each.status is not None)
@@ -206,14 +253,36 @@ def test_only_ghosts_of_this_run_are_deregistered(case: Case) -> None:
 @LAW
 @given(cases)
 def test_a_lost_result_keeps_its_place_until_it_was_looked_at(case: Case) -> None:
-    """An instance whose result is lost leaves the window only after its watchdog's deadline and a look."""
-    played = play(case)
-    for progress in played.state.instances.values():
-        if progress.lost and progress.outcome and progress.outcome.kind is OutcomeKind.UNVERIFIED:
-            stay = next(span for span in progress.spans if span.phase is Phase.SETTLING)
-            assert stay.ended_at is not None
-            assert stay.ended_at - stay.started_at >= case.policy.deadlines.watchdog
-            assert progress.looks >= 1
+    """An instance whose result is lost is looked at once its watchdog's deadline is over, and ends only after that."""
+    for number, host in enumerate(case.fleet[::2]):
+        host.behaviour, host.mute = LOST[number % len(LOST)], False
+    case.troubles.append(Trouble(Kind.MUTE, at=30, lasts=3000.0))
+    played = play(unlimited(case))
+    due: dict[str, float] = {}
+    looked: set[str] = set()
+    for entry in played.journal.entries:
+        match entry.event:
+            case Lost(keys=keys):
+                due |= dict.fromkeys(keys, entry.at + case.policy.deadlines.watchdog)
+                looked.difference_update(keys)
+            case Looking(keys=keys):
+                assert all(entry.at >= due[key] for key in keys)
+            case Looked(key=key):
+                looked.add(key)
+            case NotSent(keys=keys):
+                assert looked.issuperset(due.keys() & set(keys))
+            case Admitted(keys=keys) | TakingBack(keys=keys):
+                for key in keys:
+                    due.pop(key, None)
+            case (
+                Settled(key=key, outcome=outcome)
+                | Deferred(key=key, outcome=outcome)
+                | Concluded(key=key, outcome=outcome)
+            ):
+                open_end = key in due or outcome.kind is OutcomeKind.UNVERIFIED
+                assert not open_end or key in looked or outcome.reason is Reason.TERMINATED
+            case _:
+                pass
 
 
 @LAW
