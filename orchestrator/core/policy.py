@@ -176,7 +176,7 @@ def _admissible(state: RunState, waiting: Iterable[str], now: float) -> list[str
     free = max(_places(state) - len(state.in_flight), 0)
     if not free:
         return []
-    ready = (key for key in waiting if now >= state.instances[key].again_at)
+    ready: Iterable[str] = (key for key in waiting if now >= state.instances[key].again_at)
     if state.run.policy.zones is ZoneOrder.ONE_BY_ONE:
         ready = _of_one_zone(state, ready)
     per_zone = state.run.policy.max_unavailable_per_zone
