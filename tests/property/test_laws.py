@@ -176,7 +176,9 @@ def test_updated_is_claimed_only_where_it_is_true(case: Case) -> None:
 @given(cases)
 def test_nobody_is_left_half_changed(case: Case) -> None:
     """An instance on which a change broke off half-way was taken back, unless it could not be asked or has gone."""
-    played = play(case)
+    for host in case.fleet[::3]:
+        host.behaviour = "lost_armed"
+    played = play(unlimited(case))
     for host in played.world.hosts.values():
         if host.armed_run == played.rollout.run and host.armed != "no" and host.status is not None:
             outcome = played.state.instances[host.instance_id].outcome
@@ -305,6 +307,7 @@ def test_a_wave_opens_only_after_the_one_before_it(case: Case) -> None:
         if isinstance(event, Concluded | Deferred) and waves[event.key]:
             left[waves[event.key]] -= 1
         if isinstance(event, WaveOpened) and event.wave > 1:
+            assert all(left[earlier] == 0 for earlier in range(1, event.wave))
             assert entry.at >= ended + case.policy.bake
             assert event.wave in approved or not case.policy.approve
         if isinstance(event, Admitted | Draining):
@@ -324,10 +327,12 @@ def test_a_second_run_touches_nobody_that_is_current(fleet: list[Host]) -> None:
         host.joins_at = 0.0
     first, world, _ = roll(fleet, policy)
     before = {key: host.applies for key, host in world.hosts.items()}
-    second, _, _ = roll(fleet, policy, fence=2, run="run-2")
+    second, again_world, _ = roll(fleet, policy, fence=2, run="run-2")
+    sent = [each for each in again_world.sends if each.op is not Op.INSPECT]
     for key, progress in first.instances.items():
         if progress.outcome and progress.outcome.kind is OutcomeKind.UPDATED:
             again = second.instances[key].outcome
             assert again is not None
             assert again.kind is OutcomeKind.CURRENT
+            assert not [each for each in sent if key in each.instance_ids]
             assert world.hosts[key].applies == before[key]
