@@ -1,6 +1,7 @@
 """`plan --out FILE` and `run --plan FILE`: what was approved is what runs, or nothing does."""
 
 import os
+import shlex
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
@@ -62,7 +63,7 @@ def load(path: Path) -> "ApprovedPlan":
 
     from orchestrator.core.approved import VERSION, ApprovedPlan
 
-    again = "Make it again: `ecs-rollout plan --out FILE`."
+    again = f"Make it again: `ecs-rollout plan --cluster NAME --credential SOURCE --out {shlex.quote(str(path))}`."
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
@@ -173,8 +174,14 @@ def _refuse(different: Sequence[str], approved: "ApprovedPlan", message: str) ->
     count = f"{len(different)} difference" + ("s" if len(different) > 1 else "")
     raise RefusedError(
         f"{message}: {count} since {_when(approved)}.",
-        hint="No instance was changed. Look at a fresh plan: `ecs-rollout plan --out FILE`.",
+        hint=f"No instance was changed. Look at a fresh plan: `{shlex.join(_again(approved))}`.",
     )
+
+
+def _again(approved: "ApprovedPlan") -> tuple[str, ...]:
+    """Name the command that plans the same once more."""
+    words = [word for name, value in approved.options.items() for word in flags.spelled(name, value)]
+    return ("ecs-rollout", "plan", *words, "--out", "FILE")
 
 
 def _when(approved: "ApprovedPlan") -> str:

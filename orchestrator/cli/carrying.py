@@ -1,7 +1,8 @@
 """What `run`, `restore`, `resume` and `heal` have in common: confirm, roll, report, and take back after a halt."""
 
+import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -68,10 +69,14 @@ class Scene:
     tell: "Telling"
 
 
-def somebody_to_ask(*, yes: bool) -> None:
-    """Raise UsageError where a plan must be confirmed and nobody can be asked."""
+def somebody_to_ask(look: Sequence[str], *, yes: bool) -> None:
+    """Raise UsageError where a plan must be confirmed and nobody can be asked. `look`: the command that shows it."""
     if not yes and not sys.stdin.isatty():
-        raise UsageError("There is nobody to confirm the plan.", hint="Look at `ecs-rollout plan`, then say --yes.")
+        raise _nobody(f"`{shlex.join(look)}` shows it: read it, then say --yes.")
+
+
+def _nobody(hint: str) -> UsageError:
+    return UsageError("There is nobody to confirm the plan.", hint=hint)
 
 
 def told_of(flags: dict[str, Any], *, nobody: bool) -> Told:
@@ -218,6 +223,9 @@ def _confirmed(scene: Scene, rolls: Rolls, stop: "Stop", planned: Plan) -> Plan:
         experience = showing.earlier(scene.journal, parts.cluster)
         speech.tell(plan_text(planned, showing.wish_of(parts, planned, experience, restores=rolls.restores)))
     asks = planned.changes and not rolls.yes and rolls.approved is None
+    if asks and not sys.stdin.isatty():  # a plan that no other command shows, or a terminal that went away
+        above = "Read the plan above, then say --yes."
+        raise _nobody(above if scene.tell.shows_plans else "Say --yes; without --log-format json it is shown first.")
     if asks and not click.confirm(_question(parts, planned, rolls), err=True):
         raise RefusedError("Not confirmed.", hint="Nothing was touched.")
     stop.rolling = planned.changes > 0

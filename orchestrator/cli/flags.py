@@ -42,6 +42,14 @@ def words(ctx: click.Context, *, without: Collection[str] = ()) -> tuple[str, ..
     return tuple(found)
 
 
+def spelled(name: str, value: Written) -> tuple[str, ...]:
+    """Write one chosen flag, named as `given` names it, as words of a command line."""
+    flag = f"--{name.replace('_', '-')}"
+    if isinstance(value, bool):
+        return (flag,) if value else ()
+    return tuple(word for each in _each(value) for word in (flag, each))
+
+
 def _each(value: Any) -> Iterator[str]:  # noqa: ANN401 - the parser's own values
     yield from (str(each) for each in value) if isinstance(value, list | tuple) else (str(value),)
 

@@ -55,7 +55,6 @@ def restore(
     from orchestrator.cli import carrying
     from orchestrator.core.state import replay
 
-    carrying.somebody_to_ask(yes=yes)
     rolls = carrying.Rolls(
         report=reporting.wanted(output, out, journal),
         told=carrying.told_of(given, nobody=yes),
@@ -104,27 +103,17 @@ def heal(
       ecs-rollout heal --cluster web --dry-run
       ecs-rollout heal --cluster web --take-over
     """
-    from orchestrator.aws.lock import held_by
-    from orchestrator.cli import carrying, compose, loading, rolling, showing
+    from orchestrator.cli import carrying
     from orchestrator.cli.compose import Request
-    from orchestrator.cli.speech import say
-    from orchestrator.clock import SystemClock
-    from orchestrator.core.planning import Heal
-    from orchestrator.report.plans import plan_text
 
     told = carrying.told_of(given, nobody=yes)
     request = Request(**requests.rules_of(verify_login=VerifyLogin.NEVER, **given))
+    context = click.get_current_context()
     if dry_run:
-        parts = compose.build(request, clock=SystemClock(), say=say)
-        planned = rolling.plan(parts, Heal(), fence=0, say=say)
-        speech.show(plan_text(planned, showing.wish_of(parts, planned, None)))
-        for copy in loading.leftovers(parts):
-            speech.show(f"delivered copy to be removed: {copy.name}")
-        owner = parts.lock.owner()
-        if owner is not None:
-            speech.show(f"the lock, to be taken over (--take-over): {held_by(owner).message}")
-        return ExitCode.OK
-    carrying.somebody_to_ask(yes=yes)
+        again = flags.words(context, without=(approvals.NOT_PART - {"journal", "state"}) | {"dry_run"})
+        return _show_remnants(request, ("ecs-rollout", "heal", *again))
+    look = ("ecs-rollout", "heal", *flags.words(context, without=approvals.NOT_PART), "--dry-run")
+    carrying.somebody_to_ask(look, yes=yes)
     rolls = carrying.Rolls(
         report=reporting.wanted(output, out, journal),
         told=told,
@@ -132,10 +121,32 @@ def heal(
         yes=yes,
         take_over=take_over,
         heals=True,
-        options=flags.given(click.get_current_context(), without=approvals.NOT_PART),
+        options=flags.given(context, without=approvals.NOT_PART),
     )
     with store.opened(journal) as found:
         return carrying.begin(request, found, rolls)
+
+
+def _show_remnants(request: "Request", again: tuple[str, ...]) -> int:
+    """Show what dead runs have left, and who holds the cluster; `again`: the command that mends it."""
+    from orchestrator.aws.lock import ALIVE_SECONDS, held_by
+    from orchestrator.cli import compose, loading, rolling, showing
+    from orchestrator.clock import SystemClock
+    from orchestrator.core.planning import Heal
+    from orchestrator.report.remnants import Remnants, remnants_text
+
+    clock = SystemClock()
+    parts = compose.build(request, clock=clock, say=speech.say)
+    planned = rolling.plan(parts, Heal(), fence=0, say=speech.say)
+    owner = parts.lock.owner()
+    left = Remnants(
+        copies=tuple(copy.name for copy in loading.leftovers(parts)),
+        lock=held_by(owner).message if owner else "",
+        alive=owner is not None and clock.now() - owner.heartbeat < ALIVE_SECONDS,
+    )
+    wish = replace(showing.wish_of(parts, planned, None), next_command=again)
+    speech.show(remnants_text(planned, wish, left))
+    return ExitCode.OK
 
 
 @click.command(cls=flags.RememberingCommand)

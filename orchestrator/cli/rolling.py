@@ -1,5 +1,6 @@
 """The procedures behind `plan` and `run`: what is done in which order, and what is put away afterwards."""
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -118,7 +119,8 @@ def _left_out(parts: Parts, living: Sequence[Instance], say: Callable[[str], Non
     missing = [each.removeprefix("--instance ") for each in unmatched if each.startswith("--instance ")]
     if missing:
         raise UsageError(
-            f"Not in the cluster: {', '.join(missing)}.", hint="`ecs-rollout plan` lists the instances there are."
+            f"Not in the cluster: {', '.join(missing)}.",
+            hint=f"`{_command(parts, 'plan')}` lists the instances there are.",
         )
     left_out = _outside(parts, living, labels)
     if len(left_out) == len(living):
@@ -296,13 +298,22 @@ def _goal_again(parts: Parts, hold: Hold, before: RunState) -> Wanted:
     if parts.loaded is not None and loading.generation_of(parts.loaded, hold.key) != started.generation:
         raise RefusedError(
             f"The credential of the run {started.run} has another content now.",
-            hint="Take the cluster over with a new run: `ecs-rollout run --take-over`.",
+            hint=f"Take the cluster over with a new run: `{_command(parts, 'run')} --take-over`.",
         )
     return Goal(
         generation=started.generation,
         registries=frozenset(started.registries),
         allow_removal=parts.request.allow_removal,
     )
+
+
+def _command(parts: Parts, verb: str) -> str:
+    """Write a command about the same cluster and credential, as a hint names it."""
+    request = parts.request
+    place = (("--region", request.region), ("--profile", request.profile))
+    said = [word for flag, value in place if value for word in (flag, value)]
+    about = ("--cluster", request.cluster, "--credential", request.credential or "SOURCE")
+    return shlex.join(("ecs-rollout", verb, *about, *said))
 
 
 def try_gates(parts: Parts) -> None:

@@ -103,9 +103,11 @@ def run(
     """
     from orchestrator.cli import carrying
 
-    approved = approvals.approved_in(click.get_current_context())
+    context = click.get_current_context()
+    approved = approvals.approved_in(context)
     nobody = yes or plan_file is not None
-    carrying.somebody_to_ask(yes=nobody)
+    look = ("ecs-rollout", "plan", *flags.words(context, without=approvals.NOT_PART))
+    carrying.somebody_to_ask(look, yes=nobody)
     rolls = carrying.Rolls(
         report=reporting.wanted(output, out, journal),
         told=carrying.told_of(given, nobody=nobody),
@@ -113,7 +115,7 @@ def run(
         yes=yes,
         take_over=take_over,
         approved=approved,
-        options=flags.given(click.get_current_context(), without=approvals.NOT_PART),
+        options=flags.given(context, without=approvals.NOT_PART),
     )
     request = requests.request_of(**given)
     with store.opened(journal) as found:

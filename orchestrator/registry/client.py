@@ -124,9 +124,13 @@ def _no_answer(error: Exception) -> Failure:
             hint = "give --ca-bundle the registry's CA, and check that the certificate is for this name"
             return Failure(unreachable, "the registry's certificate cannot be verified", hint)
         case ProxyError():
-            return Failure(unreachable, "the proxy does not let us through", "check HTTPS_PROXY and NO_PROXY")
+            return Failure(
+                unreachable, "the proxy does not let us through", "check HTTPS_PROXY and NO_PROXY, or use --no-probe"
+            )
         case NameResolutionError():
-            return Failure(unreachable, "the registry's name is not found", "check the name, and DNS")
+            return Failure(
+                unreachable, "the registry's name is not found", "check the name, and DNS, or use --no-probe"
+            )
         case ConnectTimeoutError() | ReadTimeoutError():
             return Failure(unreachable, "the registry does not answer in time", "try again, or use --no-probe")
         case _:

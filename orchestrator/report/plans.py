@@ -63,8 +63,14 @@ def plan_text(plan: Plan, wish: Wish) -> str:
         ]
     if len(plan.planned) > MANY and not wish.full:
         closing.append(wrap("Every instance by name: --full, or --output json."))
+    parts = (seen_text(plan, wish), "\n".join(closing), _next(plan, wish))
+    return "\n\n".join(part for part in parts if part)
+
+
+def seen_text(plan: Plan, wish: Wish) -> str:
+    """Give the plan's table, what its decisions mean, and what is drained."""
     drains = drains_text(wish.drains, wish.standalone_tasks, full=wish.full)
-    parts = (table(plan.planned, full=wish.full), _notes(plan), drains, "\n".join(closing), _next(plan, wish))
+    parts = (table(plan.planned, full=wish.full), _notes(plan), drains)
     return "\n\n".join(part for part in parts if part)
 
 
@@ -110,9 +116,20 @@ def _estimate(plan: Plan, wish: Wish) -> str:
 def _next(plan: Plan, wish: Wish) -> str:
     if not wish.next_command:
         return ""
-    if not plan.changes:
+    if plan.changes:
+        return "Next:\n" + folded_command(wish.next_command)
+    return wrap(_idle(plan))
+
+
+def _idle(plan: Plan) -> str:
+    """Say why nobody would be changed: all is as wanted, or what keeps most of those that are not, and what to do."""
+    ends = [end for each in plan.planned if (end := outcome_of(each)) is not None and not end.as_wanted]
+    if not ends:
         return "Next: nothing; no instance would be changed."
-    return "Next:\n" + folded_command(wish.next_command)
+    (kind, reason), count = Counter((end.kind, end.reason) for end in ends).most_common(1)[0]
+    more = f", and {len(ends) - count} more are not changed either" if len(ends) > count else ""
+    most = f"{count} of {len(plan.planned)} would be {kind} ({reason})"
+    return f"Next: nothing yet; {most}{more}. {EXPLANATIONS[reason].remedy}"
 
 
 def _registries(plan: Plan, credential: Credential | None) -> list[str]:

@@ -152,14 +152,31 @@ def test_heal_mends_without_a_journal(workplace: Start) -> None:
     preview = place.cli("heal", "--cluster", place.lab.scenario.cluster, "--dry-run", *QUICK)
     assert preview.code == 0, preview.err
     assert "needs_release" in preview.out
+    assert "To mend on instances: 1 of 2" in preview.out
     assert "delivered copy to be removed" in preview.out
-    assert "the lock, to be taken over (--take-over): " in preview.out
+    assert "holds this cluster since" in preview.out
+    said = preview.out.partition("Next, where that run is dead:\n")[2].replace("\\\n", " ")
+    assert shlex.split(said) == [
+        "ecs-rollout",
+        "heal",
+        "--cluster",
+        place.lab.scenario.cluster,
+        *_apart(QUICK),
+        "--take-over",
+    ]
     done = place.cli("heal", "--cluster", place.lab.scenario.cluster, "--yes", "--take-over", *QUICK)
     assert done.code == 0, (done.err, done.out)
     assert "What dead runs have left, on 2 instances: " in done.out
     assert standing(place) == {spec.instance_id: [("ACTIVE", True, ())] for spec in specs}
     assert not any("/payload/" in name for name in parameters())
+    quiet = place.cli("heal", "--cluster", place.lab.scenario.cluster, "--dry-run", *QUICK)
+    assert "To mend on instances: nothing.\n" in quiet.out
+    assert quiet.out.endswith("Lock: nobody holds the cluster.\n\nNext: nothing; dead runs have left nothing here.\n")
     assert place.rollout("run", "--on-ephemeral=drain").code == 0
+
+
+def _apart(flags: tuple[str, ...]) -> list[str]:
+    return [word for each in flags for word in each.split("=")]
 
 
 def test_a_halted_run_is_taken_back_where_that_was_wanted(workplace: Start) -> None:

@@ -14,6 +14,7 @@ from orchestrator.cli import flags, options
 from orchestrator.cli.rollout_options import rollout_options
 from orchestrator.core.amount import Amount
 from orchestrator.core.model import Ping, Plan, Planned
+from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.core.settings import Policy
 from orchestrator.report.estimates import USUAL, Expected, Experience, duration, expect, learn, whole_run
 from orchestrator.report.plans import Wish, plan_json, plan_text
@@ -113,8 +114,20 @@ def test_the_next_command_is_exact() -> None:
     wish = replace(WISH, next_command=COMMAND)
     text = plan_text(planned_for(fleet_of(2)), wish)
     assert shlex.split(text.partition("Next:\n")[2].replace("\\\n", " ")) == list(COMMAND)
-    idle = plan_text(planned_for(fleet_of(2, persistence="unknown")), wish)
-    assert idle.endswith("Next: nothing; no instance would be changed.")
+
+
+def test_a_plan_that_refuses_everybody_says_why_and_what_to_do() -> None:
+    """Nobody to change is good only where all is as wanted; else the commonest reason stands there, with its remedy."""
+    wish = replace(WISH, next_command=COMMAND)
+    refused = planned_for([*fleet_of(2, persistence="unknown"), Host("i-0000000000000a001", ping=Ping.CONNECTION_LOST)])
+    idle = " ".join(plan_text(refused, wish).partition("Next: ")[2].split())
+    reason = Reason.PERSISTENCE_UNKNOWN
+    assert idle == (
+        f"nothing yet; 2 of 3 would be refused ({reason}), and 1 more are not changed either. "
+        f"{EXPLANATIONS[reason].remedy}"
+    )
+    current = plan_text(Plan(cluster="c", generation="g", planned=()), wish)
+    assert current.endswith("Next: nothing; no instance would be changed.")
 
 
 @given(st.lists(st.text(min_size=1, max_size=30).filter(lambda word: "\0" not in word), min_size=1, max_size=12))

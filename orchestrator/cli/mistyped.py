@@ -1,0 +1,42 @@
+"""Command lines that are nearly right: an error that names what was meant."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+import click
+
+from orchestrator.errors import UsageError
+
+
+def command(name: str, known: list[str]) -> UsageError:
+    """Word the error of a command that is none of the `known` ones."""
+    near = get_close_matches(name, known, n=1)
+    there = "`ecs-rollout --help` lists the commands."
+    return UsageError(
+        f"There is no command {name!r}.", hint=f"Did you mean `ecs-rollout {near[0]}`? {there}" if near else there
+    )
+
+
+def flag(error: click.NoSuchOption, ctx: click.Context) -> Exception:
+    """Word the error of a flag that no group takes, where a command takes it; any other error stays as it is."""
+    if error.option_name not in _flags(ctx):
+        return error
+    return UsageError(
+        f"{error.option_name} goes after the command, not before it.",
+        hint=f"`ecs-rollout COMMAND {error.option_name} ...`; before it stand -q, -v and --debug alone.",
+    )
+
+
+def _flags(ctx: click.Context) -> frozenset[str]:
+    """Find every flag of every command; this loads them all, and only somebody who has erred waits for it."""
+    return frozenset(opt for each in _inside(ctx.command, ctx) for param in each.params for opt in param.opts)
+
+
+def _inside(group: click.Command, ctx: click.Context) -> Iterator[click.Command]:
+    if not isinstance(group, click.Group):
+        yield group
+        return
+    for name in group.list_commands(ctx):
+        found = group.get_command(ctx, name)
+        if found is not None:
+            yield from _inside(found, ctx)

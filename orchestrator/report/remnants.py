@@ -1,0 +1,42 @@
+"""What `heal --dry-run` shows: what dead runs have left in a cluster, who holds it, and the command that mends it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.core.model import Plan
+from orchestrator.report.plans import Wish, seen_text
+from orchestrator.report.text import folded_command, wrap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remnants:
+    """What lies around. `copies`: the delivered credentials' names; `lock`: who holds the cluster, empty for nobody.
+
+    `alive`: the holder's heartbeat is so young that it may be at work.
+    """
+
+    copies: Sequence[str]
+    lock: str
+    alive: bool
+
+
+def remnants_text(plan: Plan, wish: Wish, left: Remnants) -> str:
+    """Give the plan's table; what is to be mended on instances and beside them; and what comes next."""
+    instances = f"{plan.changes} of {len(plan.planned)}" if plan.changes else "nothing"
+    lines = [f"To mend on instances: {instances}" + (f", at most {wish.window} at a time." if plan.changes else ".")]
+    lines += [wrap(f"delivered copy to be removed: {each}") for each in left.copies]
+    if not left.copies:
+        lines.append("Delivered copies of a credential: none.")
+    lines.append(wrap(f"Lock: {left.lock}" if left.lock else "Lock: nobody holds the cluster."))
+    return "\n\n".join((seen_text(plan, wish), "\n".join(lines), _next(plan, wish, left)))
+
+
+def _next(plan: Plan, wish: Wish, left: Remnants) -> str:
+    if not (plan.changes or left.copies or left.lock):
+        return "Next: nothing; dead runs have left nothing here."
+    if not left.lock:
+        return f"Next:\n{folded_command(wish.next_command)}"
+    command = folded_command((*wish.next_command, "--take-over"))
+    if left.alive:
+        return f"Next: wait until that run has ended. Where it is dead for certain:\n{command}"
+    return f"Next, where that run is dead:\n{command}"
