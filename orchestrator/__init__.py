@@ -35,6 +35,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         looks                 The single looks that `ecs-rollout doctor` takes: each at one thing, as checks
         main                  The entry point
         manners               -q
+        mistyped              Command lines that are nearly right: an error that names what was meant
         options               The flags that several commands share, and how they become values
         overlap               How it is found out which generations a cluster runs and what can bring an older one
         parameter_types       How the flags' texts become values. `pattern`: what such a text looks like, for editors
@@ -83,6 +84,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         problem_lines         The problems of a run as they happen, each with what it means and what to do
         progress              Progress in plain lines on stderr
         remaining             How long a run still takes, from what it has measured itself so far
+        remnants              What `heal --dry-run` shows
         render                A run's report in the form that was asked for
         rows                  What a report tells, as rows
         standing              Where a run stands at a moment, as one frozen value

@@ -5,15 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator.aws.session import Session
-from orchestrator.cli import compose, rolling, showing, speech
+from orchestrator.cli import approvals, compose, requests, rolling, showing, speech
 from orchestrator.cli.compose import Request
+from orchestrator.cli.rollout import plan
 from orchestrator.clock import SystemClock
-from orchestrator.core.amount import Amount
 from orchestrator.core.model import OutcomeKind, Plan
-from orchestrator.core.selection import Filter, Selection
-from orchestrator.core.settings import EVERYTHING, Deadlines, OptionValue, Policy
 from orchestrator.core.state import RunState
-from orchestrator.engine import Pace
 from orchestrator.errors import ExitCode
 from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.lab.lab import Lab
@@ -22,18 +19,19 @@ from orchestrator.ports import Observer
 from orchestrator.report.plans import plan_text
 from orchestrator.report.progress import PlainProgress
 from orchestrator.report.render import exit_code_of, render_report
+from orchestrator.report.text import folded_command
 
 SECRET = "demo/registry"  # noqa: S105 - the secret's name
 
-# Short deadlines: the lab's agents restart within a second, and a demo is watched.
-DEADLINES = Deadlines(delivery=30, verify=6, restore=12, watchdog=40, step=60, connect=30)
-POLICY = Policy(
-    waves=(Amount(1, percent=False), EVERYTHING),
-    max_unavailable=Amount(34, percent=True),
-    max_failures=(EVERYTHING,),  # every kind of trouble is to be seen, whatever the fleet's size
-    max_unreachable=(EVERYTHING,),
-    deadlines=DEADLINES,
+RULES = (
+    *("--waves", "1,100%", "--max-unavailable", "34%"),
+    # Every kind of trouble is to be seen, whatever the fleet's size: no budget halts it.
+    *("--max-failures", "100%", "--max-unreachable", "100%"),
+    # The lab's agents restart within a second, and a demo is watched.
+    *("--delivery-seconds", "30", "--verify-seconds", "6", "--restore-seconds", "12"),
+    *("--watchdog-seconds", "40", "--step-seconds", "60", "--poll-seconds", "0.3"),
 )
+"""How the demo rolls its fleet, as flags of `run`."""
 
 
 class Demonstration:
@@ -43,6 +41,12 @@ class Demonstration:
         self, lab: Lab, directory: Path, *, show: Callable[[str, str], None], progress: Observer | None
     ) -> None:
         self._lab = lab
+        registry = lab.registry_name
+        self._words = (
+            *("--cluster", lab.scenario.cluster, "--credential", f"secretsmanager:{SECRET}"),
+            *("--allow-removal", "--probe-image", f"{registry}/team/app:1"),  # instances start with another login
+            *RULES,
+        )
         self._journal = directory / "journal.db"
         self._clock = SystemClock()
         self._say = speech.say
@@ -53,6 +57,8 @@ class Demonstration:
         """Do it all; 0 when every instance ended as its trouble implies and the second run changed nothing."""
         self._introduce()
         self._arrange()
+        self._say("\nThe rollout stands for this; no budget halts it, so it goes on after trouble:")
+        self._say(folded_command(("ecs-rollout", "run", *self._words)))
         self._say("\n--- the rollout ---\n")
         state = self._roll((), quiet=False)
         table, as_json = (render_report(state, form, exit_code_of(state)) for form in ("table", "json"))
@@ -85,15 +91,7 @@ class Demonstration:
 
     def _roll(self, instances: tuple[str, ...], *, quiet: bool) -> RunState:
         say: Callable[[str], None] = (lambda _: None) if quiet else self._say
-        request = Request(
-            cluster=self._lab.scenario.cluster,
-            credential=f"secretsmanager:{SECRET}",
-            selection=Selection(wanted=Filter(instances=instances)),
-            allow_removal=True,  # the lab's instances start with a login for another registry
-            probe_images=(f"{self._lab.registry_name}/team/app:1",),
-            policy=POLICY,
-            pace=Pace(shortest=0.3, longest=1.0),
-        )
+        request = self._request(instances)
         parts = compose.build(request, clock=self._clock, say=say)
 
         def confirm(planned: Plan) -> Plan:
@@ -103,14 +101,18 @@ class Demonstration:
         journal = SqliteJournal(self._journal)
         try:
             watch = rolling.Watch(journal=journal, say=say, observers=() if quiet else (self._progress,))
-            options: dict[str, OptionValue] = {
-                "cluster": request.cluster,
-                "credential": request.credential,
-                "allow_removal": True,
-            }
-            return rolling.conduct(parts, watch, rolling.Mission(options=options), confirm=confirm)
+            mission = rolling.Mission(
+                options={"cluster": request.cluster, "credential": request.credential, "allow_removal": True}
+            )
+            return rolling.conduct(parts, watch, mission, confirm=confirm)
         finally:
             journal.close()
+
+    def _request(self, instances: tuple[str, ...]) -> Request:
+        """Read the words of the command as `plan` reads them."""
+        only = [word for each in instances for word in ("--instance", each)]
+        given = plan.make_context("plan", [*self._words, *only]).params
+        return requests.request_of(**{name: value for name, value in given.items() if name not in approvals.NOT_PART})
 
     def _unexpected(self, state: RunState) -> list[str]:
         """Compare each instance's outcome with the one that its trouble implies."""

@@ -99,21 +99,28 @@ def lab(*, instances: int | None, scenario: Path | None, port: int, directory: P
             with _running(wanted, directory or Path(fresh), isolation=isolation, port=port) as running:
                 for name, value in running.exports().items():
                     speech.show(f"export {name}={shlex.quote(value)}")
-                cluster = wanted.cluster
-                say("")
-                say(f"{len(wanted.instances)} container instances in the cluster {cluster}. In another shell, with")
-                say("the exports above:")
-                say("  aws secretsmanager create-secret --name registry --secret-string \\")
-                (user, passwords), *_ = wanted.logins.items()
-                login = {running.registry_name: {"username": user, "password": passwords[-1]}}
-                say(f"    '{json.dumps(login)}'")
-                say("  ecs-rollout documents publish")
-                say(f"  ecs-rollout plan --cluster {cluster} --credential secretsmanager:registry --allow-removal")
-                say(f"  ecs-rollout run --cluster {cluster} --credential secretsmanager:registry --allow-removal")
-                say("Ctrl-C ends it.")
+                _introduce(wanted, running.registry_name)
                 stopped.wait()
         except OSError as error:
             raise EnvironmentFault(f"The lab cannot start: {error}.", hint="Is the port taken? Say --port.") from error
+
+
+def _introduce(scenario: "Scenario", registry: str) -> None:
+    """Say what can be done with the lab, by commands that need nothing else."""
+    from orchestrator.report.text import folded_command
+
+    (user, passwords), *_ = scenario.logins.items()
+    login = json.dumps({registry: {"username": user, "password": passwords[-1]}})
+    about = ("--cluster", scenario.cluster, "--credential", "file:lab.json", "--allow-removal")
+    say(f"\n{len(scenario.instances)} container instances in the cluster {scenario.cluster}.")
+    say("In another shell, with the exports above, and ecs-rollout in its PATH:")
+    say(f"  (umask 077; echo \\\n    {shlex.quote(login)} \\\n    >lab.json)")
+    say("  ecs-rollout documents publish")
+    say(folded_command(("ecs-rollout", "plan", *about)))
+    say(folded_command(("ecs-rollout", "run", *about)))
+    say("With the AWS CLI the login may be a secret, secretsmanager:registry, instead:")
+    say("  aws secretsmanager create-secret --name registry \\\n    --secret-string file://lab.json")
+    say("Ctrl-C ends it.")
 
 
 @click.command()

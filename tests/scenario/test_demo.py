@@ -3,7 +3,9 @@
 import json
 import os
 import re
+import shlex
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,6 +16,8 @@ import boto3
 import pytest
 
 from orchestrator.cli.main import invoke
+from orchestrator.cli.rollout import plan as plan_command
+from orchestrator.clock import SystemClock
 from orchestrator.documents_folder import document_sources
 from orchestrator.lab import scenario_file
 from tests.readme import README
@@ -61,6 +65,13 @@ def test_the_demo_ends_as_its_trouble_implies(
         ("updated", 8),
     ]
     assert (report["run"]["exit_code"], report["run"]["result"]) == (1, "incomplete")
+    said = captured.err.partition("goes on after trouble:\n")[2].partition("\n\n")[0].replace("\\\n", " ")
+    words = shlex.split(said)
+    assert words[:2] == ["ecs-rollout", "run"]
+    for flag, value in (("--max-failures", "100%"), ("--waves", "1,100%"), ("--max-unavailable", "34%")):
+        assert words[words.index(flag) + 1] == value
+    policy = plan_command.make_context("plan", words[2:]).params
+    assert [str(each) for each in policy["max_failures"]] == ["100%"]
     assert "0 restarts, 0 drains" in captured.err
     assert "so the demo ends with 0" in captured.err
     assert "The rollout itself would end with 1" in captured.err
@@ -119,7 +130,8 @@ def lab_in_another_process(tmp_path: Path) -> Iterator[tuple[Mapping[str, str], 
     """Start `ecs-rollout lab` as a process; give the environment that its exports make."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     program = [sys.executable, "-m", "orchestrator.cli.main", "lab", "--instances", "20", "--port", "0"]
-    process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=clean)
+    said = (tmp_path / "said").open("w")
+    process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=said, text=True, env=clean)
     try:
         assert process.stdout is not None
         exports: dict[str, str] = {}
@@ -133,6 +145,7 @@ def lab_in_another_process(tmp_path: Path) -> Iterator[tuple[Mapping[str, str], 
     finally:
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 0
+        said.close()
         process.stdout.close()  # type: ignore[union-attr]  # it was a pipe
 
 
@@ -174,6 +187,24 @@ def test_the_lab_serves_other_processes(tmp_path: Path, monkeypatch: pytest.Monk
         done = run(environment, *ours, "run", *common, "--yes", "--max-unavailable", "50%")
         assert done.returncode == 0, done.stderr
         assert "20 of 20 instances run the credential" in done.stdout
+
+
+def test_what_the_lab_prints_can_be_done(tmp_path: Path) -> None:
+    """Its steps are as narrow as a terminal, need no AWS CLI, and end with a fleet that is rolled."""
+    with lab_in_another_process(tmp_path) as (environment, _):
+        said = tmp_path / "said"
+        while not (text := said.read_text(encoding="utf-8")).endswith("Ctrl-C ends it.\n"):
+            SystemClock().wait(0.05)
+        assert max(map(len, text.splitlines())) <= 80
+        steps = text.partition("PATH:\n")[2].partition("With the AWS CLI")[0]
+        assert steps.count("ecs-rollout ") == 3
+        ours = f'ecs-rollout() {{ {sys.executable} -m orchestrator.cli.main "$@"; }}'
+        quick = "--poll-seconds 0.3 --max-unavailable 50%"
+        program = f"set -e; {ours}; cd {tmp_path}\n{steps.rstrip()} --yes {quick}\n"
+        done = run(environment, "bash", "-c", program)
+        assert "20 of 20 instances would be changed" in done.stdout, done.stderr
+        assert "20 of 20 instances run the credential" in done.stdout, done.stderr
+        assert stat.S_IMODE((tmp_path / "lab.json").stat().st_mode) == 0o600
 
 
 def test_the_lab_serves_the_aws_cli(tmp_path: Path) -> None:

@@ -175,6 +175,23 @@ def test_heal_mends_without_a_journal(workplace: Start) -> None:
     assert place.rollout("run", "--on-ephemeral=drain").code == 0
 
 
+def test_a_restore_that_nobody_can_confirm_shows_its_plan_first(workplace: Start) -> None:
+    """Without a terminal and --yes, restore shows what it would do, asks for --yes, and changes nothing."""
+    place = workplace(*fleet(2))
+    place.put_secret()
+    run = place.rollout("run", "--output", "json").report["run"]["id"]
+    before = place.touched(), applied(place)
+    refused = place.cli("restore", run, *QUICK)
+    assert refused.code == 2
+    plan, _, hint = refused.err.partition("error: There is nobody to confirm the plan.\nhint: ")
+    assert hint == "Read the plan above, then say --yes.\n"
+    assert "2 of 2 instances would be changed" in plan
+    quiet = place.cli("restore", run, *QUICK, "--log-format", "json")
+    assert "without --log-format json it is shown first" in quiet.err
+    assert (place.touched(), applied(place)) == before
+    assert place.cli("restore", run, *QUICK, "--yes").code == 0  # the lock was let go of
+
+
 def _apart(flags: tuple[str, ...]) -> list[str]:
     return [word for each in flags for word in each.split("=")]
 

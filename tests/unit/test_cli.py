@@ -66,6 +66,29 @@ def test_bad_input_is_one_error_and_one_hint(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (
+            ("run", *PLAN[1:], "--tag", "a=b c"),
+            "`ecs-rollout plan --cluster c --credential secretsmanager:x --tag 'a=b c'`",
+        ),
+        (("heal", "--cluster", "c", "--take-over"), "`ecs-rollout heal --cluster c --dry-run`"),
+        (("plan", "--tag"), "`ecs-rollout plan --help`"),
+        (("run", "--plan"), "`ecs-rollout run --help`"),
+        (("paln",), "Did you mean `ecs-rollout plan`?"),
+        (("-q", "--region", "us-east-1", "plan"), "`ecs-rollout COMMAND --region ...`"),
+        (("--nonsense",), "`ecs-rollout --help`"),
+    ],
+)
+def test_a_hint_can_be_run_as_it_is_printed(
+    arguments: tuple[str, ...], hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a hint names is a whole command, with the flags that were given, or the help of the one that was meant."""
+    assert invoke(arguments) == 2
+    assert hint in two_lines(capsys.readouterr().err)[1]
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("max-unavailable = ", "is not TOML"),
