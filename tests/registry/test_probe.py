@@ -34,8 +34,12 @@ def network(authority: Authority, **environment: str) -> Network:
 
 
 def one(name: str, using: Network, *images: str) -> Probe:
-    """Probe one registry; the image's probe where one is named. Nothing shown holds the login."""
+    """Probe one registry; the image's probe where one is named. Nothing shown holds the login.
+
+    --no-probe is no way out for a login that was refused.
+    """
     found = probe(credential(name), images, network=using)
+    assert not any("--no-probe" in each.hint for each in found if each.outcome is REFUSED)
     assert leaked(repr(found)) == []
     assert all(each.hint for each in found if each.outcome is not ACCEPTED)
     return found[-1]
@@ -198,7 +202,21 @@ def test_nobody_at_the_port_is_unreachable(authority: Authority) -> None:
     """A refused connection is no refused login."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
-        assert one(f"127.0.0.1:{held.getsockname()[1]}", network(authority)).outcome is UNREACHABLE
+        found = one(f"127.0.0.1:{held.getsockname()[1]}", network(authority))
+    assert found.outcome is UNREACHABLE
+    assert "--no-probe" in found.hint
+
+
+def test_a_name_that_is_not_found_names_the_way_out(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registry that only the instances can resolve is not tried from here where --no-probe is said."""
+
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    found = one("registry.invalid", network(authority))
+    assert (found.outcome, found.message) == (UNREACHABLE, "the registry's name is not found")
+    assert "--no-probe" in found.hint
 
 
 def test_silence_ends_at_the_timeout(authority: Authority) -> None:
@@ -214,6 +232,7 @@ def test_silence_ends_at_the_timeout(authority: Authority) -> None:
         found = one(registry.address, patience)
         release.set()
     assert (found.outcome, found.message) == (UNREACHABLE, "the registry does not answer in time")
+    assert "--no-probe" in found.hint
 
 
 def test_the_proxy_of_the_environment_is_used_with_its_login(authority: Authority) -> None:
@@ -225,6 +244,7 @@ def test_the_proxy_of_the_environment_is_used_with_its_login(authority: Authorit
         assert {asked.path for asked in between.asked} == {registry.address}
         refused = one(registry.address, network(authority, ALL_PROXY=f"http://{USER}:{PASSWORD}@{between.address}"))
     assert (refused.outcome, refused.message) == (UNREACHABLE, "the proxy does not let us through")
+    assert "--no-probe" in refused.hint
 
 
 def test_no_proxy_goes_straight(authority: Authority) -> None:
