@@ -115,7 +115,7 @@ change() { # from here on every way out goes through disarm, or is the watchdog'
   say 'the env file is written'
   log_mark
   changed=true change_folder=$state_directory/armed was_policy=$c_policy pair_type=$new_type pair_data=$new_data
-  if ! restart_agent; then roll_back restart_failed; fi
+  if ! restart_agent; then proof=; roll_back restart_failed; fi
   if ! prove "$verify_seconds" is_new_pair; then roll_back "$prove_reason"; fi
   restart_took
   if ! write_marker "$generation" "$new_type" "$new_data"; then warn marker_not_written; fi
@@ -133,14 +133,16 @@ undo_write() { # nothing has changed yet
 }
 
 roll_back() { # reason: the watchdog keeps guarding meanwhile
-  local reason=$1
-  say "failed: $reason; taking the change back"
+  local reason=$1 told=${proof:-$detail} log=$log_says
+  say "failed: $reason: $told; taking the change back"
+  prove_reason=
   if take_back "$state_directory/armed" "$restore_seconds"; then
+    detail=$told log_says=$log # of the agent that failed, not of the one that is back
     disarm drop || after_watchdog
     read_marker
     changed=false
     finish rolled_back "$reason"
   fi
-  explain "after $reason"
+  explain "after $reason${told:+: $told}${prove_reason:+; then $prove_reason: $proof}"
   finish failed restore_failed # and the watchdog tries once more
 }

@@ -79,6 +79,6 @@ take_run_back() { # backup
     read_marker
     finish rolled_back restored
   fi
-  explain "the old state is not back: ${prove_reason:-see the log}"
+  explain "the old state is not back: ${prove_reason:-see the log}${proof:+: $proof}"
   finish failed restore_failed
 }

@@ -85,6 +85,6 @@ bring_old_agent_back() { # seconds
     # The old value may have had its own flaw; and no further restart gives an identity or a task back (F33).
     auth_warning | identity_changed | tasks_lost) warn "$prove_reason"; return 0 ;;
   esac
-  say "the old state is not back: $prove_reason"
+  say "the old state is not back: $prove_reason: $proof"
   return 1
 }
