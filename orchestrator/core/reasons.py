@@ -68,7 +68,7 @@ class Reason(StrEnum):
     PAYLOAD_DIGEST = "payload_digest"
     PAYLOAD_MALFORMED = "payload_malformed"
     NO_INSTANCE_CREDENTIALS = "no_instance_credentials"
-    # the change and its proof
+    # the change and its proof; which of several is told: documents/src/verify.sh
     VERIFIED = "verified"
     RESTART_FAILED = "restart_failed"
     AGENT_DID_NOT_RETURN = "agent_did_not_return"

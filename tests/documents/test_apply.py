@@ -1,6 +1,7 @@
 """apply, run for real on simulated hosts."""
 
 import asyncio
+import re
 import stat
 
 import pytest
@@ -14,6 +15,9 @@ from tests.documents.support import DATA, OTHER_DATA, Bench, payload_of, result_
 
 NEW_LINES = f"ECS_ENGINE_AUTH_TYPE=dockercfg\nECS_ENGINE_AUTH_DATA={DATA}\n"
 QUICK = {"VerifySeconds": "3", "RestoreSeconds": "12"}
+# The proof that a failed change comes with: another container than before, or the very same one.
+CHANGED = r"agent container (?!([0-9a-f]{12}) \w+, was \1)[0-9a-f]{12} \w+, was [0-9a-f]{12}"
+SAME = r"agent container ([0-9a-f]{12}) running, was \1"
 
 
 def said(result: dict[str, object]) -> tuple[object, object, object]:
@@ -116,6 +120,65 @@ async def test_a_failed_change_is_rolled_back(make: MakeBench, trouble: AfterRes
     seen = await bench.inspect()
     assert (seen["agent"], seen["armed"], seen["generation"]) == ("up", "no", "")
     assert not list(bench.config.parent.glob(".ecs-rollout*"))
+
+
+@pytest.mark.parametrize(
+    ("trouble", "outcome", "reason", "proof"),
+    [
+        (AfterRestart.STAYS_DOWN, "rolled_back", "agent_did_not_return", rf"{CHANGED}; metadata: no answer"),
+        (AfterRestart.EXIT5, "rolled_back", "agent_did_not_return", rf"{CHANGED}; metadata: no answer"),
+        (
+            AfterRestart.NOT_REPLACED,
+            "rolled_back",
+            "container_not_replaced",
+            rf"{SAME}; metadata: [0-9a-f]{{32}} of demo",
+        ),
+        (AfterRestart.FORGETS, "rolled_back", "identity_changed", rf"{CHANGED}; metadata: [0-9a-f]{{32}} of demo"),
+        (
+            AfterRestart.NEVER_RETURNS,
+            "failed",
+            "restore_failed",
+            rf"after agent_did_not_return: {CHANGED}; metadata: no answer; then agent_did_not_return: agent .*",
+        ),
+    ],
+)
+@pytest.mark.parametrize("seconds", [0.02, 4.0])
+async def test_a_slow_restart_changes_no_reason(
+    make: MakeBench, trouble: AfterRestart, outcome: str, reason: str, proof: str, seconds: float
+) -> None:
+    """Whether or not the first looks fall into a slow stop of the old agent: the same fault, reason and proof."""
+    bench = await make(after_restart=trouble, restart_seconds=(seconds, seconds))
+    result = await bench.apply(VerifySeconds="8", RestoreSeconds="6")
+    assert said(result) == (outcome, reason, outcome == "failed")
+    assert re.fullmatch(proof, str(result["detail"]))
+    assert result["log"] == ""  # nothing was said of a log: not of the failed agent's, nor of the one that is back
+
+
+async def test_a_stop_longer_than_the_time_is_no_replacement(make: MakeBench) -> None:
+    """An old container that still runs at the end was not replaced; the restart that follows finds the old file."""
+    bench = await make(restart_seconds=(20.0, 20.0))
+    before = bench.config.read_bytes()
+    result = await bench.apply(**QUICK)
+    assert said(result) == ("rolled_back", "container_not_replaced", False)
+    assert re.match(SAME, str(result["detail"]))
+    assert bench.config.read_bytes() == before
+
+
+async def test_an_agent_between_two_restarts_fails_nothing(bench: Bench) -> None:
+    """A container that somebody made anew from the old file, while our restart still waits (F25), is no verdict."""
+    queued = """{
+ cp "$config_real" "$state_directory/ours"; cp "$state_directory/armed/old" "$config_real"
+ systemctl restart "$unit"; until metadata; do nap 1; done; cp "$state_directory/ours" "$config_real"
+ { sleep 2; systemctl restart "$unit"; } & }"""
+    result = result_of(
+        await bench.send(
+            Kind.APPLY,
+            bench.apply_values(),
+            change=lambda text: text.replace('limited 20 systemctl --no-block restart "$unit"', queued, 1),
+        )
+    )
+    assert said(result) == ("updated", "verified", True)
+    assert bench.host.agent.starts == 3
 
 
 async def test_a_warning_of_the_agent_is_a_failure(bench: Bench) -> None:

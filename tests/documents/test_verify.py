@@ -1,9 +1,12 @@
 """prove, run by a real bash on what an agent lets it see from second to second: which reason it ends with, and when."""
 
+import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from orchestrator.core.reasons import Reason
 from orchestrator.documents_folder import document_sources
 
 # What stands outside verify.sh is a film of words: `old 3` means that the old agent is seen until second 3.
@@ -51,7 +54,7 @@ printf '%s\n' $? "$prove_reason" $((clock / 100)) "$proof" "$log_says"
 
 def prove(film: str) -> tuple[str, str, int, str, str]:
     script = document_sources()["verify.sh"] + STAGE
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         ["/bin/bash", "-c", script, "bash", *film.split()], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stderr == ""
@@ -105,7 +108,11 @@ def test_the_end_decides(end: str, reason: str, late: int) -> None:
 
 @pytest.mark.parametrize(
     ("film", "reason"),
-    [("other-arn-warns 90", "identity_changed"), ("lacks-warns 90", "tasks_lost"), ("crash 30 mute 90", "container_not")],
+    [
+        ("other-arn-warns 90", "identity_changed"),
+        ("lacks-warns 90", "tasks_lost"),
+        ("crash 30 mute 90", "container_not"),
+    ],
 )
 def test_of_several_the_first_is_told(film: str, reason: str) -> None:
     """The order in verify.sh is the order that holds."""
@@ -141,3 +148,13 @@ def test_the_reason_comes_with_what_proves_it(film: str, proof: str) -> None:
 def test_a_log_that_was_not_judged_is_not_called_anything(film: str, log: str) -> None:
     """`clean` is said of the new agent's log alone."""
     assert prove(film)[4] == log
+
+
+def test_readers_find_the_order_that_holds() -> None:
+    """The page about hosts lists the reasons in the order of verify.sh, and each is a reason of the reports."""
+    page = (Path(__file__).parents[2] / "docs/hosts.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\d\. `(\w+)`", page, re.MULTILINE)
+    explained = document_sources()["verify.sh"].partition("first one of this list is told")[2].partition("prove()")[0]
+    assert listed == sorted(listed, key=explained.index)
+    assert set(listed) <= set(Reason)
+    assert set(re.findall(r"prove_reason=(\w+)", document_sources()["verify.sh"])) == {*listed, "verified"}
