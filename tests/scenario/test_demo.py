@@ -38,9 +38,9 @@ outcome = "rolled_back"
 
 
 def normalised(table: str) -> str:
-    """Take out of a report what differs from run to run: the ids of run and containers, and the seconds."""
+    """Take out of a report what differs from run to run: ids, seconds, and whether a container restarts just then."""
     without_ids = re.sub(r"\b\d{8}-\d{6}-[0-9a-f]{8}\b", "20261124-013006-d617fabc", table)
-    without_ids = re.sub(r"(?<=agent container )[0-9a-f]{12}\b", "9f5f3c1b5cac", without_ids)
+    without_ids = re.sub(r"(?<=agent container )[0-9a-f]{12} (running|stopped)\b", "9f5f3c1b5cac stopped", without_ids)
     without_ids = re.sub(r"(?<= was )[0-9a-f]{12}\b", "78cd1ee57977", without_ids)
     return re.sub(r"(?m)^(i-.* )\d+$", r"\g<1>3", without_ids)
 
