@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli import files, flags, manners, speech, unattended
-from orchestrator.core.settings import Policy
+from orchestrator.cli import files, manners, speech, unattended
+from orchestrator.core.settings import OptionValue, Policy, spelled
 from orchestrator.errors import RefusedError, UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _WRITABLE_BY_OTHERS = 0o022
 _PLAN = "ecs_rollout.plan"
 
 
-def save(path: Path, parts: "Parts", planned: "Plan", options: dict[str, flags.Written]) -> None:
+def save(path: Path, parts: "Parts", planned: "Plan", options: dict[str, OptionValue]) -> None:
     """Save a plan for `run --plan`, readable by its owner alone; a file that is there is replaced whole."""
     import secrets as randomness
 
@@ -180,8 +180,7 @@ def _refuse(different: Sequence[str], approved: "ApprovedPlan", message: str) ->
 
 def _again(approved: "ApprovedPlan") -> tuple[str, ...]:
     """Name the command that plans the same once more."""
-    words = [word for name, value in approved.options.items() for word in flags.spelled(name, value)]
-    return ("ecs-rollout", "plan", *words, "--out", "FILE")
+    return ("ecs-rollout", "plan", *spelled(approved.options), "--out", "FILE")
 
 
 def _when(approved: "ApprovedPlan") -> str:

@@ -272,7 +272,7 @@ def take_back(request: "Request", journal: "Store", rolls: Rolls, state: "RunSta
     say(f"\n--on-halt restore: taking back what was changed, on {_changed(state)} of {len(state.instances)} instances")
     back = replace(
         rolls,
-        report=reporting.Wanted(form="table", err=True, store=rolls.journal.words),
+        report=reporting.beside(rolls.journal),
         yes=True,
         restores=state.run.run,
         approved=None,

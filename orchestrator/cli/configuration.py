@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from orchestrator.cli import flags, options, settings, speech
+from orchestrator.core.settings import OptionValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +17,7 @@ class Shown:
     """One setting. `source`: flag, file or default; `line` and `use`: where in the file, and in which table of it."""
 
     name: str
-    value: flags.Written | None
+    value: OptionValue | None
     source: str
     line: int = 0
     use: str = ""
@@ -82,7 +83,7 @@ def _shown(ctx: click.Context) -> Iterator[Shown]:
             yield Shown(name=name, value=_default(ctx, param), source="default")
 
 
-def _default(ctx: click.Context, param: click.Parameter) -> flags.Written | None:
+def _default(ctx: click.Context, param: click.Parameter) -> OptionValue | None:
     value = param.get_default(ctx)
     if isinstance(value, list | tuple):
         return [str(each) for each in value]
@@ -105,7 +106,7 @@ def _origin(shown: Shown) -> str:
     return f"{line} [use.{shown.use}]" if shown.use else line
 
 
-def _text(value: flags.Written | None) -> str:
+def _text(value: OptionValue | None) -> str:
     """Write a value; one of several on a line of its own, since a window has blanks and commas in it."""
     if isinstance(value, list):
         return "\n".join(value) or "-"

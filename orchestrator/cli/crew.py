@@ -8,10 +8,9 @@ from dataclasses import dataclass, field, replace
 from orchestrator.aws.lock import Owner
 from orchestrator.aws.session import Session
 from orchestrator.aws.stages import SecretStages
-from orchestrator.cli import carrying, compose, holders, loading, recovery, rolling, speech, turns
+from orchestrator.cli import carrying, compose, holders, loading, recovery, reporting, rolling, speech, turns
 from orchestrator.cli.boot import Boots
 from orchestrator.cli.compose import Parts, Request
-from orchestrator.cli.reporting import Wanted
 from orchestrator.cli.rolling import Watch
 from orchestrator.cli.signals import stopping_run
 from orchestrator.cli.speech import say
@@ -96,11 +95,7 @@ class FleetCrew:
             return ExitCode.OK
         say(f"first the run {left.run.run} is finished, which was interrupted")
         # stdout holds the report of the rotation alone.
-        rolls = replace(
-            self.rolls,
-            report=Wanted(form="table", err=True, store=self.rolls.journal.words),
-            restores=left.run.restores,
-        )
+        rolls = replace(self.rolls, report=reporting.beside(self.rolls.journal), restores=left.run.restores)
         where = {"region": self.request.region, "profile": self.request.profile}
         try:
             return ExitCode(recovery.go_on(self.journal, left, rolls, **where))

@@ -1,7 +1,7 @@
 """The live display of a run, where the terminal is able: made here, and always taken away again."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from orchestrator.report.live import LiveProgress
 
 
-def make(clock: "Clock") -> "LiveProgress":
-    """Make a display; rich is loaded only now."""
+def make(clock: "Clock", store: Sequence[str] = ()) -> "LiveProgress":
+    """Make a display; rich is loaded only now. `store`: the flags that name the run's journal."""
     from orchestrator.report.live import LiveProgress
 
-    return LiveProgress(sys.stderr, clock)
+    return LiveProgress(sys.stderr, clock, store=store)
 
 
 @contextmanager

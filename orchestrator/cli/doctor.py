@@ -28,7 +28,7 @@ def doctor(*, credential: str | None, no_inspect: bool, journal: JournalPlace, o
     --credential that is judged, too, and its logins are tried.
 
     Ends with 0 when nothing is worse than a warning, else as a run would end by the gravest failure: 4 AWS,
-    permissions, clock or journal; 5 a dead run holds the cluster; 3 documents or credential; 1 instances alone.
+    permissions, clock or journal; 5 a run holds the cluster; 3 documents or credential; 1 instances alone.
 
     \b
       ecs-rollout doctor --cluster web

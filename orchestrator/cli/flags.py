@@ -5,8 +5,7 @@ from typing import Any
 
 import click
 
-Written = str | int | float | bool | list[str]
-"""One flag's value: its text, each text of one that may be repeated, or what a configuration file holds."""
+from orchestrator.core.settings import OptionValue
 
 _ARGUMENTS = "ecs_rollout.arguments"
 
@@ -20,10 +19,10 @@ class RememberingCommand(click.Command):
         return super().parse_args(ctx, args)
 
 
-def given(ctx: click.Context, *, without: Collection[str] = ()) -> dict[str, Written]:
+def given(ctx: click.Context, *, without: Collection[str] = ()) -> dict[str, OptionValue]:
     """Give every flag of the command that somebody chose, on the command line or in a file, by its name."""
     names = {param.name for param in ctx.command.params if param.name and param.expose_value} - set(without)
-    chosen: dict[str, Written] = {}
+    chosen: dict[str, OptionValue] = {}
     for name, value in {**(ctx.default_map or {}), **_parsed(ctx)}.items():
         if name in names:
             chosen[name] = [str(each) for each in value] if isinstance(value, list | tuple) else value
@@ -40,14 +39,6 @@ def words(ctx: click.Context, *, without: Collection[str] = ()) -> tuple[str, ..
         flag = max(param.opts, key=len)
         found += [flag] if param.is_flag else [flag, values[param.name].pop(0)]
     return tuple(found)
-
-
-def spelled(name: str, value: Written) -> tuple[str, ...]:
-    """Write one chosen flag, named as `given` names it, as words of a command line."""
-    flag = f"--{name.replace('_', '-')}"
-    if isinstance(value, bool):
-        return (flag,) if value else ()
-    return tuple(word for each in _each(value) for word in (flag, each))
 
 
 def _each(value: Any) -> Iterator[str]:  # noqa: ANN401 - the parser's own values

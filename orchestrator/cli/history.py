@@ -56,7 +56,7 @@ def status(run: str | None, output: str, journal: JournalPlace) -> None:
         name = run or _newest(found)
         entries = found.entries(name)
         asked = found.asked(name)
-    seen = status_of(replay(entries), last_at=entries[-1].at, asked=asked, now=SystemClock().now())
+    seen = status_of(replay(entries), last_at=entries[-1].at, asked=asked, now=SystemClock().now(), store=journal.words)
     speech.show(status_json(seen) if output == "json" else status_text(seen))
 
 

@@ -5,6 +5,7 @@ What only some of them read is loaded when one is read: `--help` needs none of i
 
 import re
 import shlex
+from abc import ABC, abstractmethod
 from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,14 +26,14 @@ T = TypeVar("T")
 _AMOUNT = "([0-9]+|([0-9]{1,2}|100)%)"
 
 
-class _TextType(click.ParamType[T]):
+class _TextType(click.ParamType[T], ABC):
     """A value that is written as a text. `texts`: the types that are read; another has been read already."""
 
     texts: tuple[type, ...] = (str,)
 
+    @abstractmethod
     def read(self, text: str) -> T:
         """Read it. Raises ValueError, whose message says what is wrong with it."""
-        raise NotImplementedError
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> T:  # noqa: ANN401 - click's signature
         """Read it, or fail as click does."""

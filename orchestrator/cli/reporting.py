@@ -45,6 +45,11 @@ def wanted(output: str, out: Path | None, journal: JournalPlace) -> Wanted:
     return Wanted(form=form, out=out, store=journal.words)
 
 
+def beside(journal: JournalPlace) -> Wanted:
+    """Want the table on stderr: stdout holds the report of another run."""
+    return Wanted(form="table", err=True, store=journal.words)
+
+
 def show(wish: Wanted, state: "RunState", code: ExitCode, after: "After | None" = None) -> None:
     """Print the report, and write its file. Raises EnvironmentFault where that cannot be written."""
     from orchestrator.report.render import render_report

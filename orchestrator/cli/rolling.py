@@ -25,7 +25,7 @@ from orchestrator.core.planning import (
 )
 from orchestrator.core.reasons import Reason
 from orchestrator.core.selection import NO_LABELS, Labels
-from orchestrator.core.settings import EVERYTHING, OptionValue, StandaloneTasks
+from orchestrator.core.settings import EVERYTHING, OptionValue, StandaloneTasks, spelled
 from orchestrator.core.state import RunState, replay
 from orchestrator.engine import Engine
 from orchestrator.errors import RefusedError, RolloutError, UsageError
@@ -310,10 +310,9 @@ def _goal_again(parts: Parts, hold: Hold, before: RunState) -> Wanted:
 def _command(parts: Parts, verb: str) -> str:
     """Write a command about the same cluster and credential, as a hint names it."""
     request = parts.request
-    place = (("--region", request.region), ("--profile", request.profile))
-    said = [word for flag, value in place if value for word in (flag, value)]
-    about = ("--cluster", request.cluster, "--credential", request.credential or "SOURCE")
-    return shlex.join(("ecs-rollout", verb, *about, *said))
+    place = {"region": request.region, "profile": request.profile}
+    about = spelled({"cluster": request.cluster, "credential": request.credential or "SOURCE", **place})
+    return shlex.join(("ecs-rollout", verb, *about))
 
 
 def try_gates(parts: Parts) -> None:

@@ -69,7 +69,7 @@ class Telling:
         self._notifier = Notifier([_channel(each, session) for each in told.notify], origin)
         self._meters = [_meter(each, session) for each in told.metrics]
         self.follower = Follower((self._notifier, *_lines(told)))
-        self.live = display.make(clock) if told.live else None
+        self.live = display.make(clock, origin.store) if told.live else None
 
     @property
     def observers(self) -> tuple[Observer, ...]:

@@ -1,5 +1,6 @@
 """What an operator may choose about a run, with defaults that surprise nobody (README, 'Defaults')."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -11,6 +12,19 @@ EVERYTHING = Amount(100, percent=True)
 
 OptionValue = str | int | float | bool | list[str]
 """One flag's value as it was written; a list for a flag that may be repeated."""
+
+
+def spelled(options: Mapping[str, OptionValue | None]) -> tuple[str, ...]:
+    """Write flags by their names as words of a command line; None, and a switch that is off, are left out."""
+    found: list[str] = []
+    for name, value in options.items():
+        flag = f"--{name.replace('_', '-')}"
+        if value is None or isinstance(value, bool):
+            found += [flag] if value else []
+        else:
+            found += [word for each in (value if isinstance(value, list) else [value]) for word in (flag, str(each))]
+    return tuple(found)
+
 
 SSM_MIN_DELIVERY = 30
 """SendCommand's smallest delivery timeout in seconds (F70)."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from orchestrator.core.settings import spelled
 from orchestrator.report.rows import RunReport
 from orchestrator.report.visible import visible
 
@@ -60,22 +61,13 @@ _MENDED = "Mend what is named here, then see to what is left:"
 
 def _flags(report: RunReport, *, rotates: bool) -> tuple[str, ...]:
     """Write the flags again that the run was started with."""
-    found: list[str] = []
     flags = dict(report.flags)
     if rotates and isinstance(whole := flags.get("credential"), str):
         flags["credential"] = whole.partition("#")[0]  # the run was given one version; a rotation follows the labels
-    for name, value in flags.items():
-        flag = f"--{name.replace('_', '-')}"
-        if isinstance(value, bool):
-            found += [flag] if value else []
-        else:
-            found += [
-                word for each in (value if isinstance(value, list) else [value]) for word in (flag, visible(str(each)))
-            ]
-    return tuple(found)
+    return tuple(map(visible, spelled(flags)))
 
 
 def _least(report: RunReport) -> tuple[str, ...]:
     """Name what every run needs, where the journal does not tell its flags."""
-    region = ("--region", report.region) if report.region else ()
-    return ("--cluster", report.cluster, *region, *(() if report.heals else ("--credential", "SOURCE")))
+    credential = None if report.heals else "SOURCE"
+    return spelled({"cluster": report.cluster, "region": report.region or None, "credential": credential})

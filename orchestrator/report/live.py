@@ -29,11 +29,17 @@ _JOIN_SECONDS = 5.0
 
 
 class LiveProgress:
-    """An observer that shows a run on a terminal from its first event to its last; `close` it in any case."""
+    """An observer that shows a run on a terminal from its first event to its last; `close` it in any case.
 
-    def __init__(self, stream: TextIO, clock: Clock, painter: Painter | None = None) -> None:
+    `store`: the flags that name the run's journal, for the commands that it shows.
+    """
+
+    def __init__(
+        self, stream: TextIO, clock: Clock, painter: Painter | None = None, *, store: Sequence[str] = ()
+    ) -> None:
         self._stream = stream
         self._clock = clock
+        self._store = store
         self._painter = painter or Painter(stream)
         self._hush = Hush(stream)
         self._plain = (getattr(stream, "encoding", None) or "").lower().replace("-", "") != "utf8"
@@ -84,7 +90,7 @@ class LiveProgress:
                 state, now = self._follower.state, self._clock.now()
                 due = self._news or int(now) != shown
                 self._news, shown = False, int(now)
-                view = standing(state, now) if due and state is not None else None
+                view = standing(state, now, self._store) if due and state is not None else None
             if view is not None:
                 self._draw(view)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from orchestrator.core.model import OutcomeKind, Plan
 from orchestrator.core.notices import Moment, Notice, Problem
 from orchestrator.core.reasons import EXPLANATIONS, Reason
+from orchestrator.core.settings import spelled
 from orchestrator.core.state import RunState
 from orchestrator.errors import RolloutError
 from orchestrator.report.formats import moment
@@ -52,7 +53,7 @@ class Origin:
 
 def plan_words(cluster: str, credential: str) -> tuple[str, ...]:
     """Write the command that shows what there is to do."""
-    return ("ecs-rollout", "plan", "--cluster", cluster, "--credential", credential)
+    return ("ecs-rollout", "plan", *spelled({"cluster": cluster, "credential": credential}))
 
 
 def worth_starting(state: RunState) -> bool:

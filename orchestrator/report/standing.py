@@ -1,6 +1,8 @@
 """Where a run stands at a moment, as one frozen value: what a live display shows, without how. Pure."""
 
+import shlex
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.core import policy
@@ -65,11 +67,11 @@ class Standing:
     halted: str
 
 
-def standing(state: RunState, now: float) -> Standing:
-    """Say where the run stands at `now` (epoch seconds)."""
-    held = _held(state, now)
+def standing(state: RunState, now: float, store: Sequence[str] = ()) -> Standing:
+    """Say where the run stands at `now` (epoch seconds). `store`: the flags that name its journal."""
+    held = _held(state, now, store)
     sizes = Counter(each.planned.wave for each in state.instances.values() if each.planned.wave)
-    done = Counter(each.planned.wave for each in state.instances.values() if each.planned.wave and _begun(each))
+    done = Counter(each.planned.wave for each in state.instances.values() if each.planned.wave and _ended(each))
     flights = sorted((_flight(state.instances[key], now) for key in state.in_flight), key=lambda each: -each.total)
     return Standing(
         run=state.run.run,
@@ -95,8 +97,8 @@ def standing(state: RunState, now: float) -> Standing:
     )
 
 
-def _begun(progress: Progress) -> bool:
-    """Say whether the run is done with it, and had come to it: what it will not attempt is no progress."""
+def _ended(progress: Progress) -> bool:
+    """Say whether the run came to it and is done with it: what it will not attempt is no progress."""
     return progress.outcome is not None and progress.outcome.kind is not OutcomeKind.NOT_ATTEMPTED
 
 
@@ -116,15 +118,15 @@ def _allowed(budget: Budget, in_scope: int) -> int | None:
     return min((amount.of(in_scope, at_least=0) for amount in budget), default=None)
 
 
-def _held(state: RunState, now: float) -> tuple[str, ...]:
+def _held(state: RunState, now: float, store: Sequence[str]) -> tuple[str, ...]:
     """List what holds instances back that could be admitted otherwise, until somebody or something says go."""
     if state.halted is not None or not state.queue:
         return ()
     gates = [f"gate {each.gate}: {each.reason}" for each in state.gates.values() if each.word is not Word.GO]
-    return (*gates, *wanting(state, now))
+    return (*gates, *wanting(state, now, store))
 
 
-def wanting(state: RunState, now: float) -> tuple[str, ...]:
+def wanting(state: RunState, now: float, store: Sequence[str] = ()) -> tuple[str, ...]:
     """List what is wanted beside the gates' word: somebody's approval, and room for the tasks of the drained."""
     if state.halted is not None or not state.queue:
         return ()
@@ -132,7 +134,8 @@ def wanting(state: RunState, now: float) -> tuple[str, ...]:
     if state.awaiting is not None and state.awaiting[0] not in state.approved:
         wave, since = state.awaiting
         left = duration(max(since + state.run.policy.approve_timeout - now, 0.0))
-        found.append(f"approval of wave {wave}: `ecs-rollout approve {state.run.run}` within {left}")
+        command = shlex.join(("ecs-rollout", "approve", state.run.run, *store))
+        found.append(f"approval of wave {wave}: `{command}` within {left}")
     crowded = [each.held for key in state.queue if (each := state.instances[key]).held and now < each.again_at]
     if crowded:
         found.append(f"room for the tasks of {len(crowded)} to be drained: {crowded[0]}")

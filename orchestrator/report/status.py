@@ -1,6 +1,7 @@
 """How a run stands, from its journal: what it is at, what it waits for, and what is left of its budgets."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -46,6 +47,8 @@ class Status:
     """How a run stands at `now`. Times in epoch seconds; `result` is empty while the run has not ended."""
 
     run: str
+    store: tuple[str, ...]
+    """The flags that name its journal."""
     cluster: str
     region: str
     now: float
@@ -66,11 +69,14 @@ class Status:
     asked: tuple[Ask, ...]
 
 
-def status_of(state: RunState, *, last_at: float, asked: Sequence[Ask], now: float) -> Status:
+def status_of(
+    state: RunState, *, last_at: float, asked: Sequence[Ask], now: float, store: tuple[str, ...] = ()
+) -> Status:
     """Read the status out of a run's state. `last_at`: when its last entry was written."""
     run = state.run
     return Status(
         run=run.run,
+        store=store,
         cluster=run.cluster,
         region=run.region,
         now=now,
@@ -85,7 +91,7 @@ def status_of(state: RunState, *, last_at: float, asked: Sequence[Ask], now: flo
         queued=len(state.queue),
         at_work=tuple(_at_work(state, key, now) for key in state.in_flight),
         gates=tuple(state.gates.values()),
-        waits=() if state.ended else wanting(state, now),
+        waits=() if state.ended else wanting(state, now, store),
         budgets=(
             _spent(state, "failures", state.failed, run.policy.max_failures),
             _spent(state, "unreachable", state.counts[OutcomeKind.UNREACHABLE], run.policy.max_unreachable),
@@ -120,7 +126,8 @@ def status_text(status: Status) -> str:
     if status.halted:
         lines.append(f"HALTED, nothing more is admitted: {status.halted}")
     if not (status.result or status.waits or held) and status.now - status.last_at > SILENT:
-        lines.append(f"is its controller gone? `ecs-rollout resume {status.run}` goes on with it")
+        resume = shlex.join(("ecs-rollout", "resume", status.run, *status.store))
+        lines.append(f"is its controller gone? `{resume}` sees to it")
     parts = ["\n".join(wrap(visible(line)) for line in lines)]
     if status.at_work:
         longest = sorted(status.at_work, key=lambda each: -each.seconds)

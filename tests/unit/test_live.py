@@ -405,6 +405,8 @@ def test_an_approval_is_waited_for_by_its_command() -> None:
     views = [standing(state, now) for state, now in moments(entries)]
     waiting = [view for view in views if any(line.startswith("approval of wave 2: ") for line in view.waits)]
     assert waiting
+    shared = next(view for state, now in moments(entries) if (view := standing(state, now, ("--state", "x"))).waits)
+    assert "`ecs-rollout approve 20261124-013006-d617fabc --state x`" in shared.waits[0]
     for view in waiting:
         command = "`ecs-rollout approve 20261124-013006-d617fabc`"
         assert re.fullmatch(rf"approval of wave 2: {command} within [\dmins ]+", view.waits[0])
