@@ -364,10 +364,16 @@ def published_and_replaced(place: Workplace) -> None:
         client.update_document_default_version(Name=f"{PREFIX}-{op}", DocumentVersion="2")
 
 
+_EVERYWHERE = "everywhere"
+
+
 def stateless(place: Workplace) -> None:
     """Make two that keep no state as new: ACTIVE, unmarked, a standalone task each; one is full of attributes."""
     renew(place)
     ecs = boto3.client("ecs")
+    if not ecs.describe_services(cluster="demo", services=[_EVERYWHERE])["services"]:
+        # Draining moves the fleet's own service away for good; a daemon's tasks come back with their instance.
+        ecs.create_service(cluster="demo", serviceName=_EVERYWHERE, taskDefinition="web", schedulingStrategy="DAEMON")
     for name in (STATELESS, STATELESS_TOO):
         # What a run that was denied something left behind is for `heal`; here each scenario starts afresh.
         for ghost in place.lab.ecs.registrations(name)[:-1]:
