@@ -39,10 +39,11 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         options               The flags that several commands share, and how they become values
         overlap               How it is found out which generations a cluster runs and what can bring an older one
         parameter_types       How the flags' texts become values. `pattern`: what such a text looks like, for editors
+        planning              The plan of a run: discover, select, inspect, decide
         recovery              `ecs-rollout restore`, `resume` and `heal`
         reporting             `--output` and `--out` of `report`, `run` and `restore`
         requests              From flags to what was asked for (compose.Request)
-        rolling               The procedures behind `plan` and `run`
+        rolling               The procedure behind `run`: what is done in which order, and what is put away afterwards
         rollout               `ecs-rollout plan` and `run`
         rollout_options       The flags that say how a fleet is rolled
         rotating              `ecs-rollout rotate`
@@ -157,6 +158,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         credential_entries    Read a map of registries, in either ECS form or docker login's, entry by entry
         credential_formats    Recognise what a secret holds and read the credential out of it
         credential_lint       Judge a credential by the ECS agent's rules before it travels
+        deciding              Decide about one instance from what was seen of it
         document_lint         The rules for Command documents that no public schema states: F50-F58 and F63, as checks
         document_parameters   The parameters of the three documents
         documents             Render the three Command documents from their shell sources
@@ -182,7 +184,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         orders                What is sent to an instance: the parameters of each document
         overlap               Which generations a fleet runs
         payload               The text that is delivered and fetched
-        planning              Decide what is to be done with each instance, and why
+        planning              Lay out what is to be done with a whole cluster: every registration's decision, in waves
         policy                Decide what to do next
         polling               When a command's page of invocations is worth reading
         progress              Where one instance is in a run, and one SendCommand

@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
+from orchestrator.core.deciding import Look
 from orchestrator.core.model import Facts, Ping
 from orchestrator.core.orders import INSPECT_STEP_SECONDS, Context, comment_of, inspect_parameters
-from orchestrator.core.planning import Look
 from orchestrator.core.policy import BATCH
 from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Op, parse_facts

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, replace
 
+from orchestrator.core.deciding import outcome_of
 from orchestrator.core.draining import TERMINATED
 from orchestrator.core.events import Concluded, Deferred, Event, Surveyed
 from orchestrator.core.judging import GONE
 from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import OutcomeKind
-from orchestrator.core.planning import outcome_of
 from orchestrator.core.state import RunState
 from orchestrator.ledger import Ledger
 from orchestrator.ports import Fleet, Survey

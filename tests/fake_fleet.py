@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.core.capacity import Capacity
+from orchestrator.core.deciding import Goal, Heal, TakeBack, Wanted, exclude_early
 from orchestrator.core.events import RunStarted
 from orchestrator.core.model import Instance, Ping, Planned, Sighting, Status
 from orchestrator.core.orders import Context, HostPaths, PayloadReference
-from orchestrator.core.planning import Goal, Heal, Shape, TakeBack, Wanted, exclude_early, find_ghosts, make_plan
+from orchestrator.core.planning import Shape, find_ghosts, make_plan
 from orchestrator.core.result import Op
 from orchestrator.core.settings import Policy
 from orchestrator.core.state import RunState

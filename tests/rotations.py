@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.cli.holders import RUNS
+from orchestrator.core.deciding import outcome_of
 from orchestrator.core.events import Resumed
 from orchestrator.core.overlap import Boot, Overlap, Surroundings, everybody_has_it, overlap
-from orchestrator.core.planning import find_ghosts, outcome_of
+from orchestrator.core.planning import find_ghosts
 from orchestrator.core.rotation import Target, Versions
 from orchestrator.core.settings import Policy
 from orchestrator.core.state import RunState, replay

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from orchestrator.aws.lock import Owner
 from orchestrator.aws.session import Session
 from orchestrator.aws.stages import SecretStages
-from orchestrator.cli import carrying, compose, holders, loading, recovery, reporting, rolling, speech, turns
+from orchestrator.cli import carrying, compose, holders, loading, planning, recovery, reporting, rolling, speech, turns
 from orchestrator.cli.boot import Boots
 from orchestrator.cli.compose import Parts, Request
 from orchestrator.cli.rolling import Watch
@@ -17,9 +17,9 @@ from orchestrator.cli.speech import say
 from orchestrator.cli.telling import Telling
 from orchestrator.clock import SystemClock
 from orchestrator.core.amount import Amount
+from orchestrator.core.deciding import outcome_of
 from orchestrator.core.model import Plan
 from orchestrator.core.overlap import oldest_age
-from orchestrator.core.planning import outcome_of
 from orchestrator.core.reasons import Reason
 from orchestrator.core.rotation import Target
 from orchestrator.core.source import SecretsManagerSource
@@ -123,7 +123,7 @@ class FleetCrew:
         parts = compose.build(request, clock=self.clock, say=say)
         self._keeper = carrying.boots_of(parts)
         self._scene = carrying.Scene(parts=parts, clock=self.clock, journal=self.journal, tell=self._telling)
-        planned = rolling.plan(parts, rolling.apply_goal(parts, loading.existing_key(parts)), fence=0, say=say)
+        planned = planning.plan(parts, planning.apply_goal(parts, loading.existing_key(parts)), fence=0, say=say)
         reasons = [each.decision.reason for each in planned.planned]
         if self.canary:
             done = Reason.ALREADY_CURRENT in reasons

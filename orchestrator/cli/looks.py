@@ -18,11 +18,12 @@ from orchestrator.connections import Network
 from orchestrator.core.checkup import Check, Level, clock_check, doubtful, failed, good, lock_check, not_tried
 from orchestrator.core.credential import normalise
 from orchestrator.core.credential_lint import Report
+from orchestrator.core.deciding import Look, exclude_early
 from orchestrator.core.findings import Finding, Severity
 from orchestrator.core.model import Instance
 from orchestrator.core.orders import Context, HostPaths
 from orchestrator.core.payload import Store
-from orchestrator.core.planning import Look, exclude_early, find_ghosts
+from orchestrator.core.planning import find_ghosts
 from orchestrator.core.readiness import ANY_CREDENTIAL, instance_checks
 from orchestrator.core.result import Op
 from orchestrator.core.source import S3Source

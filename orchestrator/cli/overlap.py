@@ -8,10 +8,11 @@ from orchestrator.aws.autoscaling import Group, ScalingGroups
 from orchestrator.aws.boot_config import BootConfigs
 from orchestrator.cli import loading
 from orchestrator.cli.compose import Parts
+from orchestrator.core.deciding import UNSUPPORTED, Look
 from orchestrator.core.doubts import Doubt, Uncertain
 from orchestrator.core.model import Instance, Ping, Platform
 from orchestrator.core.overlap import Boot, Overlap, Surroundings, overlap
-from orchestrator.core.planning import UNSUPPORTED, Look, find_ghosts
+from orchestrator.core.planning import find_ghosts
 from orchestrator.core.reasons import Reason
 from orchestrator.core.source import S3Source, SecretsManagerSource, parse_source
 from orchestrator.core.state import RunState

@@ -130,14 +130,14 @@ def heal(
 def _show_remnants(request: "Request", again: tuple[str, ...]) -> int:
     """Show what dead runs have left, and who holds the cluster; `again`: the command that mends it."""
     from orchestrator.aws.lock import ALIVE_SECONDS, held_by
-    from orchestrator.cli import compose, loading, rolling, showing
+    from orchestrator.cli import compose, loading, planning, showing
     from orchestrator.clock import SystemClock
-    from orchestrator.core.planning import Heal
+    from orchestrator.core.deciding import Heal
     from orchestrator.report.remnants import Remnants, remnants_text
 
     clock = SystemClock()
     parts = compose.build(request, clock=clock, say=speech.say)
-    planned = rolling.plan(parts, Heal(), fence=0, say=speech.say)
+    planned = planning.plan(parts, Heal(), fence=0, say=speech.say)
     owner = parts.lock.owner()
     left = Remnants(
         copies=tuple(copy.name for copy in loading.leftovers(parts)),

@@ -41,7 +41,7 @@ def plan(
       ecs-rollout plan --cluster web --credential secretsmanager:registry
       ecs-rollout plan --cluster web --credential ssm:/registry --out web.plan
     """
-    from orchestrator.cli import boot, compose, loading, rolling, showing
+    from orchestrator.cli import boot, compose, loading, planning, showing
     from orchestrator.clock import SystemClock
     from orchestrator.report.plans import plan_json, plan_text
 
@@ -49,10 +49,10 @@ def plan(
         files.check_place(out, "plan")
     request = requests.request_of(**given)
     parts = compose.build(request, clock=SystemClock(), say=say)
-    rolling.try_gates(parts)
+    planning.try_gates(parts)
     boot.Boots(parts=parts, sources=request.boot_configs, say=say).announce()
-    goal = rolling.apply_goal(parts, loading.existing_key(parts))
-    planned = rolling.plan(parts, goal, fence=0, say=say)
+    goal = planning.apply_goal(parts, loading.existing_key(parts))
+    planned = planning.plan(parts, goal, fence=0, say=say)
     if out is not None:
         options_given = flags.given(click.get_current_context(), without=approvals.NOT_PART)
         approvals.save(out, parts, planned, options_given)

@@ -3,17 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from orchestrator.core.deciding import ending_of
 from orchestrator.core.events import Concluded, Drained, Event, Held, Settled
-from orchestrator.core.judging import ending
+from orchestrator.core.judging import READS, ending
 from orchestrator.core.model import DecisionKind, Outcome, OutcomeKind, Sighting, Status
-from orchestrator.core.planning import ending_of
 from orchestrator.core.progress import Progress
 from orchestrator.core.reasons import Reason
 from orchestrator.core.settings import StandaloneTasks
 from orchestrator.core.state import RunState
-
-READS = 2
-"""Reads of ECS in a row that must agree before somebody else's hand is believed: one may be older than our call."""
 
 TRIES = 5
 """Times that something is tried to be given back."""

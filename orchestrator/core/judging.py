@@ -9,7 +9,7 @@ from orchestrator.core.result import Claim, Op, Report, parse_facts, parse_repor
 from orchestrator.core.state import RunState
 
 READS = 2
-"""Reads of ECS in a row that must see the agent connected: the first may be from before the restart."""
+"""Reads of ECS in a row that must agree before they are believed: the first may be older than what we just did."""
 
 LOOKS = 3
 """Looks at an instance with a lost result before it is given up as unverified."""

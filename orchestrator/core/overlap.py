@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
 
+from orchestrator.core.deciding import Look
 from orchestrator.core.doubts import Doubt, Uncertain
 from orchestrator.core.model import Armed, Instance, OutcomeKind
-from orchestrator.core.planning import Look
 from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.core.state import RunState
 

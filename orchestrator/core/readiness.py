@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from orchestrator.core.checkup import Check, Level
+from orchestrator.core.deciding import UNREACHED, Goal, Look, decide, exclude_early
 from orchestrator.core.model import DecisionKind, Facts, Instance
-from orchestrator.core.planning import UNREACHED, Goal, Look, decide, exclude_early, find_ghosts
+from orchestrator.core.planning import find_ghosts
 from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.core.settings import OnEphemeral
 from orchestrator.errors import ExitCode

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from orchestrator.core.credential import Credential, compare
+from orchestrator.core.deciding import outcome_of
 from orchestrator.core.model import Plan, Planned
-from orchestrator.core.planning import outcome_of
 from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.core.settings import StandaloneTasks
 from orchestrator.report.estimates import GUESS, Experience, duration, whole_run

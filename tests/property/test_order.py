@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.core.amount import Amount
+from orchestrator.core.deciding import Look
 from orchestrator.core.model import DecisionKind, Instance, Ping, Plan, Planned, Platform, RestartMethod, Status
-from orchestrator.core.planning import Look, Shape, make_plan
+from orchestrator.core.planning import Shape, make_plan
 from orchestrator.core.reasons import Reason
 from orchestrator.core.settings import ZoneOrder
 from tests.unit.test_planning import GOAL, GOOD

@@ -7,11 +7,11 @@ import pytest
 
 from orchestrator.core.amount import Amount
 from orchestrator.core.asks import Ask, AskKind
+from orchestrator.core.deciding import adopted
 from orchestrator.core.events import Admitted, Drained, Draining, Entry, Resumed, WaveOpened
 from orchestrator.core.gates import GateAnswer
 from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import Decision, DecisionKind, OutcomeKind, Ping, Status
-from orchestrator.core.planning import adopted
 from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Op
 from orchestrator.core.settings import OnEphemeral, Policy, Word

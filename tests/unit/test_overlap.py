@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.core.deciding import Look
 from orchestrator.core.doubts import MEANINGS, Doubt, Uncertain
 from orchestrator.core.model import (
     AgentState,
@@ -31,7 +32,6 @@ from orchestrator.core.overlap import (
     running_after,
     unused_since,
 )
-from orchestrator.core.planning import Look
 from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.core.settings import Policy
 from orchestrator.core.state import RunState

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.core.deciding import Goal, Look, decide, exclude_early, outcome_of
 from orchestrator.core.model import (
     AgentState,
     Armed,
@@ -18,7 +19,7 @@ from orchestrator.core.model import (
     RestartMethod,
     Status,
 )
-from orchestrator.core.planning import Goal, Look, Shape, decide, exclude_early, find_ghosts, make_plan, outcome_of
+from orchestrator.core.planning import Shape, find_ghosts, make_plan
 from orchestrator.core.reasons import EXPLANATIONS, Reason
 
 GOAL = Goal(generation="g1", registries=frozenset({"reg.example.com"}))

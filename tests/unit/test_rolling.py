@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from orchestrator.aws.lock import Owner, Predecessor
-from orchestrator.cli import holding, rolling
+from orchestrator.cli import holding, planning, rolling
+from orchestrator.core.deciding import Goal
 from orchestrator.core.events import RunStarted
 from orchestrator.core.model import Plan
 from orchestrator.core.orders import Context, HostPaths
-from orchestrator.core.planning import Goal
 from orchestrator.core.selection import EVERYBODY
 from orchestrator.core.settings import Policy
 from orchestrator.core.state import RunState
@@ -101,7 +101,7 @@ def parts_of(world: World, lock: RecordingLock) -> Any:
 
 
 def plan_of(parts: Any) -> Plan:
-    return rolling.plan(parts, GOAL, fence=7, say=lambda _: None)
+    return planning.plan(parts, GOAL, fence=7, say=lambda _: None)
 
 
 @dataclass

@@ -6,7 +6,7 @@ from html import unescape
 
 import pytest
 
-from orchestrator.cli import rolling
+from orchestrator.cli import planning
 from orchestrator.core.amount import Amount
 from orchestrator.core.model import OutcomeKind, Ping, Status
 from orchestrator.core.reasons import Reason
@@ -105,7 +105,7 @@ def test_a_joiner_is_selected_as_everybody_was(
     parts = parts_of(world, RecordingLock())
     parts.request.selection = selection
     parts.request.policy = replace(parts.request.policy, limit=limit)
-    found = rolling.survey(parts, GOAL, 7)(frozenset({"i-0"}), frozenset())
+    found = planning.survey(parts, GOAL, 7)(frozenset({"i-0"}), frozenset())
     assert {each.key: each.decision.reason.value for each in found} == {"i-1": expected[0], "i-2": expected[1]}
     looked_at = {each for order in world.sends for each in order.instance_ids}
     left_out = {each.key for each in found if each.decision.reason in {Reason.NOT_SELECTED, Reason.EXCLUDED}}
