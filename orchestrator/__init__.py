@@ -219,11 +219,12 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         documents_store       The engine for document operations
         ecs_agent             The simulated ECS agent: one process from its start to its end (F1-F19, F31-F33)
         ecs_instances         The ECS operations on clusters, container instances, attributes and tags
-        ecs_model             What the ECS engine remembers: clusters, container instances, tasks, services
+        ecs_model             What the ECS engine remembers: clusters, container instances and what is in them
         ecs_services          The ECS operations on services and task definitions
         ecs_tasks             The ECS operations on tasks
         ecs_unit              The unit ecs.service on one instance
         ecs_views             How the ECS API writes small things: attributes, tags, resources
+        ecs_workload          What runs on the ECS engine's instances: task definitions, tasks, services
         envfile               How ecs-init reads an env file: the dialect that makes the agent's environment (F40)
         faults                What the API does to its callers
         fleet                 The lab's instances: who is there, and what happens to them while somebody rolls them

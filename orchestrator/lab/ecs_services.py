@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from orchestrator.lab.ecs_instances import paged
-from orchestrator.lab.ecs_model import Cluster, EcsState, Service, TaskDefinition
+from orchestrator.lab.ecs_model import Cluster, EcsState
 from orchestrator.lab.ecs_views import read_tags, show_tags
+from orchestrator.lab.ecs_workload import Service, TaskDefinition
 from orchestrator.lab.scenario import ServiceSpec
 from orchestrator.lab.scheduler import Scheduler
 from orchestrator.lab.wire import AwsError, Clock

@@ -5,17 +5,9 @@ from typing import Any
 
 from orchestrator.lab.cluster_query import Test, compile_query
 from orchestrator.lab.ecs_instances import PAGE, instance_subject, paged
-from orchestrator.lab.ecs_model import (
-    Cluster,
-    EcsState,
-    Instance,
-    Task,
-    TaskDefinition,
-    find_instance,
-    find_task,
-    show_task,
-)
+from orchestrator.lab.ecs_model import Cluster, EcsState, Instance, find_instance, find_task
 from orchestrator.lab.ecs_views import read_tags
+from orchestrator.lab.ecs_workload import Task, TaskDefinition
 from orchestrator.lab.scheduler import Scheduler, fits
 from orchestrator.lab.wire import AwsError, Clock
 
@@ -140,7 +132,12 @@ class TaskOperations:
         return task
 
     def _show(self, cluster: Cluster, task: Task, *, with_tags: bool = False) -> dict[str, Any]:
-        return show_task(task, cluster.instances.get(task.instance_arn), with_tags=with_tags)
+        instance = cluster.instances.get(task.instance_arn)
+        return task.show(
+            connected=instance is not None and instance.connected,
+            zone=instance.spec.zone if instance else "",
+            with_tags=with_tags,
+        )
 
     def _arn(self, cluster: Cluster, reference: str) -> str:
         return reference if reference.startswith("arn:") else self._state.arn("task", cluster.name, reference)

@@ -5,7 +5,8 @@ import math
 from collections.abc import Callable, Iterable
 
 from orchestrator.lab.ecs_agent import TaskToRun
-from orchestrator.lab.ecs_model import Cluster, EcsState, Instance, Service, Task, TaskDefinition
+from orchestrator.lab.ecs_model import Cluster, EcsState, Instance
+from orchestrator.lab.ecs_workload import Service, Task, TaskDefinition
 from orchestrator.lab.scenario import ServiceSpec
 from orchestrator.lab.wire import Clock, Notice, unnoticed
 
