@@ -66,12 +66,13 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         findings              What the lint of a credential found, for a person and as JSON
         followed              What followed a run, in sentences for those who are told of its end
         following             Follow a run's events once for all who want to know the state behind them
-        formats               A report as CSV and Markdown, and the form of a moment in every report
+        formats               A report as CSV and Markdown
         gating                What the gates of a run said, and for how long
         html                  A report as one HTML page that needs no network
         hush                  Keep what is typed off a terminal that is drawn on
         json_report           The JSON report and its JSON Schema
         junit                 A report as JUnit XML, for pipelines: a test case for the run and one for each instance
+        layout                How text fits a terminal: sentences folded, tables, commands that can be copied
         live                  Live progress
         live_frame            Where a run stands, drawn as the lines of a live display that fit a terminal. Pure
         log_lines             A run for machines: JSON lines
@@ -93,7 +94,9 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         story                 Everything that a journal holds about one instance, in order
         text                  A report for a person, in at most 80 columns
         timeline              The picture of a run: every instance by wave and phase over time, as SVG paths
+        times                 How a moment and a duration are written, in every report and display
         visible               Others' words, made safe to show
+        waits                 What a run waits for before it begins with anybody else, in words
     audience                  Hear what other shells ask of a run: to go on with a wave, or to stop
     clock                     The one place that reads the time and waits
     config                    The configuration file: TOML with the flags' names, and tables of them to choose from
@@ -193,6 +196,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         registry_api          Names and challenges of the Registry v2 API, as values
         registry_names        Registry keys as the agent matches them
         result                Read the result line that a document prints first
+        roster                Who of a run is where: its instances by phase, wave and zone
         rotation              Which version of a secret a fleet is given, and when AWSCURRENT may follow it. Pure
         selection             Whom a run is about: the pure matching of instances, their attributes and their tags
         settings              What an operator may choose about a run
@@ -202,6 +206,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         toml_lines            Find the lines on which the keys of a TOML file stand
         user_data             Find a registry credential in what instances boot with, user data in its wrappings
         waves                 Who comes first, and in which wave: the order of admission. Pure and deterministic
+        windows               Time windows
     lab/                      The lab
         access                Who may ask for what
         agent_document        What the SSM agent makes of a document

@@ -60,8 +60,8 @@ class Drainage:
         wanted = {self._arn(key): key for key in keys if key not in drained}
         if not wanted:
             return tuple(drained)
-        unavailable = frozenset(self._arn(key) for key in self.state.in_flight)
-        moving = (self._arn(key) for key in self.state.phases[Phase.DRAINING])
+        unavailable = frozenset(self._arn(key) for key in self.state.roster.in_flight)
+        moving = (self._arn(key) for key in self.state.roster.phases[Phase.DRAINING])
         capacity = self.drains.capacity((*wanted, *moving))
         fit, why = admissible(capacity, tuple(wanted), unavailable=unavailable)
         now = self.clock.now()
@@ -97,7 +97,7 @@ class Drainage:
 
     def watch(self) -> None:
         """Look at the instances that are being drained; a run that was resumed makes its calls again first."""
-        keys = list(self.state.phases[Phase.DRAINING])
+        keys = list(self.state.roster.phases[Phase.DRAINING])
         if not keys:
             return
         seen = self._look(keys)

@@ -141,7 +141,7 @@ class Engine:
 
     def _set_out(self) -> None:
         self._surveyor.conclude_decided()
-        nobody_served = self.state.payload is None and self.state.queue and self.state.halted is None
+        nobody_served = self.state.payload is None and self.state.roster.queue and self.state.halted is None
         if self._deliver is not None and nobody_served:
             # The journal knows the run by now: a crash leaves a trace of the delivery, whose name follows from it. The
             # plan may have waited long for its yes: whoever took the cluster over meanwhile must not find a new copy.
@@ -151,10 +151,10 @@ class Engine:
     def _roll(self) -> RunState:
         idle = 0
         while self.state.ended is None:
-            before = len(self.state.queue), len(self.state.in_flight)
+            before = len(self.state.roster.queue), len(self.state.roster.in_flight)
             self.tick()
-            idle = 0 if (len(self.state.queue), len(self.state.in_flight)) != before else idle + 1
-            if self.state.in_flight or self.state.queue:
+            idle = 0 if (len(self.state.roster.queue), len(self.state.roster.in_flight)) != before else idle + 1
+            if self.state.roster.in_flight or self.state.roster.queue:
                 self._clock.wait(self._pace.after(idle))
         self._ledger.save()
         if self._ledger.unsaved and self._ledger.trouble:

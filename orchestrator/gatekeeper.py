@@ -33,13 +33,13 @@ class Gatekeeper:
     def lets(self, *, anew: bool = False) -> bool:
         """Say whether all gates say go; ask them where their answers are old, and with `anew` not quite new."""
         self.ask(EVERY if not anew else min(ANEW, EVERY))
-        return strictest(self.state.gates.values()) is None
+        return strictest(self.state.gates.last.values()) is None
 
     def ask(self, every: float | None = None) -> None:
         """Ask every gate while there is somebody to admit, unless that was done less than `every` seconds ago."""
         now = self.clock.now()
         due = self.asked_at is None or now - self.asked_at >= (EVERY if every is None else every)
-        if not (self.gates and due and self.state.queue) or self.state.halted is not None:
+        if not (self.gates and due and self.state.roster.queue) or self.state.halted is not None:
             return
         self.asked_at = now  # before they answer: that may take a while, and an answer ages from the question on
         unasked = max(now - self.heard_at - PAUSE, 0.0) if self.heard_at is not None else 0.0
@@ -49,8 +49,8 @@ class Gatekeeper:
 
     def _news(self, answer: GateAnswer, unasked: float) -> Iterator[GateAnswered]:
         """Tell what is new; what is not yet trouble cannot have been trouble while nobody asked."""
-        lost = unasked if answer.trouble and answer.gate in self.state.trouble_since else 0.0
-        if lost or self.state.gates.get(answer.gate) != answer:
+        lost = unasked if answer.trouble and answer.gate in self.state.gates.trouble_since else 0.0
+        if lost or self.state.gates.last.get(answer.gate) != answer:
             yield GateAnswered(answer=answer, unasked=lost)
 
 

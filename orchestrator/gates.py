@@ -7,8 +7,9 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.core.gates import Deadline, GateAnswer, TimeWindow, ask_windows
+from orchestrator.core.gates import GateAnswer
 from orchestrator.core.settings import Word
+from orchestrator.core.windows import Deadline, TimeWindow, ask_windows
 from orchestrator.errors import EnvironmentFault, UsageError
 
 _GO, _HOLD = 0, 75

@@ -48,7 +48,7 @@ class Lookout:
 
     def _sight(self) -> None:
         slow = judging.slow(self.state, self.clock.now())
-        arns = {self.state.instances[key].arn: key for key in (*self.state.phases[Phase.SETTLING], *slow)}
+        arns = {self.state.instances[key].arn: key for key in (*self.state.roster.phases[Phase.SETTLING], *slow)}
         if not arns:
             return
         seen = self.fleet.describe(tuple(arns))

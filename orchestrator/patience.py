@@ -33,7 +33,7 @@ class Patience:
 
     def tick(self, state: RunState) -> None:
         """End a tick. Raises what was noted when it has lasted for too long."""
-        waiting = all(state.instances[key].to_take_back for key in state.in_flight)
+        waiting = all(state.instances[key].to_take_back for key in state.roster.in_flight)
         self.deaf = self.deaf + 1 if self.by_aws else 0
         self.stuck = self.stuck + 1 if self.by_journal and waiting else 0
         for ticks, fault in ((self.deaf, self.by_aws), (self.stuck, self.by_journal)):

@@ -52,5 +52,5 @@ class Reading:
             known=last.ended,
             total=max(last.total, len(batch.open)),
             age=self.clock.now() - last.at,
-            awaited=bool(self.state.queue),
+            awaited=bool(self.state.roster.queue),
         )

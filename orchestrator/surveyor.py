@@ -25,7 +25,7 @@ class Surveyor:
     def conclude_decided(self) -> None:
         """End those whose decision is their outcome already; unreachable ones lag, as long as a survey may come."""
         events: list[Event] = []
-        for key in self.state.queue:
+        for key in self.state.roster.queue:
             progress = self.state.instances[key]
             outcome = outcome_of(progress.planned)
             if outcome is None:
@@ -37,12 +37,12 @@ class Surveyor:
     def look_around(self) -> None:
         """List the cluster again: laggards, those that are gone among them, and instances that have joined."""
         state = self.state
-        lagging = state.phases[Phase.LAGGING]
+        lagging = state.roster.phases[Phase.LAGGING]
         known = frozenset(each.planned.instance.instance_id for each in state.instances.values())
         laggards = frozenset(state.instances[key].planned.instance.instance_id for key in lagging)
         seen = self.survey(known, laggards)
         found = [each for each in seen if each.key in lagging or each.key not in state.instances]
-        wave = state.last_wave + 1
+        wave = state.roster.last_wave + 1
         gone = self._gone(frozenset(lagging).difference(each.key for each in found))
         self.ledger.observe(
             Surveyed(planned=tuple(replace(each, wave=wave if each.decision.changes else 0) for each in found)),

@@ -163,7 +163,7 @@ def _same_credential(approved: "ApprovedPlan", parts: "Parts", now: "Plan") -> b
 
 
 def _refuse(different: Sequence[str], approved: "ApprovedPlan", message: str) -> None:
-    from orchestrator.report.text import WIDTH
+    from orchestrator.report.layout import WIDTH
 
     if not different:
         return

@@ -16,12 +16,12 @@ from orchestrator.aws.ssm import SsmCommands
 from orchestrator.cli import identity, options
 from orchestrator.cli.loading import Loaded, Reading, delivery_warnings, load_credential, try_logins
 from orchestrator.core.documents import lint, render
-from orchestrator.core.gates import Deadline, TimeWindow
 from orchestrator.core.orders import Context, HostPaths
 from orchestrator.core.result import Op
 from orchestrator.core.selection import EVERYBODY, Selection
 from orchestrator.core.settings import Policy, Word
 from orchestrator.core.source import S3Source
+from orchestrator.core.windows import Deadline, TimeWindow
 from orchestrator.documents_folder import document_sources, shipped_documents
 from orchestrator.engine import Pace
 from orchestrator.gates import CommandGate, WindowGate

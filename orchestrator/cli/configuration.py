@@ -91,7 +91,7 @@ def _default(ctx: click.Context, param: click.Parameter) -> OptionValue | None:
 
 
 def _table(ctx: click.Context, shown: list[Shown]) -> str:
-    from orchestrator.report.text import columns
+    from orchestrator.report.layout import columns
 
     found = ctx.meta.get(options.CONFIGURATION)
     rows = [(each.name, _origin(each), _text(each.value)) for each in shown]

@@ -16,10 +16,10 @@ from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.lab.lab import Lab
 from orchestrator.lab.scenario import InstanceSpec
 from orchestrator.ports import Observer
+from orchestrator.report.layout import folded_command
 from orchestrator.report.plans import plan_text
 from orchestrator.report.progress import PlainProgress
 from orchestrator.report.render import exit_code_of, render_report
-from orchestrator.report.text import folded_command
 
 SECRET = "demo/registry"  # noqa: S105 - the secret's name
 

@@ -23,8 +23,8 @@ def runs(journal: JournalPlace) -> None:
     \b
       ecs-rollout runs
     """
-    from orchestrator.report.formats import moment
-    from orchestrator.report.text import columns
+    from orchestrator.report.layout import columns
+    from orchestrator.report.times import moment
 
     with store.opened(journal, read_only=True) as found:
         heads = found.runs()

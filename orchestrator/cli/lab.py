@@ -107,7 +107,7 @@ def lab(*, instances: int | None, scenario: Path | None, port: int, directory: P
 
 def _introduce(scenario: "Scenario", registry: str) -> None:
     """Say what can be done with the lab, by commands that need nothing else."""
-    from orchestrator.report.text import folded_command
+    from orchestrator.report.layout import folded_command
 
     (user, passwords), *_ = scenario.logins.items()
     login = json.dumps({registry: {"username": user, "password": passwords[-1]}})

@@ -42,7 +42,7 @@ COMMANDS: Final = {
 }
 
 
-_SELDOM: Final = 50_000
+_SELDOM: Final = 200_000
 """New values between two collections: a journal is read into many that stay, and looking through them takes time."""
 
 

@@ -17,9 +17,9 @@ from orchestrator.errors import UsageError
 from orchestrator.journal.place import JournalPlace
 
 if TYPE_CHECKING:
-    from orchestrator.core.gates import TimeWindow
     from orchestrator.core.selection import Exclusion, Mark
     from orchestrator.core.source import S3Source
+    from orchestrator.core.windows import TimeWindow
 
 T = TypeVar("T")
 
@@ -161,7 +161,7 @@ class WindowType(_TextType["TimeWindow"]):
 
     def read(self, text: str) -> "TimeWindow":
         """Read it."""
-        from orchestrator.core.gates import TimeWindow
+        from orchestrator.core.windows import TimeWindow
 
         return TimeWindow.parse(text)
 

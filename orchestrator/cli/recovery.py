@@ -234,5 +234,5 @@ def _request_again(state: "RunState", *, region: str | None, profile: str | None
         rules = requests.rules_of(verify_login=VerifyLogin.NEVER, **kept)
         return Request(cluster=cluster, **rules | {"policy": started.policy})
     request = replace(requests.request_of(**kept), policy=started.policy)
-    needed = request.boot_configs or (state.payload is None and state.queue)
+    needed = request.boot_configs or (state.payload is None and state.roster.queue)
     return request if needed else replace(request, credential="")

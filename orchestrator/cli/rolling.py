@@ -135,7 +135,7 @@ def resume(parts: Parts, watch: Watch, *, take_over: bool) -> RunState:
         entries = watch.journal.entries(parts.run_id)
         before = replay(entries)
         hold.payload, hold.at_work = before.payload, True
-        left = tuple(before.instances[key].planned for key in (*before.queue, *before.in_flight))
+        left = tuple(before.instances[key].planned for key in (*before.roster.queue, *before.roster.in_flight))
         planned = Plan(cluster=parts.cluster, generation=before.run.generation, planned=left)
         engine = _engine(parts, hold, watch, _goal_again(parts, hold, before), planned)
         for observer in watch.observers:

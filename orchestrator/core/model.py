@@ -182,6 +182,20 @@ class OutcomeKind(StrEnum):
     NOT_ATTEMPTED = "not_attempted"
 
 
+WORST_FIRST = (
+    OutcomeKind.FAILED,
+    OutcomeKind.UNVERIFIED,
+    OutcomeKind.ROLLED_BACK,
+    OutcomeKind.UNREACHABLE,
+    OutcomeKind.REFUSED,
+    OutcomeKind.NOT_ATTEMPTED,
+    OutcomeKind.SKIPPED,
+    OutcomeKind.UPDATED,
+    OutcomeKind.CURRENT,
+)
+"""In which order reports tell of outcomes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How an instance ended, why, and in a few words what was seen (never a secret)."""

@@ -31,11 +31,6 @@ SURVEYS = 2
 """Times that the cluster is listed again after the last wave, as long as each finds somebody to change."""
 
 
-def window(state: RunState) -> int:
-    """How many instances may be in flight at once; at least one."""
-    return state.run.policy.max_unavailable.of(state.in_scope, at_least=1)
-
-
 def exceeded(state: RunState) -> str | None:
     """Name the budget that is exceeded, if one is."""
     policy, counts = state.run.policy, state.counts
@@ -44,9 +39,9 @@ def exceeded(state: RunState) -> str | None:
         (state.unreachable, "unreachable", "--max-unreachable", policy.max_unreachable),
         (counts[OutcomeKind.REFUSED], "refused", "--max-refused", policy.max_refused),
     ):
-        why = _over(budget, count, state.in_scope)
+        why = _over(budget, count, state.roster.in_scope)
         if why:
-            return f"{count} {what}, {flag} {why} of {state.in_scope}"
+            return f"{count} {what}, {flag} {why} of {state.roster.in_scope}"
     return None
 
 
@@ -73,10 +68,10 @@ def decide(state: RunState, now: float) -> tuple[Action, ...]:
 
 def _at_work(state: RunState, now: float) -> Iterator[Action]:
     """Advance who is at work already: give back what is due, take back what is disproven, look at what was lost."""
-    due = [key for key in state.phases[Phase.ACTIVATING] if now >= state.instances[key].again_at]
+    due = [key for key in state.roster.phases[Phase.ACTIVATING] if now >= state.instances[key].again_at]
     if due:
         yield GiveBack(tuple(due))
-    settling = [state.instances[key] for key in state.phases[Phase.SETTLING]]
+    settling = [state.instances[key] for key in state.roster.phases[Phase.SETTLING]]
     for chunk in _chunks([each.planned.key for each in settling if each.to_take_back]):
         yield TakeBack(chunk)
     lost = [each for each in settling if each.look_at is not None and not each.looking and now >= each.look_at]
@@ -86,30 +81,30 @@ def _at_work(state: RunState, now: float) -> Iterator[Action]:
 
 def _stopped(state: RunState, now: float) -> str | None:
     """Say what stops the run, while there is somebody left to be stopped: a gate, or nobody's approval."""
-    if not state.queue:
+    if not state.roster.queue:
         return None
     if state.awaiting is not None and state.awaiting[0] not in state.approved:
         wave, since = state.awaiting[0], max(state.awaiting[1], state.resumed_at)
         if now - since > state.run.policy.approve_timeout:
             return f"nobody has approved wave {wave} for {now - since:.0f} s (--approve-timeout)"
-    for name, began in state.trouble_since.items():
+    for name, began in state.gates.trouble_since.items():
         since = max(began, state.resumed_at)
         if now - since > state.run.policy.gate_timeout:
-            return f"gate {name} cannot be asked for {now - since:.0f} s: {state.gates[name].reason}"
-    answer = strictest(state.gates.values())
+            return f"gate {name} cannot be asked for {now - since:.0f} s: {state.gates.last[name].reason}"
+    answer = strictest(state.gates.last.values())
     return f"gate {answer.gate}: {answer.reason}" if answer and answer.word is Word.STOP else None
 
 
 def _wind_down(state: RunState, now: float) -> Iterator[Action]:
     """End whoever is not at work, and give back who is drained: by this run, or by a dead one whose mark we found."""
-    owed = {key: None for key in state.queue if _is_marked(state, key)}
-    idle = tuple(key for key in (*state.queue, *state.phases[Phase.LAGGING]) if key not in owed)
+    owed = {key: None for key in state.roster.queue if _is_marked(state, key)}
+    idle = tuple(key for key in (*state.roster.queue, *state.roster.phases[Phase.LAGGING]) if key not in owed)
     if idle:
         yield GiveUp(idle)
-    release = (*state.phases[Phase.DRAINING], *_admissible(state, owed, now))
+    release = (*state.roster.phases[Phase.DRAINING], *_admissible(state, owed, now))
     if release:
         yield Release(release)
-    if not (idle or owed or state.in_flight):
+    if not (idle or owed or state.roster.in_flight):
         yield End()
 
 
@@ -119,14 +114,14 @@ def _is_marked(state: RunState, key: str) -> bool:
 
 
 def _go_on(state: RunState, now: float) -> Iterator[Action]:
-    for chunk in _chunks([key for key in state.phases[Phase.DRAINING] if state.instances[key].idle]):
+    for chunk in _chunks([key for key in state.roster.phases[Phase.DRAINING] if state.instances[key].idle]):
         yield Apply(chunk)
-    held = strictest(state.gates.values()) is not None
-    waiting = state.waiting.get(state.wave)
+    held = strictest(state.gates.last.values()) is not None
+    waiting = state.roster.waiting.get(state.wave)
     if waiting:
         if not held:
             yield from _admit(state, waiting, now)
-    elif not state.in_flight:
+    elif not state.roster.in_flight:
         yield from _next_wave(state, now, held=held)
 
 
@@ -146,10 +141,10 @@ def _admit(state: RunState, waiting: Iterable[str], now: float) -> Iterator[Acti
 
 def _next_wave(state: RunState, now: float, *, held: bool) -> Iterator[Action]:
     """Nobody is at work and the wave is done: bake, ask, open the next; after the last look around, then end."""
-    following = min((wave for wave, keys in state.waiting.items() if keys), default=None)
+    following = min((wave for wave, keys in state.roster.waiting.items() if keys), default=None)
     policy = state.run.policy
     if following is None:
-        lagging = tuple(state.phases[Phase.LAGGING])
+        lagging = tuple(state.roster.phases[Phase.LAGGING])
         if _surveys_again(state):
             yield Survey()
         elif lagging:
@@ -173,7 +168,7 @@ def _surveys_again(state: RunState) -> bool:
 
 
 def _admissible(state: RunState, waiting: Iterable[str], now: float) -> list[str]:
-    free = max(_places(state) - len(state.in_flight), 0)
+    free = max(_places(state) - len(state.roster.in_flight), 0)
     if not free:
         return []
     ready: Iterable[str] = (key for key in waiting if now >= state.instances[key].again_at)
@@ -183,10 +178,10 @@ def _admissible(state: RunState, waiting: Iterable[str], now: float) -> list[str
     if per_zone is None:
         return list(islice(ready, free))
     chosen: list[str] = []
-    taken = state.zones.copy()
+    taken = state.roster.zones.copy()
     for key in ready:
         zone = state.instances[key].planned.instance.zone
-        if taken[zone] < per_zone.of(state.zone_sizes[zone], at_least=1):
+        if taken[zone] < per_zone.of(state.roster.zone_sizes[zone], at_least=1):
             taken[zone] += 1
             chosen.append(key)
             if len(chosen) == free:
@@ -196,7 +191,7 @@ def _admissible(state: RunState, waiting: Iterable[str], now: float) -> list[str
 
 def _of_one_zone(state: RunState, ready: Iterable[str]) -> Iterator[str]:
     """Go on with the zone that is at work: another begins when nobody of that one is."""
-    at_work = next((zone for zone, count in state.zones.items() if count), None)
+    at_work = next((zone for zone, count in state.roster.zones.items() if count), None)
     for key in ready:
         zone = state.instances[key].planned.instance.zone
         at_work = zone if at_work is None else at_work
@@ -206,7 +201,7 @@ def _of_one_zone(state: RunState, ready: Iterable[str]) -> Iterator[str]:
 
 def _places(state: RunState) -> int:
     """Say how many may be at work. Where no canary has succeeded (they were not reached), one at a time is the next."""
-    return window(state) if state.succeeded or state.wave == 1 else 1
+    return state.window if state.succeeded or state.wave == 1 else 1
 
 
 def _chunks(keys: list[str]) -> list[tuple[str, ...]]:

@@ -19,7 +19,7 @@ from orchestrator.core.events import (
     Settled,
     TakingBack,
 )
-from orchestrator.core.lifecycle import Phase
+from orchestrator.core.lifecycle import AT_WORK, Phase
 from orchestrator.core.model import DecisionKind, Facts, Outcome, OutcomeKind, Planned
 from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Op, Report
@@ -134,6 +134,16 @@ class Progress:
         return self.held_seconds + (min(now - self.held_at, PAUSE) if self.held_at is not None else 0.0)
 
     @property
+    def begun_at(self) -> float:
+        """When it came to be at work as it is now (epoch seconds): what it did before it waited is over."""
+        begun = self.spans[-1].started_at
+        for span in reversed(self.spans):
+            if span.phase not in AT_WORK:
+                break
+            begun = span.started_at
+        return begun
+
+    @property
     def sound(self) -> bool:
         """Whether the pending outcome leaves a host that may take tasks: what is not proven stays DRAINING."""
         if self.pending is None:
@@ -175,6 +185,8 @@ class Progress:
     def take(self, event: One, at: float) -> None:
         """Take in what happened to this instance."""
         match event:
+            case Concluded():
+                self.outcome = event.outcome
             case Reported():
                 self.report, self.seen, self.proof_from = event.report, None, at
             case Looked():
@@ -194,8 +206,6 @@ class Progress:
                 self.pending, self.again_at = event.outcome, at
             case Deferred():
                 self.deferred = event.outcome
-            case Concluded():
-                self.outcome = event.outcome
 
 
 @dataclass(slots=True)

@@ -1,11 +1,11 @@
 """The state of a run: the fold of its events and nothing else.
 
-`RunState.fold` is the only thing that changes it, so the same events always give the same state. It is kept in
-indexes (queue, in flight, counts) so that a tick costs what is in flight, not what is in the fleet.
+`RunState.fold` is the only thing that changes it, so the same events always give the same state. A journal of
+thousands is folded where somebody waits: what happens most often is asked for first.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from orchestrator.core.events import (
     Admitted,
@@ -38,15 +38,14 @@ from orchestrator.core.events import (
     TakingBack,
     WaveOpened,
 )
-from orchestrator.core.gates import GateAnswer  # noqa: TC001 - a field of the state
-from orchestrator.core.lifecycle import AT_WORK, Phase, Step, advance
-from orchestrator.core.model import UNSCOPED, Outcome, OutcomeKind, Planned
+from orchestrator.core.gates import Answers
+from orchestrator.core.lifecycle import Phase, Step, advance
+from orchestrator.core.model import Outcome, OutcomeKind, Planned
 from orchestrator.core.orders import PayloadReference  # noqa: TC001 - a field of the state
-from orchestrator.core.progress import Batch, One, Progress, Span
+from orchestrator.core.progress import Batch, One, Progress, Several, Span
 from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Op
-
-_ABSENT = object()
+from orchestrator.core.roster import Roster
 
 FAILURES = frozenset({OutcomeKind.FAILED, OutcomeKind.ROLLED_BACK, OutcomeKind.UNVERIFIED})
 """What counts against --max-failures, unless it was wanted."""
@@ -55,13 +54,11 @@ FAILURES = frozenset({OutcomeKind.FAILED, OutcomeKind.ROLLED_BACK, OutcomeKind.U
 class RunState:
     """Everything that is known about a run. Change it only with `fold`.
 
-    `queue` holds who was not begun, `waiting` the same by wave, `phases` who is in each phase, `zones` how many are in
-    flight in each, `zone_sizes` how many there are, `gates` what each gate said last, `answers` all that they said and
-    `trouble_since` from when on one cannot be asked, moved by the time in which nobody asked it, `approved` the waves
-    that somebody let go on, `awaiting` the wave that waits for it and since when, `surveys` how often the cluster was
-    listed again, `surveyed_wave` the wave that the last of them added and `listed` the ARNs that plan and surveys have
-    found, `succeeded` on how many the change has worked, `fence` the present owner's number and `resumed_at` since when
-    it owns the run, `promoting` where AWSCURRENT is to go after the run's end and `promoted_at` since when it is there.
+    `approved` holds the waves that somebody let go on, `awaiting` the wave that waits for it and since when, `surveys`
+    how often the cluster was listed again, `surveyed_wave` the wave that the last of them added and `listed` the ARNs
+    that plan and surveys have found, `succeeded` on how many the change has worked, `fence` the present owner's number
+    and `resumed_at` since when it owns the run, `promoting` where AWSCURRENT is to go after the run's end and
+    `promoted_at` since when it is there.
     """
 
     def __init__(self) -> None:
@@ -73,10 +70,8 @@ class RunState:
         self.promoting: Promoting | None = None
         self.promoted_at: float | None = None
         self.instances: dict[str, Progress] = {}
-        self.queue: dict[str, None] = {}
-        self.waiting: dict[int, dict[str, None]] = {}
+        self.roster = Roster()
         self.wave = 0
-        self.last_wave = 0
         self.last_end = 0.0
         self.fence = 0
         self.resumed_at = 0.0
@@ -86,18 +81,11 @@ class RunState:
         self.surveys = 0
         self.surveyed_wave = 0
         self.listed: set[str] = set()
-        self.phases: dict[Phase, dict[str, None]] = {phase: {} for phase in Phase}
-        self.gates: dict[str, GateAnswer] = {}
-        self.answers: list[tuple[float, GateAnswer]] = []
-        self.trouble_since: dict[str, float] = {}
-        self.zones: Counter[str] = Counter()
-        self.zone_sizes: Counter[str] = Counter()
-        self.in_flight: dict[str, None] = {}
+        self.gates = Answers()
         self.batches: dict[str, Batch] = {}
         self.counts: Counter[OutcomeKind] = Counter()
         self.failed = 0
         self.succeeded = 0
-        self.in_scope = 0
         self.batches_made = 0
 
     @property
@@ -113,9 +101,14 @@ class RunState:
         return Op.RESTORE if self.run.restores or self.run.heals else Op.APPLY
 
     @property
+    def window(self) -> int:
+        """How many instances may be in flight at once; at least one."""
+        return self.run.policy.max_unavailable.of(self.roster.in_scope, at_least=1)
+
+    @property
     def unreachable(self) -> int:
         """How many could not be reached: by now, or at the end."""
-        return len(self.phases[Phase.LAGGING]) + self.counts[OutcomeKind.UNREACHABLE]
+        return len(self.roster.phases[Phase.LAGGING]) + self.counts[OutcomeKind.UNREACHABLE]
 
     def open_batches(self) -> list[tuple[str, Batch]]:
         """Commands that may still tell something."""
@@ -125,6 +118,18 @@ class RunState:
         """Take one event in. Raises UnknownTransitionError for one that the lifecycle does not know."""
         event, at = entry.event, entry.at
         match event:
+            case (
+                Concluded() | Reported() | Settled() | Drained() | Looked() | Held() | Disproven() | Kept() | Deferred()
+            ):
+                progress = self.instances[event.key]
+                _step(progress, event.step, at, self.roster)
+                self._one(progress, event, at)
+            case Admitted() | Looking() | NotSent() | Lost() | TakingBack() | Draining():
+                self._several([self.instances[key] for key in event.keys], event, at)
+            case Sent():
+                self._sent(event)
+            case GateAnswered():
+                self.gates.hear(event.answer, at, event.unasked)
             case RunStarted():
                 self.started, self.started_at, self.fence = event, at, event.fence
                 for planned in event.planned:
@@ -134,19 +139,6 @@ class RunState:
                 self.surveyed_wave = max((each.wave for each in event.planned), default=0)
                 for planned in event.planned:
                     self._revisit(planned, at)
-            case Admitted() | Looking() | NotSent() | Lost() | TakingBack() | Draining():
-                for key in event.keys:
-                    self._step(key, event.step, at)
-                self._several(event, at)
-            case (
-                Reported() | Looked() | Drained() | Held() | Disproven() | Settled() | Kept() | Deferred() | Concluded()
-            ):
-                self._step(event.key, event.step, at)
-                self._one(event, at)
-            case Sent():
-                self._sent(event)
-            case GateAnswered():
-                self._gate(event, at)
             case _:
                 self._of_the_run(event, at)
 
@@ -178,12 +170,8 @@ class RunState:
     def _join(self, planned: Planned, at: float) -> Progress:
         progress = Progress(planned, spans=[Span(Phase.QUEUED, at)])
         self.instances[planned.key] = progress
-        self.phases[Phase.QUEUED][planned.key] = None
-        self._wait(planned)
+        self.roster.join(planned)
         self.listed.add(planned.instance.arn)
-        if planned.decision.reason not in UNSCOPED:
-            self.zone_sizes[planned.instance.zone] += 1
-        self.in_scope += planned.decision.reason not in UNSCOPED
         return progress
 
     def _revisit(self, planned: Planned, at: float) -> None:
@@ -192,50 +180,9 @@ class RunState:
         if known is None:
             self._join(planned, at).joined = True
             return
-        self._step(planned.key, Step.REVISITED, at)
-        self.queue.pop(planned.key, None)
-        self.waiting.get(known.planned.wave, {}).pop(planned.key, None)
+        _step(known, Step.REVISITED, at, self.roster)
+        self.roster.replan(known.planned, planned)
         self.instances[planned.key] = known.anew(planned)
-        self._wait(planned)
-
-    def _gate(self, event: GateAnswered, at: float) -> None:
-        answer = event.answer
-        self.gates[answer.gate] = answer
-        self.answers.append((at, answer))
-        if answer.trouble:
-            self.trouble_since[answer.gate] = self.trouble_since.get(answer.gate, at) + event.unasked
-        else:
-            self.trouble_since.pop(answer.gate, None)
-
-    def _step(self, key: str, step: Step, at: float) -> None:
-        progress = self.instances[key]
-        target = advance(progress.phase, step)
-        if target is progress.phase:
-            return
-        progress.spans[-1].ended_at = at
-        if target is not None:
-            progress.spans.append(Span(target, at))
-        if progress.phase is not None:
-            self.phases[progress.phase].pop(key, None)
-        progress.phase = target
-        planned = progress.planned
-        self.queue.pop(key, None)
-        self.waiting.get(planned.wave, {}).pop(key, None)
-        if self.in_flight.pop(key, _ABSENT) is None:
-            self.zones[planned.instance.zone] -= 1
-        if target is None:
-            return
-        self.phases[target][key] = None
-        if target is Phase.QUEUED:
-            self._wait(planned)
-        elif target in AT_WORK:
-            self.in_flight[key] = None
-            self.zones[planned.instance.zone] += 1
-
-    def _wait(self, planned: Planned) -> None:
-        self.queue[planned.key] = None
-        self.waiting.setdefault(planned.wave, {})[planned.key] = None
-        self.last_wave = max(self.last_wave, planned.wave)
 
     def _sent(self, event: Sent) -> None:
         batch = self.batches[event.batch]
@@ -243,7 +190,9 @@ class RunState:
         for key in batch.open:
             self.instances[key].accepted(batch.op, event.command_id)
 
-    def _several(self, event: Admitted | Looking | NotSent | Lost | TakingBack | Draining, at: float) -> None:
+    def _several(self, members: Sequence[Progress], event: Several, at: float) -> None:
+        for progress in members:
+            _step(progress, event.step, at, self.roster)
         match event:
             case Admitted() | TakingBack():
                 op = self.op if isinstance(event, Admitted) else Op.RESTORE
@@ -251,12 +200,12 @@ class RunState:
             case Looking():
                 self._open(event.batch, Batch(Op.INSPECT, dict.fromkeys(event.keys), 0, at))
             case NotSent() | Lost():
-                for key in event.keys:
-                    self._close(key)
+                for progress in members:
+                    self._close(progress)
             case Draining():
                 pass
-        for key in event.keys:
-            self.instances[key].among(event, self.fence)
+        for progress in members:
+            progress.among(event, self.fence)
 
     def _open(self, name: str, batch: Batch) -> None:
         self.batches_made += 1
@@ -264,21 +213,20 @@ class RunState:
         for key in batch.open:
             self.instances[key].batch = name
 
-    def _one(self, event: One, at: float) -> None:
-        progress = self.instances[event.key]
+    def _one(self, progress: Progress, event: One, at: float) -> None:
         match event:
-            case Reported() | Looked() | Deferred():
-                self._close(event.key)
-            case Settled():
-                self._close(event.key)
-                self._judged(event.outcome)
             case Concluded():
-                self._close(event.key)
+                self._close(progress)
                 if progress.pending is None:
                     self._judged(event.outcome)
                 self.succeeded += self._proves(progress, event.outcome)
                 self.counts[event.outcome.kind] += 1
                 self.last_end = at
+            case Reported() | Looked() | Deferred():
+                self._close(progress)
+            case Settled():
+                self._close(progress)
+                self._judged(event.outcome)
             case Drained() | Held() | Disproven() | Kept():
                 pass
         progress.take(event, at)
@@ -292,14 +240,25 @@ class RunState:
         """Count a failure as soon as it is known, not when all has been given back."""
         self.failed += outcome.kind in FAILURES and not outcome.as_wanted
 
-    def _close(self, key: str) -> None:
+    def _close(self, progress: Progress) -> None:
         """Close the instance's present command, and forget a batch that has no open ones left."""
-        name = self.instances[key].batch
-        batch = self.batches.get(name)
+        batch = self.batches.get(progress.batch)
         if batch is not None:
-            batch.open.pop(key, None)
+            batch.open.pop(progress.planned.key, None)
             if not batch.open:
-                del self.batches[name]
+                del self.batches[progress.batch]
+
+
+def _step(progress: Progress, step: Step, at: float, roster: Roster) -> None:
+    source = progress.phase
+    target = advance(source, step)
+    if source is None or target is source:
+        return
+    progress.spans[-1].ended_at = at
+    if target is not None:
+        progress.spans.append(Span(target, at))
+    roster.move(progress.planned, source, target)
+    progress.phase = target
 
 
 def replay(entries: Iterable[Entry]) -> RunState:

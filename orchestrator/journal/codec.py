@@ -20,6 +20,7 @@ VERSION = 2
 """Of the record's form. It grows when a reader of the older form could misread the newer."""
 
 _KINDS = MappingProxyType({kind.__name__: kind for kind in get_args(Event)})
+_RECORD = msgspec.json.Decoder(tuple[int, list[tuple[float, str, msgspec.Raw]]], strict=True)
 _HINT = "Use the version of ecs-rollout that wrote it, or look at who else wrote to the journal."
 
 
@@ -32,14 +33,24 @@ def pack(entries: Sequence[Entry]) -> bytes:
 def unpack(record: bytes) -> list[Entry]:
     """Read a record back. Raises JournalFault for one that is damaged, or that this version does not know."""
     try:
-        version, *rest = msgspec.json.decode(zlib.decompress(record), type=list[msgspec.Raw])
-        newer = msgspec.json.decode(version, type=int) > VERSION
-        lines = [] if newer else msgspec.json.decode(*rest, type=list[tuple[float, str, msgspec.Raw]])
-    except (zlib.error, msgspec.MsgspecError, ValueError, TypeError) as error:
+        text = zlib.decompress(record)
+        version, lines = _lines(text)
+    except (zlib.error, msgspec.MsgspecError, ValueError) as error:
         raise JournalFault("The journal holds a damaged record.", hint=_HINT) from error
-    if newer:
+    if version > VERSION:
         raise JournalFault("The journal holds a record of a newer version of ecs-rollout.", hint=_HINT)
-    return [Entry(at, decode(kind, bytes(body))) for at, kind, body in lines]
+    return [Entry(at, decode(kind, body)) for at, kind, body in lines]
+
+
+def _lines(text: bytes) -> tuple[int, list[tuple[float, str, msgspec.Raw]]]:
+    """Read a record's version, and its lines where the version is one that we know the form of."""
+    try:
+        return _RECORD.decode(text)
+    except msgspec.MsgspecError:
+        version, *_ = msgspec.json.decode(text, type=list[msgspec.Raw])
+        if msgspec.json.decode(version, type=int) > VERSION:
+            return VERSION + 1, []
+        raise
 
 
 def dump(value: object) -> bytes:
@@ -55,15 +66,16 @@ def load(body: bytes, form: type[T]) -> T:
         raise JournalFault(f"The journal holds a damaged {form.__name__.lower()}.", hint=_HINT) from error
 
 
-def decode(kind: str, body: bytes) -> Event:
+def decode(kind: str, body: bytes | msgspec.Raw) -> Event:
     """Read one event back from its JSON. Raises JournalFault as `unpack` does."""
-    if kind not in _KINDS:
-        raise JournalFault(f"The journal holds an event {kind!r} that this version does not know.", hint=_HINT)
     try:
-        event: Event = _decoder(kind).decode(body)
+        return _decoder(kind).decode(body)
+    except KeyError as error:
+        raise JournalFault(
+            f"The journal holds an event {kind!r} that this version does not know.", hint=_HINT
+        ) from error
     except msgspec.MsgspecError as error:
         raise JournalFault(f"The journal holds a damaged event of the kind {kind!r}.", hint=_HINT) from error
-    return event
 
 
 @cache

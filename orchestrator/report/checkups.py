@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from orchestrator.core.checkup import Check, Level, counts_of, exit_code_of
 from orchestrator.errors import ExitCode
-from orchestrator.report.text import WIDTH, wrap
+from orchestrator.report.layout import WIDTH, wrap
 from orchestrator.report.visible import visible
 
 Paint = Callable[[Level, str], str]

@@ -8,15 +8,11 @@ from statistics import median
 
 from orchestrator.core.lifecycle import AT_WORK
 from orchestrator.core.model import Plan
-from orchestrator.core.progress import Progress
 from orchestrator.core.settings import Policy
 from orchestrator.core.state import RunState
 
 GUESS = 60.0
 """Seconds that an instance takes where nobody knows: restart, proof, SSM's and ECS's own delays."""
-
-_MINUTE, _HOUR = 60, 3600
-_EXACT_UP_TO, _TENS_UP_TO = 120, 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,16 +58,6 @@ def times(state: RunState) -> list[float]:
     return found
 
 
-def begun_at(progress: Progress) -> float:
-    """Say when an instance came to be at work as it is now (epoch seconds): what it did before it waited is over."""
-    begun = progress.spans[-1].started_at
-    for span in reversed(progress.spans):
-        if span.phase not in AT_WORK:
-            break
-        begun = span.started_at
-    return begun
-
-
 def whole_run(sizes: Sequence[int], window: int, each: float, bake: float) -> float:
     """Give the seconds of a rollout in waves of these sizes: the window's turns in each, and the bake time between."""
     turns = sum(math.ceil(size / window) for size in sizes)
@@ -96,16 +82,3 @@ def expect(plan: Plan, policy: Policy, experience: Experience | None) -> Expecte
     sizes = Counter(planned.wave for planned in plan.planned if planned.wave)
     window = policy.max_unavailable.of(plan.in_scope, at_least=1)
     return Expected(each=each, whole=whole_run(tuple(sizes.values()), window, each, policy.bake))
-
-
-def duration(seconds: float) -> str:
-    """Word a time as exactly as somebody who waits wants it: `45 s`, `3 min 20 s`, `25 min`, `2 h 5 min`."""
-    if seconds < _EXACT_UP_TO:
-        return f"{max(round(seconds), 0)} s"
-    if seconds < _TENS_UP_TO:
-        tens = round(seconds / 10) * 10
-        return f"{tens // _MINUTE} min" + (f" {tens % _MINUTE} s" if tens % _MINUTE else "")
-    minutes = round(seconds / _MINUTE)
-    if minutes < _HOUR // _MINUTE * 2:
-        return f"{minutes} min"
-    return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")

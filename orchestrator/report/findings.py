@@ -2,7 +2,7 @@
 
 from orchestrator.core.credential_lint import ImageMatch, ImageOutcome, Report
 from orchestrator.core.findings import Finding
-from orchestrator.report.text import wrap
+from orchestrator.report.layout import wrap
 
 
 def lint_text(report: Report) -> str:

@@ -1,9 +1,8 @@
-"""A report as CSV and Markdown, and the form of a moment in every report."""
+"""A report as CSV and Markdown."""
 
 import csv
 import io
 import re
-from datetime import UTC, datetime
 
 from orchestrator.report.gating import sentences
 from orchestrator.report.rows import BootRow, PromotionRow, RunReport
@@ -27,11 +26,6 @@ _COLUMNS = (
 _NAMED = 8
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What makes a spreadsheet take a text for a formula that it runs."""
-
-
-def moment(seconds: float) -> str:
-    """ISO 8601 in UTC, to the millisecond."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def as_csv(report: RunReport) -> str:

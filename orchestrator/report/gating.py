@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from orchestrator.core.gates import GateAnswer
 from orchestrator.core.settings import Word
 from orchestrator.core.state import RunState
-from orchestrator.report.estimates import duration
+from orchestrator.report.times import duration
 from orchestrator.report.visible import visible
 
 
@@ -29,7 +29,7 @@ def spans_of(state: RunState) -> tuple[GateSpan, ...]:
     """Read them out of a run's state, in the order in which they began."""
     found: list[GateSpan] = []
     last: dict[str, int] = {}
-    for at, answer in state.answers:
+    for at, answer in state.gates.told:
         number = last.get(answer.gate)
         if number is not None and _same(found[number], answer):
             found[number] = replace(found[number], reason=visible(answer.reason))

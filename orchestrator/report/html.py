@@ -17,11 +17,11 @@ from orchestrator.core.model import OutcomeKind
 from orchestrator.report.advice import advise
 from orchestrator.report.chosen import worded
 from orchestrator.report.console import command_url, partition_of
-from orchestrator.report.estimates import duration
 from orchestrator.report.formats import drifts, rotated
 from orchestrator.report.gating import sentences
 from orchestrator.report.rows import RunReport, troubles
 from orchestrator.report.timeline import WIDTH, draw
+from orchestrator.report.times import duration
 
 SHOWN = 5
 """Instances of one kind of trouble that stand there at once; the others are folded away."""

@@ -15,9 +15,9 @@ from orchestrator.core.model import OutcomeKind, Persistence, RestartMethod
 from orchestrator.core.reasons import Reason
 from orchestrator.core.settings import Word
 from orchestrator.report.chosen import Chosen
-from orchestrator.report.formats import moment
 from orchestrator.report.gating import GateSpan
 from orchestrator.report.rows import BootKept, PromotionRow, Row, RunReport
+from orchestrator.report.times import moment
 
 SCHEMA: Final = 1
 

@@ -14,13 +14,13 @@ from orchestrator.core.events import Approved, Entry, RunEnded, RunStarted
 from orchestrator.core.model import Plan
 from orchestrator.core.state import RunState
 from orchestrator.ports import Clock
-from orchestrator.report.estimates import duration
 from orchestrator.report.following import Follower
 from orchestrator.report.hush import Hush
 from orchestrator.report.live_frame import STYLES, frame
 from orchestrator.report.painter import Painter
 from orchestrator.report.problem_lines import ProblemLines
 from orchestrator.report.standing import Standing, standing
+from orchestrator.report.times import duration
 
 TICK = 0.25
 """Seconds between two looks at whether there is anything new to draw."""

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from orchestrator.core.model import OutcomeKind
-from orchestrator.report.estimates import duration
+from orchestrator.report.layout import short_zone
 from orchestrator.report.standing import Flight, Standing, Used
-from orchestrator.report.text import short_zone
+from orchestrator.report.times import duration
 
 CTRL_C = "Ctrl-C: stop admitting, see in-flight instances through; twice: leave at once"
 STOPPING = "Stopping: in-flight instances are seen through. Ctrl-C: leave at once"

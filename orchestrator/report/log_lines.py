@@ -27,7 +27,7 @@ from orchestrator.core.model import Outcome, Plan
 from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.core.settings import Word
 from orchestrator.core.state import RunState
-from orchestrator.report.formats import moment
+from orchestrator.report.times import moment
 
 
 class Level(StrEnum):
@@ -174,7 +174,7 @@ def _quiet(event: Event, state: RunState) -> str:
         case RunStarted(run=run, planned=planned):
             return f"run {run}: {_changes(event)} of {len(planned)} instances to change"
         case WaveOpened(wave=wave):
-            return f"wave {wave}: {len(state.waiting.get(wave, ()))} to change; so far {_counts(state)}"
+            return f"wave {wave}: {len(state.roster.waiting.get(wave, ()))} to change; so far {_counts(state)}"
         case ApprovalAwaited(wave=wave):
             return f"wave {wave} waits for approval: ecs-rollout approve {state.run.run} --wave {wave}"
         case GateAnswered(answer=answer):

@@ -5,14 +5,14 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator.core.model import OutcomeKind, Plan
+from orchestrator.core.model import WORST_FIRST, OutcomeKind, Plan
 from orchestrator.core.notices import Moment, Notice, Problem
 from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.core.settings import spelled
 from orchestrator.core.state import RunState
 from orchestrator.errors import RolloutError
-from orchestrator.report.formats import moment
-from orchestrator.report.rows import WORST_FIRST, RunReport, build, troubles
+from orchestrator.report.rows import RunReport, build, troubles
+from orchestrator.report.times import moment
 
 SUBJECT = 100
 """Characters that SNS takes as a subject."""
@@ -103,7 +103,7 @@ def started(state: RunState, origin: Origin) -> Notice:
 def halted(state: RunState, origin: Origin, *, at: float) -> Notice:
     """Tell that nothing more is admitted, and why."""
     told = _told(state, origin)
-    flying = len(state.in_flight)
+    flying = len(state.roster.in_flight)
     at_work = f"the {flying} instance{_s(flying)} at work {'is' if flying == 1 else 'are'} seen through"
     lines = (
         f"{told.what} HALTED on {told.origin.words}.",

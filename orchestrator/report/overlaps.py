@@ -8,8 +8,8 @@ from typing import assert_never
 from orchestrator.core.doubts import MEANINGS, Doubt, Uncertain
 from orchestrator.core.overlap import Overlap, Running, Verdict, moment_of
 from orchestrator.core.rotation import CURRENT, PENDING
-from orchestrator.report.formats import moment
-from orchestrator.report.text import columns, wrap
+from orchestrator.report.layout import columns, wrap
+from orchestrator.report.times import moment
 from orchestrator.report.visible import visible
 
 _SHOWN = 12

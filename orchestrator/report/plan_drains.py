@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from orchestrator.core.capacity import Capacity, destinations, obstacle
 from orchestrator.core.model import DecisionKind, Plan
 from orchestrator.core.settings import StandaloneTasks
-from orchestrator.report.text import wrap
+from orchestrator.report.layout import wrap
 
 _FEW = 5
 _STANDALONE = {

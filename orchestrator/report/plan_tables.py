@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from orchestrator.core.model import Persistence, Planned
-from orchestrator.report.text import MANY, columns, short_zone
+from orchestrator.report.layout import MANY, columns, short_zone
 
 _STATE = {Persistence.PERSISTENT: "kept", Persistence.EPHEMERAL: "lost", Persistence.UNKNOWN: "?"}
 """What a restart does to the agent's state."""

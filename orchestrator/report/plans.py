@@ -11,10 +11,11 @@ from orchestrator.core.deciding import outcome_of
 from orchestrator.core.model import Plan, Planned
 from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.core.settings import StandaloneTasks
-from orchestrator.report.estimates import GUESS, Experience, duration, whole_run
+from orchestrator.report.estimates import GUESS, Experience, whole_run
+from orchestrator.report.layout import MANY, WIDTH, folded_command, wrap
 from orchestrator.report.plan_drains import DrainView, drains_text
 from orchestrator.report.plan_tables import table, waves_of
-from orchestrator.report.text import MANY, WIDTH, folded_command, wrap
+from orchestrator.report.times import duration
 
 _FEW = 3
 

@@ -6,7 +6,7 @@ from orchestrator.core.events import Concluded, Deferred, Disproven, Entry, Halt
 from orchestrator.core.model import Outcome, OutcomeKind
 from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.core.state import RunState
-from orchestrator.report.text import wrap
+from orchestrator.report.layout import wrap
 
 _NAMED = 6
 _INDENT = " " * 7

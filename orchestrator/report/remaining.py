@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import quantiles
 
-from orchestrator.core import policy
 from orchestrator.core.progress import Progress
 from orchestrator.core.state import RunState
-from orchestrator.report.estimates import begun_at, duration, times
+from orchestrator.report.estimates import times
+from orchestrator.report.times import duration
 
 _SPREAD = 0.5
 """How far one single measurement may be off; of n measurements the n-th root of it is left."""
@@ -47,7 +47,7 @@ def remaining(state: RunState, now: float) -> Left | None:
     if not measured:
         return None
     quick, slow = _range(measured)
-    flights = [_flight(state.instances[key], now) for key in state.in_flight]
+    flights = [_flight(state.instances[key], now) for key in state.roster.in_flight]
     least = _run(state, now, quick, [max(flight.least, quick - flight.taken, 0.0) for flight in flights])
     most = _run(state, now, slow, [max(flight.least, slow - flight.taken, 0.0) for flight in flights])
     return Left(least=least, most=most, open_end=any(flight.taken > slow for flight in flights))
@@ -71,15 +71,15 @@ class _Flight:
 
 
 def _flight(progress: Progress, now: float) -> _Flight:
-    return _Flight(now - begun_at(progress), max((progress.look_at or now) - now, 0.0))
+    return _Flight(now - progress.begun_at, max((progress.look_at or now) - now, 0.0))
 
 
 def _run(state: RunState, now: float, each: float, flights: Sequence[float]) -> float:
     """Play the rest through: the wave that is open, then bake time and turns of the window for each that follows."""
     if state.halted is not None:
         return max(flights, default=0.0)
-    window = policy.window(state)
-    sizes = Counter({wave: len(keys) for wave, keys in state.waiting.items() if keys})
+    window = state.window
+    sizes = Counter({wave: len(keys) for wave, keys in state.roster.waiting.items() if keys})
     here = sizes.pop(state.wave, 0)
     seconds = _turns(flights, here, window, each)
     if sizes:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.core.model import Plan
+from orchestrator.report.layout import folded_command, wrap
 from orchestrator.report.plans import Wish, seen_text
-from orchestrator.report.text import folded_command, wrap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from orchestrator.core.lifecycle import AT_WORK, Phase
-from orchestrator.core.model import NOTHING_TO_DO, UNSCOPED, Outcome, OutcomeKind, Persistence, RestartMethod
+from orchestrator.core.model import (
+    NOTHING_TO_DO,
+    UNSCOPED,
+    WORST_FIRST,
+    Outcome,
+    OutcomeKind,
+    Persistence,
+    RestartMethod,
+)
 from orchestrator.core.overlap import Verdict
 from orchestrator.core.progress import Progress, Span
 from orchestrator.core.reasons import EXPLANATIONS, Explanation, Reason
@@ -19,18 +27,6 @@ from orchestrator.report.visible import visible
 
 TEMPLATE_DRIFT = "template_drift"
 """The instance joined during the run with another credential: what it boots from still holds it."""
-
-WORST_FIRST = (
-    OutcomeKind.FAILED,
-    OutcomeKind.UNVERIFIED,
-    OutcomeKind.ROLLED_BACK,
-    OutcomeKind.UNREACHABLE,
-    OutcomeKind.REFUSED,
-    OutcomeKind.NOT_ATTEMPTED,
-    OutcomeKind.SKIPPED,
-    OutcomeKind.UPDATED,
-    OutcomeKind.CURRENT,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,19 +1,17 @@
 """Where a run stands at a moment, as one frozen value: what a live display shows, without how. Pure."""
 
-import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.core import policy
 from orchestrator.core.lifecycle import Phase
-from orchestrator.core.model import OutcomeKind
+from orchestrator.core.model import WORST_FIRST, OutcomeKind
 from orchestrator.core.progress import Progress
-from orchestrator.core.settings import Budget, Word
+from orchestrator.core.settings import Budget
 from orchestrator.core.state import RunState
-from orchestrator.report.estimates import begun_at, duration
 from orchestrator.report.remaining import Left, remaining
-from orchestrator.report.rows import WORST_FIRST
+from orchestrator.report.times import duration
+from orchestrator.report.waits import baking, holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +67,12 @@ class Standing:
 
 def standing(state: RunState, now: float, store: Sequence[str] = ()) -> Standing:
     """Say where the run stands at `now` (epoch seconds). `store`: the flags that name its journal."""
-    held = _held(state, now, store)
+    held = holds(state, now, store)
     sizes = Counter(each.planned.wave for each in state.instances.values() if each.planned.wave)
     done = Counter(each.planned.wave for each in state.instances.values() if each.planned.wave and _ended(each))
-    flights = sorted((_flight(state.instances[key], now) for key in state.in_flight), key=lambda each: -each.total)
+    flights = sorted(
+        (_flight(state.instances[key], now) for key in state.roster.in_flight), key=lambda each: -each.total
+    )
     return Standing(
         run=state.run.run,
         cluster=state.run.cluster,
@@ -84,13 +84,13 @@ def standing(state: RunState, now: float, store: Sequence[str] = ()) -> Standing
         waves=max(sizes, default=0),
         wave_changed=done[state.wave],
         wave_size=sizes[state.wave],
-        in_flight=len(state.in_flight),
-        window=policy.window(state),
+        in_flight=len(state.roster.in_flight),
+        window=state.window,
         counts=tuple((kind, state.counts[kind]) for kind in reversed(WORST_FIRST) if state.counts[kind]),
         budgets=_budgets(state),
-        waits=(*held, *_baking(state, now)),
+        waits=(*held, *baking(state, now)),
         held=bool(held),
-        later=len(state.phases[Phase.LAGGING]),
+        later=len(state.roster.phases[Phase.LAGGING]),
         flights=tuple(flights),
         left=remaining(state, now),
         halted=state.halted.why if state.halted else "",
@@ -105,7 +105,7 @@ def _ended(progress: Progress) -> bool:
 def _budgets(state: RunState) -> tuple[Used, ...]:
     rules = state.run.policy
     return tuple(
-        Used(what=what, count=count, allowed=_allowed(budget, state.in_scope))
+        Used(what=what, count=count, allowed=_allowed(budget, state.roster.in_scope))
         for what, count, budget in (
             ("failed", state.failed, rules.max_failures),
             ("unreachable", state.unreachable, rules.max_unreachable),
@@ -118,39 +118,6 @@ def _allowed(budget: Budget, in_scope: int) -> int | None:
     return min((amount.of(in_scope, at_least=0) for amount in budget), default=None)
 
 
-def _held(state: RunState, now: float, store: Sequence[str]) -> tuple[str, ...]:
-    """List what holds instances back that could be admitted otherwise, until somebody or something says go."""
-    if state.halted is not None or not state.queue:
-        return ()
-    gates = [f"gate {each.gate}: {each.reason}" for each in state.gates.values() if each.word is not Word.GO]
-    return (*gates, *wanting(state, now, store))
-
-
-def wanting(state: RunState, now: float, store: Sequence[str] = ()) -> tuple[str, ...]:
-    """List what is wanted beside the gates' word: somebody's approval, and room for the tasks of the drained."""
-    if state.halted is not None or not state.queue:
-        return ()
-    found = []
-    if state.awaiting is not None and state.awaiting[0] not in state.approved:
-        wave, since = state.awaiting
-        left = duration(max(since + state.run.policy.approve_timeout - now, 0.0))
-        command = shlex.join(("ecs-rollout", "approve", state.run.run, *store))
-        found.append(f"approval of wave {wave}: `{command}` within {left}")
-    crowded = [each.held for key in state.queue if (each := state.instances[key]).held and now < each.again_at]
-    if crowded:
-        found.append(f"room for the tasks of {len(crowded)} to be drained: {crowded[0]}")
-    return tuple(found)
-
-
-def _baking(state: RunState, now: float) -> tuple[str, ...]:
-    """Count bake time down, between two waves."""
-    between = bool(state.wave and state.queue) and not state.in_flight and not state.waiting.get(state.wave)
-    left = state.last_end + state.run.policy.bake - now
-    if state.halted is not None or not between or left <= 0:
-        return ()
-    return (f"bake time: the next wave opens in {duration(left)}",)
-
-
 def _flight(progress: Progress, now: float) -> Flight:
     span = progress.spans[-1]
     return Flight(
@@ -158,7 +125,7 @@ def _flight(progress: Progress, now: float) -> Flight:
         zone=progress.planned.instance.zone,
         doing=_doing(progress, now),
         seconds=max(now - span.started_at, 0.0),
-        total=max(now - begun_at(progress), 0.0),
+        total=max(now - progress.begun_at, 0.0),
     )
 
 

@@ -5,16 +5,15 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.core import policy
 from orchestrator.core.asks import Ask, AskKind
 from orchestrator.core.gates import GateAnswer
 from orchestrator.core.model import OutcomeKind
 from orchestrator.core.settings import Budget, Word
 from orchestrator.core.state import RunState
-from orchestrator.report.formats import moment
-from orchestrator.report.standing import wanting
-from orchestrator.report.text import columns, wrap
+from orchestrator.report.layout import columns, wrap
+from orchestrator.report.times import moment
 from orchestrator.report.visible import visible
+from orchestrator.report.waits import wanting
 
 SCHEMA = 1
 SILENT = 120.0
@@ -86,11 +85,11 @@ def status_of(
         halted=state.halted.why if state.halted else "",
         wave=state.wave,
         waves=max((each.wave for each in run.planned), default=0),
-        window=policy.window(state),
+        window=state.window,
         counts=tuple((kind.value, state.counts[kind]) for kind in OutcomeKind if state.counts[kind]),
-        queued=len(state.queue),
-        at_work=tuple(_at_work(state, key, now) for key in state.in_flight),
-        gates=tuple(state.gates.values()),
+        queued=len(state.roster.queue),
+        at_work=tuple(_at_work(state, key, now) for key in state.roster.in_flight),
+        gates=tuple(state.gates.last.values()),
         waits=() if state.ended else wanting(state, now, store),
         budgets=(
             _spent(state, "failures", state.failed, run.policy.max_failures),
@@ -107,7 +106,7 @@ def _at_work(state: RunState, key: str, now: float) -> AtWork:
 
 
 def _spent(state: RunState, name: str, used: int, budget: Budget) -> Spent:
-    return Spent(name, used, min((amount.of(state.in_scope, at_least=0) for amount in budget), default=None))
+    return Spent(name, used, min((amount.of(state.roster.in_scope, at_least=0) for amount in budget), default=None))
 
 
 def status_text(status: Status) -> str:

@@ -28,9 +28,9 @@ from orchestrator.core.events import (
 from orchestrator.core.model import Outcome, Planned
 from orchestrator.core.reasons import EXPLANATIONS
 from orchestrator.errors import UsageError
-from orchestrator.report.formats import moment
+from orchestrator.report.layout import WIDTH, wrap
 from orchestrator.report.log_lines import keys_of, snake
-from orchestrator.report.text import WIDTH, wrap
+from orchestrator.report.times import moment
 from orchestrator.report.visible import visible
 
 SCHEMA = 1

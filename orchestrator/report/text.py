@@ -1,28 +1,16 @@
 """A report for a person, in at most 80 columns: the problems, each with what to do, then the table."""
 
-import re
-import shlex
-import textwrap
-from collections.abc import Sequence
 from statistics import median
 
 from orchestrator.core.reasons import Reason
 from orchestrator.report.advice import advise
 from orchestrator.report.formats import boot_words, drifts, label_words
 from orchestrator.report.gating import sentences
+from orchestrator.report.layout import MANY, SCREEN, columns, folded_command, short_zone, wrap
 from orchestrator.report.rows import Row, RunReport, Trouble, troubles
 
-WIDTH = 80
-MANY = 50
-"""Instances above which a table shows kinds instead: more rows are scrolled past, not read."""
-
-SCREEN = 24
-"""Lines of a small terminal."""
-
 _GROUPED = 8
-_NARROWEST = 16
 _SEEN = 3
-_ZONE = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d+(?=[a-z]$)")
 
 
 def report_text(report: RunReport) -> str:
@@ -117,47 +105,3 @@ def _tasks(row: Row) -> str:
 
 def _seconds(row: Row) -> str:
     return f"{row.duration_s:.0f}" if row.duration_s else "-"
-
-
-def columns(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lay out a table as narrow as it can be; the last column is folded where it does not fit a terminal."""
-    from tabulate import tabulate  # noqa: PLC0415 - slow to load, and `status` seldom needs one
-
-    first = sum(max(map(len, column)) + 2 for column in list(zip(headers, *rows, strict=True))[:-1])
-    room = max(WIDTH - first, _NARROWEST)
-    rows = [(*row[:-1], "\n".join(textwrap.wrap(row[-1], room, break_on_hyphens=False))) for row in rows]
-    # As a row among rows: tabulate pads headers by two more blanks each.
-    return tabulate([headers, *rows], tablefmt="plain", disable_numparse=True)
-
-
-def short_zone(zone: str) -> str:
-    """Give the letter of an availability zone, so that a line fits a terminal; other zones stay as they are."""
-    return _ZONE.sub("", zone)
-
-
-def wrap(text: str, indent: str = "") -> str:
-    """Fold a sentence at the width of a terminal."""
-    return textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent or "  ", break_on_hyphens=False)
-
-
-def folded_command(words: Sequence[str]) -> str:
-    """Write a command so that it can be copied: quoted for the shell, continued by backslashes at 80 columns."""
-    lines: list[str] = []
-    line = " "
-    for word in _with_values([shlex.quote(word) for word in words]):
-        if len(line) + 1 + len(word) > WIDTH - 2 and line.strip():
-            lines.append(line + " \\")
-            line = "   "
-        line += f" {word}"
-    return "\n".join([*lines, line])
-
-
-def _with_values(words: Sequence[str]) -> list[str]:
-    """Keep a flag and its value on one line."""
-    joined: list[str] = []
-    for word in words:
-        if joined and joined[-1].startswith("--") and " " not in joined[-1] and not word.startswith("--"):
-            joined[-1] += f" {word}"
-        else:
-            joined.append(word)
-    return joined

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from orchestrator.core.lifecycle import AT_WORK, LIFECYCLE, Phase
 from orchestrator.core.progress import Span
-from orchestrator.report.estimates import duration
 from orchestrator.report.rows import Row, RunReport
+from orchestrator.report.times import duration
 
 WIDTH = 1000
 """Units of the time axis; the picture is stretched to the width that there is."""

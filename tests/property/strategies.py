@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from orchestrator.core.amount import Amount
 from orchestrator.core.events import Resumed
 from orchestrator.core.model import Outcome, OutcomeKind, Ping, Platform, Status
-from orchestrator.core.policy import window
 from orchestrator.core.settings import Deadlines, OnEphemeral, Policy, StandaloneTasks, ZoneOrder
 from orchestrator.core.state import RunState
 from orchestrator.engine import Engine, Pace
@@ -155,11 +154,11 @@ class Watcher:
             for host in self._world.hosts.values()
             if host.out_of_service(self._run, now) and not given_up(state, host.instance_id)
         )
-        if out.total() > window(state):
-            self.over.append(f"at {now}: {out.total()} of {window(state)}")
+        if out.total() > state.window:
+            self.over.append(f"at {now}: {out.total()} of {state.window}")
         per_zone = state.run.policy.max_unavailable_per_zone
         for zone, count in out.items() if per_zone else ():
-            allowed = per_zone.of(state.zone_sizes[zone], at_least=1) if per_zone else 0
+            allowed = per_zone.of(state.roster.zone_sizes[zone], at_least=1) if per_zone else 0
             if count > allowed:
                 self.zone_over.append(f"at {now} in {zone}: {count} of {allowed}")
 

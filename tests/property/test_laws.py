@@ -25,7 +25,6 @@ from orchestrator.core.events import (
 )
 from orchestrator.core.lifecycle import LIFECYCLE
 from orchestrator.core.model import OutcomeKind, Status
-from orchestrator.core.policy import window
 from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Op, parse_facts
 from orchestrator.core.settings import EVERYTHING, OnEphemeral, Policy, ZoneOrder
@@ -63,10 +62,10 @@ def test_no_more_hold_a_place_than_the_window_has(case: Case) -> None:
     state = RunState()
     for entry in played.journal.entries:
         state.fold(entry)
-        assert len(state.in_flight) <= window(state)
+        assert len(state.roster.in_flight) <= state.window
         if case.policy.max_unavailable_per_zone:
-            for zone, count in state.zones.items():
-                assert count <= case.policy.max_unavailable_per_zone.of(state.zone_sizes[zone], at_least=1)
+            for zone, count in state.roster.zones.items():
+                assert count <= case.policy.max_unavailable_per_zone.of(state.roster.zone_sizes[zone], at_least=1)
 
 
 @LAW
@@ -77,7 +76,7 @@ def test_one_by_one_works_at_one_zone_at_a_time(case: Case) -> None:
     state = RunState()
     for entry in played.journal.entries:
         state.fold(entry)
-        assert sum(count > 0 for count in state.zones.values()) <= 1
+        assert sum(count > 0 for count in state.roster.zones.values()) <= 1
 
 
 @LAW
@@ -96,7 +95,7 @@ def test_failures_end_within_budget_and_window(case: Case, window_size: int, bud
     )
     state = play(replace(case, policy=policy)).state
     for amount in policy.max_failures:
-        assert state.failed <= amount.of(state.in_scope, at_least=0) + window(state)
+        assert state.failed <= amount.of(state.roster.in_scope, at_least=0) + state.window
 
 
 @LAW
@@ -193,7 +192,7 @@ def test_the_fold_of_the_journal_is_the_state(case: Case) -> None:
     played = play(case)
     again = replay(played.journal.entries)
     assert again.counts == played.state.counts
-    assert again.zones == played.state.zones
+    assert again.roster.zones == played.state.roster.zones
     assert [(key, each.outcome, each.spans) for key, each in again.instances.items()] == [
         (key, each.outcome, each.spans) for key, each in played.state.instances.items()
     ]

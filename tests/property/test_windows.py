@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.gates import Deadline, TimeWindow, ask_windows
 from orchestrator.core.settings import Word
+from orchestrator.core.windows import Deadline, TimeWindow, ask_windows
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MINUTE = 60

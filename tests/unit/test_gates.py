@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.gates import Deadline, GateAnswer, TimeWindow, ask_windows, strictest
+from orchestrator.core.gates import GateAnswer, strictest
 from orchestrator.core.settings import Word
+from orchestrator.core.windows import Deadline, TimeWindow, ask_windows
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

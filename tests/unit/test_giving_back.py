@@ -79,7 +79,7 @@ def test_an_agent_that_keeps_no_state_is_drained_changed_and_given_back() -> Non
 def test_a_resumed_run_waits_for_a_second_read() -> None:
     """One that settled when the controller died long ago is not failed at the first read: it is connected."""
     rollout = rollout_of(fleet_of(1), WIDE)
-    ticked(rollout, lambda state: bool(state.phases[Phase.SETTLING]))
+    ticked(rollout, lambda state: bool(state.roster.phases[Phase.SETTLING]))
     rollout.world.clock.wait(3600)
     assert ending(resumed(rollout)) == ("updated", "verified")
 
@@ -162,7 +162,7 @@ def test_an_abort_of_a_dead_run_is_heard_when_it_is_resumed() -> None:
     """Asked while nobody drove the run, it counts: resume admits nobody more, sees its instances to their end, ends."""
     rollout = rollout_of(fleet_of(6), replace(WIDE, max_unavailable=Amount(1, percent=False)))
     world = rollout.world
-    ticked(rollout, lambda state: bool(state.in_flight))
+    ticked(rollout, lambda state: bool(state.roster.in_flight))
     world.journal.asks.append(Ask(kind=AskKind.ABORT, wave=0, by="anna", at=world.clock.now()))
     world.clock.wait(60)
     state = resumed(rollout)
@@ -327,7 +327,7 @@ def test_a_new_registration_that_others_have_drained_is_theirs() -> None:
 
 
 def last_is(state: RunState) -> bool:
-    return bool(state.phases[Phase.DRAINING])
+    return bool(state.roster.phases[Phase.DRAINING])
 
 
 def test_a_resumed_run_looks_before_it_drains_again() -> None:

@@ -29,11 +29,12 @@ from orchestrator.core.events import (
 from orchestrator.core.gates import GateAnswer
 from orchestrator.core.model import OutcomeKind
 from orchestrator.core.reasons import EXPLANATIONS, Reason
-from orchestrator.core.settings import Policy, Word
-from orchestrator.core.state import replay
+from orchestrator.core.settings import EVERYTHING, Policy, Word
+from orchestrator.core.state import RunState, replay
 from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.report.status import status_json, status_of, status_text
 from orchestrator.report.story import story, story_text
+from orchestrator.report.times import moment
 from tests.fake_fleet import fleet_of, roll
 from tests.journal_runs import a_table, troubled_run
 
@@ -89,7 +90,7 @@ def middle(run: list[Entry], key: str = LOST) -> int:
     state = replay(run[:1])
     for number, entry in enumerate(run[1:], start=2):
         state.fold(entry)
-        if key in state.in_flight:
+        if key in state.roster.in_flight:
             return number
     raise AssertionError(key)
 
@@ -164,8 +165,8 @@ def test_status_json_has_it_all(shell: Shell, path: Path, run: list[Entry]) -> N
     assert code == 0
     assert found["schema"] == 1
     assert found["summary"] == {kind.value: count for kind, count in state.counts.items() if count}
-    assert found["not_begun"] == len(state.queue)
-    assert [each["instance"] for each in found["at_work"]] == list(state.in_flight)
+    assert found["not_begun"] == len(state.roster.queue)
+    assert [each["instance"] for each in found["at_work"]] == list(state.roster.in_flight)
     assert found["wave"] == {"now": 2, "of": 3}
     assert found["run"]["result"] == "running"
     assert found["run"]["last_entry_at"].startswith("1970-01-12T13:4")
@@ -196,7 +197,7 @@ def test_status_shows_who_takes_longest() -> None:
     state = replay(entries[:1])
     for entry in entries[1:]:
         state.fold(entry)
-        if len(state.in_flight) == 60:
+        if len(state.roster.in_flight) == 60:
             break
     text = status_text(status_of(state, last_at=0, asked=(), now=2_000_000.0))
     assert text.splitlines()[-1] == "and 40 more"
@@ -280,7 +281,7 @@ def test_why_of_an_unknown_instance_says_so(shell: Shell, path: Path, run: list[
     code, out, err = shell("why", "run-1", "i-nobody")
     assert (code, out) == (2, "")
     assert "knows no instance 'i-nobody'" in err
-    assert "ecs-rollout report run-1" in err
+    assert "`ecs-rollout report run-1`" in err
 
 
 def test_every_entry_about_an_instance_is_in_its_story(run: list[Entry]) -> None:
@@ -398,6 +399,7 @@ def test_only_a_wave_that_is_still_to_open_can_be_approved(
     code, _, err = shell("approve", "run-1", "--wave", wave)
     assert code == 2
     assert f"no wave {wave} that is still to open" in err
+    assert f"`ecs-rollout status run-1 --journal {path}`" in err
     assert asked(path) == []
 
 
@@ -410,6 +412,22 @@ def test_abort_asks_the_run_to_stop(shell: Shell, path: Path, run: list[Entry]) 
     assert [(each.kind, each.wave) for each in asked(path)] == [(AskKind.ABORT, 0)]
 
 
+def test_what_was_asked_already_is_not_asked_again(shell: Shell, path: Path, run: list[Entry]) -> None:
+    """The second shell hears who was first, and when; the journal holds one ask. Another wave is another matter."""
+    kept(path, run[: middle(run)])
+    kept(path, run[:1], "run-2")
+    for command, about in (("approve", "Wave 3 of the run run-1 was approved"), ("abort", "was asked to stop")):
+        shell(command, "run-1")
+        first = asked(path)[-1]
+        code, out, err = shell(command, "run-1")
+        assert (code, out) == (0, "")
+        assert f"{about} already, at {moment(first.at)} by {identity.who()}" in err
+    assert [each.kind for each in asked(path)] == [AskKind.APPROVE, AskKind.ABORT]
+    for wave in ("1", "2", "1"):
+        shell("approve", "run-2", "--wave", wave)
+    assert [each.wave for each in asked(path, "run-2")] == [1, 2]
+
+
 @pytest.mark.parametrize("command", ["approve", "abort"])
 def test_nothing_is_asked_of_a_run_that_has_ended(shell: Shell, path: Path, run: list[Entry], command: str) -> None:
     """A run that has ended, or that nobody knows, is one error line with a hint; nothing is written."""
@@ -417,7 +435,7 @@ def test_nothing_is_asked_of_a_run_that_has_ended(shell: Shell, path: Path, run:
     code, _, err = shell(command, "run-1")
     assert code == 2
     assert f"The run run-1 has ended (incomplete): there is nothing to {command}." in err
-    assert "ecs-rollout report run-1" in err
+    assert f"`ecs-rollout report run-1 --journal {path}`" in err
     code, _, err = shell(command, "run-9")
     assert code == 2
     assert "knows no run 'run-9'" in err
@@ -446,6 +464,7 @@ def test_the_same_commands_read_a_table(
         code, _, err = shell("abort", "run-1")
         assert code == 0
         assert "ecs-rollout status run-1 --state dynamodb:other" in err
+        assert "was asked to stop already" in shell("abort", "run-1")[2]
         assert "asked: abort by" in shell("status")[1]
 
 
@@ -506,7 +525,7 @@ _IMPORTS = """
 import sys
 from orchestrator.cli.main import invoke
 code = invoke(sys.argv[1:])
-print(code, sorted(name for name in ("boto3", "botocore", "moto") if name in sys.modules))
+print(code, sorted({"boto3", "botocore", "moto"} & set(sys.modules)), sorted(sys.modules))
 """
 
 
@@ -519,7 +538,67 @@ def test_a_file_is_read_without_boto3(path: Path, run: list[Entry], command: tup
     kept(path, run[:4], "run-2")
     arguments = [sys.executable, "-c", _IMPORTS, *command, "--journal", str(path)]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
-    assert done.stdout.splitlines()[-1] == "0 []"
+    assert done.stdout.splitlines()[-1].startswith("0 [] ")
+
+
+@pytest.mark.parametrize("command", [("runs",), ("status",), ("status", "--output", "json")])
+def test_a_glance_loads_little(path: Path, run: list[Entry], command: tuple[str, ...]) -> None:
+    """What is typed again and again while a run runs loads nothing that only plans and reports are made with."""
+    kept(path, run)
+    arguments = [sys.executable, "-c", _IMPORTS, *command, "--journal", str(path)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    loaded = set(re.findall(r"'([\w.]+)'", done.stdout.splitlines()[-1]))
+    assert {"orchestrator.journal.codec", "orchestrator.core.events"} <= loaded
+    packages = {name.partition(".")[0] for name in loaded}
+    assert not packages & {"rich", "pydantic", "jinja2", "tenacity", "statistics", "asyncio", "ssl", "zoneinfo"}
+    ours = {name for name in loaded if name.startswith(("orchestrator.core", "orchestrator.report"))}
+    assert not ours & {
+        f"orchestrator.{name}"
+        for name in ("core.planning", "core.policy", "core.overlap", "report.rows", "report.text")
+    }
+
+
+def test_status_takes_each_entry_once(
+    shell: Shell, path: Path, run: list[Entry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run of thousands is read and folded in one pass."""
+    folded: list[Entry] = []
+    fold = RunState.fold
+
+    def counted(state: RunState, entry: Entry) -> None:
+        folded.append(entry)
+        fold(state, entry)
+
+    kept(path, run)
+    monkeypatch.setattr(RunState, "fold", counted)
+    assert shell("status")[0] == 0
+    assert folded == run
+
+
+def calls_of(path: Path, instances: int, shell: Shell) -> int:
+    """Count the functions that `status` calls for a run over so many instances."""
+    _, _, journal = roll(fleet_of(instances), Policy(waves=(EVERYTHING,)))
+    kept(path, journal.entries, f"run-{instances}")
+    found = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal found
+        found += event in {"call", "c_call"}
+
+    sys.setprofile(count)
+    try:
+        code, _, _ = shell("status", f"run-{instances}")
+    finally:
+        sys.setprofile(None)
+    assert code == 0
+    return found
+
+
+def test_status_costs_the_same_for_each_instance(shell: Shell, path: Path) -> None:
+    """Twice the instances cost twice the work at most: nothing looks through all of them for each."""
+    calls_of(path, 10, shell)  # what is loaded and made once
+    few, some, many = (calls_of(path, number, shell) for number in (100, 200, 400))
+    assert many - some <= 2.1 * (some - few)
 
 
 READERS: list[Callable[[Shell], object]] = [

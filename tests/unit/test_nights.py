@@ -8,10 +8,10 @@ import pytest
 
 from orchestrator.core.amount import Amount
 from orchestrator.core.events import Promoted, Promoting
-from orchestrator.core.gates import TimeWindow
 from orchestrator.core.model import Ping, Status
 from orchestrator.core.overlap import Overlap, Verdict
 from orchestrator.core.settings import Policy
+from orchestrator.core.windows import TimeWindow
 from orchestrator.errors import ExitCode
 from orchestrator.gates import WindowGate
 from tests.fake_fleet import Host, VirtualClock, World

@@ -19,9 +19,9 @@ from orchestrator.core.state import RunState
 from orchestrator.errors import EnvironmentFault, LockedError, RefusedError, RolloutError, UsageError
 from orchestrator.report import notices
 from orchestrator.report.following import Follower
-from orchestrator.report.formats import moment
 from orchestrator.report.notices import Origin
 from orchestrator.report.notifier import Notifier
+from orchestrator.report.times import moment
 from tests.fake_fleet import GENERATION, Host, fleet_of, roll
 
 ORIGIN = Origin(

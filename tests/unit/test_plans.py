@@ -16,9 +16,10 @@ from orchestrator.core.amount import Amount
 from orchestrator.core.model import Ping, Plan, Planned
 from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.core.settings import Policy
-from orchestrator.report.estimates import USUAL, Expected, Experience, duration, expect, learn, whole_run
+from orchestrator.report.estimates import USUAL, Expected, Experience, expect, learn, whole_run
+from orchestrator.report.layout import folded_command
 from orchestrator.report.plans import Wish, plan_json, plan_text
-from orchestrator.report.text import folded_command
+from orchestrator.report.times import duration
 from tests.fake_fleet import Host, Rollout, VirtualClock, World, fleet_of, roll
 
 WISH = Wish(words="secretsmanager:registry", credential=None, window=2)

@@ -12,10 +12,10 @@ from orchestrator.core.model import OutcomeKind, Ping, Plan, Platform, Status
 from orchestrator.core.settings import EVERYTHING, Policy
 from orchestrator.core.state import RunState, replay
 from orchestrator.errors import ExitCode
+from orchestrator.report.layout import columns
 from orchestrator.report.plans import Wish, plan_json, plan_text
 from orchestrator.report.progress import PlainProgress
 from orchestrator.report.render import exit_code_of, render_report
-from orchestrator.report.text import columns
 from tests.fake_fleet import Host, MemoryJournal, fleet_of, roll
 
 LENIENT = Policy(max_failures=(Amount.parse("3"),), max_unreachable=(EVERYTHING,))

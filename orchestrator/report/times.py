@@ -1,0 +1,24 @@
+"""How a moment and a duration are written, in every report and display."""
+
+from datetime import UTC, datetime
+
+_MINUTE, _HOUR = 60, 3600
+_EXACT_UP_TO, _TENS_UP_TO = 120, 600
+
+
+def moment(seconds: float) -> str:
+    """ISO 8601 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def duration(seconds: float) -> str:
+    """Word a time as exactly as somebody who waits wants it: `45 s`, `3 min 20 s`, `25 min`, `2 h 5 min`."""
+    if seconds < _EXACT_UP_TO:
+        return f"{max(round(seconds), 0)} s"
+    if seconds < _TENS_UP_TO:
+        tens = round(seconds / 10) * 10
+        return f"{tens // _MINUTE} min" + (f" {tens % _MINUTE} s" if tens % _MINUTE else "")
+    minutes = round(seconds / _MINUTE)
+    if minutes < _HOUR // _MINUTE * 2:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
