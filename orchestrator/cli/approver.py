@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.cli import identity, store
 from orchestrator.cli.speech import say, tell
-from orchestrator.core.asks import Ask, AskKind
+from orchestrator.core.asks import Ask, AskKind, asked_before
 from orchestrator.core.events import ApprovalAwaited, Entry, Halted, RunEnded, WaveOpened
 from orchestrator.errors import RolloutError
 
@@ -65,7 +65,8 @@ class Approver:
         ask = Ask(kind=kind, wave=wave, by=identity.who(), at=self._clock.now())
         try:
             with store.opened(self._place) as journal:
-                journal.ask(self._run, ask)
+                if asked_before(ask, journal.asked(self._run)) is None:
+                    journal.ask(self._run, ask)
         except RolloutError as error:
             say(f"warning: the answer was not taken: {error.message} {error.hint}")
 

@@ -68,7 +68,7 @@ class Telling:
         self._clock = clock
         self._notifier = Notifier([_channel(each, session) for each in told.notify], origin)
         self._meters = [_meter(each, session) for each in told.metrics]
-        self.follower = Follower((self._notifier, *_lines(told)))
+        self.follower = Follower((self._notifier, *_lines(told, origin.store)))
         self.live = display.make(clock, origin.store) if told.live else None
 
     @property
@@ -147,13 +147,13 @@ def telling(told: Told, session: Session, origin: Origin, clock: Clock) -> Itera
             raise
 
 
-def _lines(told: Told) -> tuple[Listener, ...]:
+def _lines(told: Told, store: Sequence[str]) -> tuple[Listener, ...]:
     """Say who writes the lines of stderr, where there is no display of what changes."""
     if told.json:
         return (LogLines(speech.write_line, least=Level.WARNING if told.quiet else Level.INFO),)
     if told.quiet:
         return (ProblemLines(speech.write_line),)
-    return () if told.watched else (QuietLines(speech.write_line),)
+    return () if told.watched else (QuietLines(speech.write_line, store),)
 
 
 def _channel(target: Target, session: Session) -> Channel:

@@ -1,6 +1,7 @@
 """A run for machines: JSON lines; and for a log that people read: one line per wave and per problem."""
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
 from enum import StrEnum
@@ -143,11 +144,13 @@ def _sentence(outcome: Outcome) -> str:
 class QuietLines:
     """A listener for where nobody watches: a line when the run starts, per wave, per problem, and at the end.
 
-    Those about whom the plan has decided already are told in one line for each reason.
+    Those about whom the plan has decided already are told in one line for each reason. `store`: the flags that name
+    the run's journal.
     """
 
-    def __init__(self, write: Callable[[str], None]) -> None:
+    def __init__(self, write: Callable[[str], None], store: Sequence[str] = ()) -> None:
         self._write = write
+        self._store = store
         self._decided: Counter[Outcome] = Counter()
 
     def told(self, entry: Entry, state: RunState) -> None:
@@ -164,19 +167,20 @@ class QuietLines:
                     if count
                 ]
                 self._decided.clear()
-                line = _quiet(event, state)
+                line = _quiet(event, state, self._store)
         for each in (*lines, *([line] if line else ())):
             self._write(f"{moment(entry.at)} {each}")
 
 
-def _quiet(event: Event, state: RunState) -> str:
+def _quiet(event: Event, state: RunState, store: Sequence[str]) -> str:
     match event:
         case RunStarted(run=run, planned=planned):
             return f"run {run}: {_changes(event)} of {len(planned)} instances to change"
         case WaveOpened(wave=wave):
             return f"wave {wave}: {len(state.roster.waiting.get(wave, ()))} to change; so far {_counts(state)}"
         case ApprovalAwaited(wave=wave):
-            return f"wave {wave} waits for approval: ecs-rollout approve {state.run.run} --wave {wave}"
+            command = shlex.join(("ecs-rollout", "approve", state.run.run, "--wave", str(wave), *store))
+            return f"wave {wave} waits for approval: {command}"
         case GateAnswered(answer=answer):
             return f"gate {answer.gate}: {answer.word}: {answer.reason}"
         case Lost(keys=keys, detail=detail):

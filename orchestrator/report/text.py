@@ -1,5 +1,6 @@
 """A report for a person, in at most 80 columns: the problems, each with what to do, then the table."""
 
+import shlex
 from statistics import median
 
 from orchestrator.core.reasons import Reason
@@ -87,7 +88,8 @@ def _closing(report: RunReport) -> str:
     if report.halted:
         lines.append(wrap(f"The run stopped admitting instances: {report.halted}."))
     if len(report.rows) > MANY:
-        lines.append(wrap(f"Every instance by name: `ecs-rollout report {report.run} --output csv`."))
+        command = shlex.join(("ecs-rollout", "report", report.run, "--output", "csv", *report.store))
+        lines.append(wrap(f"Every instance by name: `{command}`."))
     lines += [wrap(label)] if (label := label_words(report)) else []
     lines += [wrap(f"Boot configuration {boot_words(each)}") for each in report.after.boots]
     lines += [wrap(f"Not everybody was told: {each}") for each in report.after.undelivered]

@@ -38,7 +38,12 @@ def answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Answer:
 
 @pytest.mark.parametrize(
     ("text", "kind", "wave"),
-    [("y\n", AskKind.APPROVE, 2), ("perhaps\nYES\n", AskKind.APPROVE, 2), ("n\n", AskKind.ABORT, 0)],
+    [
+        ("y\n", AskKind.APPROVE, 2),
+        ("perhaps\nYES\n", AskKind.APPROVE, 2),
+        ("y\ny\n", AskKind.APPROVE, 2),
+        ("n\n", AskKind.ABORT, 0),
+    ],
 )
 def test_the_answer_goes_through_the_journal(answer: Answer, text: str, kind: AskKind, wave: int) -> None:
     """Yes approves the wave that waits, no stops the run; anything else is asked again."""

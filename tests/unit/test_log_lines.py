@@ -2,7 +2,7 @@
 
 import json
 
-from orchestrator.core.events import Entry
+from orchestrator.core.events import ApprovalAwaited, Entry
 from orchestrator.core.model import Ping
 from orchestrator.core.settings import EVERYTHING, Policy
 from orchestrator.report.following import Follower
@@ -98,3 +98,12 @@ def test_a_halt_is_a_line_and_not_one_for_each_that_was_not_begun() -> None:
     assert len(lines) == 5
     assert lines[-2].startswith("HALTED: ")
     assert lines[-1] == "ended: halted: 1 failed, 19 not_attempted"
+
+
+def test_the_line_of_a_wave_that_waits_can_be_pasted() -> None:
+    """The command that approves names the run's journal: it is typed in another shell, or on another machine."""
+    started = roll(fleet_of(3), TOLERANT)[2].entries[:1]
+    for store, flags in (((), ""), (("--journal", "/a b/j.db"), " --journal '/a b/j.db'")):
+        written: list[str] = []
+        Follower((QuietLines(written.append, store),)).saw([*started, Entry(2.0, ApprovalAwaited(wave=2))])
+        assert written[-1].endswith(f"wave 2 waits for approval: ecs-rollout approve run-1 --wave 2{flags}")
