@@ -1,5 +1,6 @@
 """Look at the cluster as a whole: who needs nothing done, who lags, who has joined."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from orchestrator.core.deciding import outcome_of
@@ -7,7 +8,8 @@ from orchestrator.core.draining import TERMINATED
 from orchestrator.core.events import Concluded, Deferred, Event, Surveyed
 from orchestrator.core.judging import GONE
 from orchestrator.core.lifecycle import Phase
-from orchestrator.core.model import OutcomeKind
+from orchestrator.core.model import OutcomeKind, Planned
+from orchestrator.core.planning import left_for_later
 from orchestrator.core.state import RunState
 from orchestrator.ledger import Ledger
 from orchestrator.ports import Fleet, Survey
@@ -41,7 +43,7 @@ class Surveyor:
         known = frozenset(each.planned.instance.instance_id for each in state.instances.values())
         laggards = frozenset(state.instances[key].planned.instance.instance_id for key in lagging)
         seen = self.survey(known, laggards)
-        found = [each for each in seen if each.key in lagging or each.key not in state.instances]
+        found = self._limited(each for each in seen if each.key in lagging or each.key not in state.instances)
         wave = state.roster.last_wave + 1
         gone = self._gone(frozenset(lagging).difference(each.key for each in found))
         self.ledger.observe(
@@ -49,6 +51,13 @@ class Surveyor:
             *(Concluded(key=key, outcome=TERMINATED) for key in gone),
         )
         self.conclude_decided()
+
+    def _limited(self, found: Iterable[Planned]) -> tuple[Planned, ...]:
+        """Keep to the limit: of those that could not be reached, it has a place for whom it had one at first."""
+        if self.state.run.policy.limit is None:
+            return tuple(found)
+        lagging = self.state.roster.phases[Phase.LAGGING]
+        return left_for_later(found, frozenset(key for key in lagging if self.state.instances[key].planned.wave))
 
     def _gone(self, missing: frozenset[str]) -> list[str]:
         """Tell laggards that were terminated from those that a list has only left out: by what ECS says of each."""

@@ -330,6 +330,7 @@ class Rollout:
 
     def plan(self, fence: int, fleet: Sequence[Instance] | None = None) -> tuple[Planned, ...]:
         """Inspect and plan."""
+        limit = self.policy.limit if fleet is None else None  # of a survey's the run says itself whom it lets through
         fleet = self.world.discover() if fleet is None else fleet
         ghosts = find_ghosts(fleet)
         wanted = [each.instance_id for each in fleet if exclude_early(each, ghost=each.arn in ghosts) is None]
@@ -347,7 +348,7 @@ class Rollout:
             waves=policy.waves,
             zones=policy.zones,
             seed=policy.seed,
-            limit=policy.limit,
+            limit=limit,
             on_ephemeral=policy.on_ephemeral,
         )
         return make_plan("c", fleet, looks, goal, shape).planned

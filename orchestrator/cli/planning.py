@@ -8,7 +8,7 @@ from orchestrator.cli import loading
 from orchestrator.cli.compose import Parts
 from orchestrator.core.deciding import Goal, Wanted, exclude_early
 from orchestrator.core.model import DecisionKind, Instance, Plan, Planned
-from orchestrator.core.planning import Shape, find_ghosts, left_for_later, make_plan, without_standalone
+from orchestrator.core.planning import Shape, find_ghosts, make_plan, without_standalone
 from orchestrator.core.reasons import Reason
 from orchestrator.core.selection import NO_LABELS, Labels
 from orchestrator.core.settings import EVERYTHING, StandaloneTasks, spelled
@@ -68,9 +68,9 @@ def survey(parts: Parts, goal: Wanted, fence: int) -> Survey:
         ]
         ghosts = find_ghosts(fleet)
         living = [each for each in fleet if each.arn not in ghosts]
-        shape = replace(_shape(parts, _outside(parts, living, _labels(parts, living))), waves=(EVERYTHING,))
-        planned = _decided(parts, fleet, _to_inspect(living, shape), goal, shape, fence).planned
-        return planned if parts.request.policy.limit is None else left_for_later(planned)
+        # How many the limit still lets through is the run's to know.
+        shape = replace(_shape(parts, _outside(parts, living, _labels(parts, living))), waves=(EVERYTHING,), limit=None)
+        return _decided(parts, fleet, _to_inspect(living, shape), goal, shape, fence).planned
 
     return look
 

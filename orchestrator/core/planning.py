@@ -76,10 +76,12 @@ def _laid_out(planned: Sequence[Planned], shape: Shape) -> tuple[Planned, ...]:
     return (*in_waves, *later, *rest)
 
 
-def left_for_later(planned: Iterable[Planned]) -> tuple[Planned, ...]:
-    """Leave those to change to the next run: a limit was for those that were planned at first."""
+def left_for_later(planned: Iterable[Planned], within: frozenset[str]) -> tuple[Planned, ...]:
+    """Leave those to change to the next run but for `within`, by key: whom the limit had a place for at first."""
     return tuple(
-        replace(each, decision=_LATER, wave=0) if each.decision.changes and not each.instance.mark else each
+        replace(each, decision=_LATER, wave=0)
+        if each.decision.changes and not each.instance.mark and each.key not in within
+        else each
         for each in planned
     )
 

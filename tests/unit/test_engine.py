@@ -10,8 +10,6 @@ from orchestrator.core.amount import Amount
 from orchestrator.core.events import Admitted, Concluded, Delivered, Halted, Lost, NotSent, Sent, WaveOpened
 from orchestrator.core.gates import GateAnswer
 from orchestrator.core.model import DecisionKind, OutcomeKind, Ping, Platform, Status
-from orchestrator.core.planning import left_for_later
-from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Op
 from orchestrator.core.settings import Deadlines, OnEphemeral, Policy, VerifyLogin, Word
 from orchestrator.core.state import RunState, replay
@@ -784,12 +782,6 @@ def test_what_a_dead_run_drained_is_given_back_whatever_the_limit_says() -> None
     assert state.counts[OutcomeKind.UPDATED] == 2
     canary = next(each for each in state.run.planned if each.wave == 1)
     assert canary.decision.kind is DecisionKind.APPLY
-
-
-def test_a_wave_of_late_joiners_is_limited_as_well() -> None:
-    """Those that a survey finds are no more than the limit leaves: none."""
-    plan = roll(fleet_of(2))[0].run.planned
-    assert {each.decision.reason for each in left_for_later(plan)} == {Reason.LIMITED}
 
 
 def test_who_was_taken_over_at_the_prompt_delivers_nothing() -> None:
