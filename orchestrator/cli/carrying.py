@@ -14,7 +14,7 @@ from orchestrator.cli.speech import say
 from orchestrator.cli.unattended import TELLING, Told
 from orchestrator.core.approved import ApprovedPlan
 from orchestrator.core.model import Plan
-from orchestrator.core.settings import OnHalt, OptionValue, VerifyLogin
+from orchestrator.core.settings import OnHalt, OptionValue
 from orchestrator.errors import ExitCode, RefusedError, UsageError
 
 if TYPE_CHECKING:
@@ -281,5 +281,5 @@ def take_back(request: "Request", journal: "Store", rolls: Rolls, state: "RunSta
         options=options_back(state.run.options),
     )
     gates = type(request.gates)()  # what made the run halt must not keep it from being taken back
-    policy = replace(request.policy, approve=False, on_halt=OnHalt.KEEP, limit=None, verify_login=VerifyLogin.ALWAYS)
+    policy = request.policy.back()
     return begin(replace(request, credential="", boot_configs=(), gates=gates, policy=policy), journal, back)

@@ -53,7 +53,7 @@ def plan(parts: Parts, goal: Wanted, *, fence: int, say: Callable[[str], None]) 
         parts.fleet.require_instances()
     ghosts = find_ghosts(fleet)
     living = [each for each in fleet if each.arn not in ghosts]
-    shape = _shape(parts, _left_out(parts, living, say))
+    shape = _shape(parts, _left_out(parts, living, goal, say))
     wanted = _to_inspect(living, shape)
     say(f"{len(fleet)} container instances in {parts.cluster}; inspecting {len(wanted)} of them\n")
     return _decided(parts, fleet, wanted, goal, shape, fence)
@@ -114,17 +114,20 @@ def _decided(
     return without_standalone(planned, frozenset(alone), shape) if alone else planned
 
 
-def _left_out(parts: Parts, living: Sequence[Instance], say: Callable[[str], None]) -> Mapping[str, Reason]:
+def _left_out(
+    parts: Parts, living: Sequence[Instance], goal: Wanted, say: Callable[[str], None]
+) -> Mapping[str, Reason]:
     """Say whom the selection leaves out, by ARN.
 
     Raises UsageError for an instance that is not there, and where nobody is left. A zone, attribute or tag that fits
     nobody besides others that do, or an exclusion of somebody who is gone, is a warning: a schedule outlives them.
+    So is an instance that a run had changed and that is gone when the run is taken back.
     """
     selection = parts.request.selection
     labels = _labels(parts, living)
     unmatched = selection.unmatched(living, labels)
     missing = [each.removeprefix("--instance ") for each in unmatched if each.startswith("--instance ")]
-    if missing:
+    if missing and isinstance(goal, Goal):
         raise UsageError(
             f"Not in the cluster: {', '.join(missing)}.",
             hint=f"`{command_about(parts, 'plan')}` lists the instances there are.",

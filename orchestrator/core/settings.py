@@ -1,7 +1,7 @@
 """What an operator may choose about a run, with defaults that surprise nobody (README, 'Defaults')."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from orchestrator.core.amount import Amount
@@ -146,3 +146,20 @@ class Policy:
     on_halt: OnHalt = OnHalt.KEEP
     verify_login: VerifyLogin = VerifyLogin.NEVER
     deadlines: Deadlines = field(default_factory=Deadlines)
+
+    def back(self) -> "Policy":
+        """Give the policy under which a halted run is taken back: what made it halt does not keep that from happening.
+
+        Who was unreachable or refused still is, and would halt it before anybody had the old state back; a restore
+        that fails does halt it. No gate is asked and nobody approves, so bake time would be heeded by nobody.
+        """
+        return replace(
+            self,
+            approve=False,
+            bake=0,
+            limit=None,
+            max_unreachable=(),
+            max_refused=(),
+            on_halt=OnHalt.KEEP,
+            verify_login=VerifyLogin.ALWAYS,
+        )

@@ -772,6 +772,18 @@ def test_bystanders_do_not_keep_a_run_from_being_taken_back() -> None:
     assert [str(outcomes(state)[host.instance_id][1]) for host in hosts[:3]] == ["restored"] * 3
 
 
+def test_what_halted_a_run_does_not_keep_it_from_being_taken_back() -> None:
+    """Who cannot be reached or is refused halts a run, not its taking back, which nobody's bake time delays."""
+    hosts = fleet_of(6)
+    roll(hosts[:4])
+    hosts[4].ping, hosts[5].platform = Ping.CONNECTION_LOST, Platform.WINDOWS
+    halting = Policy(waves=(Amount.parse("1"), EVERYTHING), bake=3600, max_refused=(Amount.parse("0"),))
+    assert roll(hosts, halting, fence=2, run="run-2", restores="run-1")[0].halted is not None
+    back, _, journal = roll(hosts, halting.back(), fence=3, run="run-3", restores="run-1")
+    assert back.counts == {OutcomeKind.ROLLED_BACK: 4, OutcomeKind.UNREACHABLE: 1, OutcomeKind.REFUSED: 1}
+    assert journal.entries[-1].at - journal.entries[0].at < halting.bake
+
+
 def test_what_a_dead_run_drained_is_given_back_whatever_the_limit_says() -> None:
     """A limit leaves changes to the next run, never an instance that a dead run has drained; nor is that the canary."""
     hosts = fleet_of(6)

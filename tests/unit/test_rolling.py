@@ -10,15 +10,15 @@ import pytest
 
 from orchestrator.aws.lock import Owner, Predecessor
 from orchestrator.cli import holding, planning, rolling
-from orchestrator.core.deciding import Goal
+from orchestrator.core.deciding import Goal, TakeBack
 from orchestrator.core.events import RunStarted
 from orchestrator.core.model import Plan
 from orchestrator.core.orders import Context, HostPaths
-from orchestrator.core.selection import EVERYBODY
+from orchestrator.core.selection import EVERYBODY, Filter, Selection
 from orchestrator.core.settings import Policy
 from orchestrator.core.state import RunState
 from orchestrator.engine import Pace
-from orchestrator.errors import EnvironmentFault, LockedError, RolloutError
+from orchestrator.errors import EnvironmentFault, LockedError, RolloutError, UsageError
 from tests.fake_fleet import GENERATION, PAYLOAD, OpenLock, VirtualClock, World, fleet_of
 
 OLD = Owner(holder="anna", run="old", since=1.0, heartbeat=2.0, unresolved=(Predecessor("older", 0.0),))
@@ -303,3 +303,17 @@ def test_nothing_is_put_away_where_the_cluster_is_not_the_runs(store: list[str],
     watch = rolling.Watch(journal=Nowhere(), say=lambda _: None)  # type: ignore[arg-type]  # keeps nothing
     assert not rolling.finish(parts_of(World(fleet_of(1), VirtualClock()), lock), watch, RunState(), take_over=True)
     assert (lock.done, store) == ([], [])
+
+
+def test_an_instance_that_is_gone_does_not_keep_the_others_from_being_taken_back() -> None:
+    """--instance of one that is not there is an error where a credential is applied, and a warning for a restore."""
+    parts = parts_of(World(fleet_of(1, run="old", generation=GENERATION), VirtualClock()), RecordingLock())
+    (there,) = parts.fleet.hosts
+    parts.request.selection = Selection(wanted=Filter(instances=(there, "i-gone")))
+    parts.request.cluster, parts.request.credential, parts.request.region, parts.request.profile = "c", "", None, None
+    with pytest.raises(UsageError, match="Not in the cluster: i-gone"):
+        plan_of(parts)
+    said: list[str] = []
+    planned = planning.plan(parts, TakeBack(run="old"), fence=7, say=said.append)
+    assert [(each.key, each.decision.reason.value) for each in planned.planned] == [(there, "needs_restore")]
+    assert "warning: --instance i-gone fits no instance of the cluster" in said
