@@ -48,7 +48,8 @@ class Drainage:
     def begin(self, keys: Sequence[str]) -> None:
         """Set these DRAINING, where the rest of the cluster has room for their tasks."""
         free = self.unhindered(keys)
-        fitting = self._fitting(free) if free else ()
+        # To see whether their tasks have a place takes many calls: somebody may have drained one of them meanwhile.
+        fitting = self.unhindered(self._fitting(free)) if free else ()
         if fitting:
             self.lock.confirm()
             self.ledger.intend(Draining(keys=tuple(fitting)))

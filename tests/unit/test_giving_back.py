@@ -1,12 +1,13 @@
 """Draining, giving back, taking back, healing and resuming, by whole runs in memory: one promise each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
 
 from orchestrator.core.amount import Amount
 from orchestrator.core.asks import Ask, AskKind
+from orchestrator.core.capacity import Capacity
 from orchestrator.core.deciding import adopted
 from orchestrator.core.events import Admitted, Drained, Draining, Entry, Resumed, WaveOpened
 from orchestrator.core.gates import GateAnswer
@@ -19,7 +20,7 @@ from orchestrator.core.state import RunState
 from orchestrator.engine import Engine, result_of
 from orchestrator.errors import EnvironmentFault, JournalFault, LockedError
 from orchestrator.ports import Doubtful
-from tests.fake_fleet import NEVER, Host, Registration, Rollout, VirtualClock, World, fleet_of, roll
+from tests.fake_fleet import NEVER, Host, Registration, Rollout, VirtualClock, World, fleet_of, plenty, roll
 from tests.property.mortal import Died, Fate
 
 EVERYTHING = Amount(100, percent=True)
@@ -226,6 +227,24 @@ def test_a_drained_instance_that_is_not_reached_is_tried_again_after_the_last_wa
     assert ending(state) == ("updated", "verified")
     assert world.drained == [FIRST, FIRST]
     assert is_given_back(host)
+
+
+def test_who_is_drained_by_somebody_while_we_look_for_room_is_left_alone() -> None:
+    """Reading what its tasks need takes a while; whoever sets the instance DRAINING meanwhile finds it as it was."""
+    hosts = fleet_of(2, persistence="ephemeral")
+    world = World(hosts, VirtualClock())
+
+    def look(arns: Sequence[str]) -> Capacity:
+        hosts[0].status = Status.DRAINING
+        world.foreign.add(hosts[0].arn)
+        return plenty(arns)
+
+    world.room = look
+    rollout = Rollout(world, DRAINING)
+    state = rollout.engine(1).run(rollout.started(1, rollout.plan(1)))
+    assert ending(state) == ("skipped", "draining_elsewhere")
+    assert ending(state, hosts[1].instance_id) == ("updated", "verified")
+    assert (world.trespasses, hosts[0].status, hosts[0].mark) == ([], Status.DRAINING, "")
 
 
 def test_attributes_that_cannot_be_carried_over_keep_nobody_else_waiting() -> None:
