@@ -129,6 +129,12 @@ class Progress:
         unproven = self.outcome.kind is OutcomeKind.UNVERIFIED or self.outcome.reason is Reason.NOT_CONNECTED
         return unproven or self.outcome.kind is OutcomeKind.UPDATED
 
+    @property
+    def is_new(self) -> bool:
+        """Whether it has joined during the run, and could not be reached to be asked anything so far."""
+        unreached = self.outcome.kind is OutcomeKind.UNREACHABLE if self.outcome else self.phase is Phase.LAGGING
+        return self.joined and not self.attempts and unreached
+
     def held_for(self, now: float) -> float:
         """Say for how many seconds a place for its tasks was looked for in vain."""
         return self.held_seconds + (min(now - self.held_at, PAUSE) if self.held_at is not None else 0.0)

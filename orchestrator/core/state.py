@@ -55,10 +55,10 @@ class RunState:
     """Everything that is known about a run. Change it only with `fold`.
 
     `approved` holds the waves that somebody let go on, `awaiting` the wave that waits for it and since when, `surveys`
-    how often the cluster was listed again, `surveyed_wave` the wave that the last of them added and `listed` the ARNs
-    that plan and surveys have found, `succeeded` on how many the change has worked, `fence` the present owner's number
-    and `resumed_at` since when it owns the run, `promoting` where AWSCURRENT is to go after the run's end and
-    `promoted_at` since when it is there.
+    how often the cluster was listed again, `surveyed_wave` the wave that the last of them added, `joined` who was not
+    there before them and `listed` the ARNs that plan and surveys have found, `succeeded` on how many the change has
+    worked, `fence` the present owner's number and `resumed_at` since when it owns the run, `promoting` where AWSCURRENT
+    is to go after the run's end and `promoted_at` since when it is there.
     """
 
     def __init__(self) -> None:
@@ -80,6 +80,7 @@ class RunState:
         self.awaiting: tuple[int, float] | None = None
         self.surveys = 0
         self.surveyed_wave = 0
+        self.joined: list[str] = []
         self.listed: set[str] = set()
         self.gates = Answers()
         self.batches: dict[str, Batch] = {}
@@ -107,8 +108,12 @@ class RunState:
 
     @property
     def unreachable(self) -> int:
-        """How many could not be reached: by now, or at the end."""
-        return len(self.roster.phases[Phase.LAGGING]) + self.counts[OutcomeKind.UNREACHABLE]
+        """How many could not be reached: by now, or at the end.
+
+        Who has joined and cannot be asked anything yet is still booting, as a rule: no reason to stop the others.
+        """
+        every = len(self.roster.phases[Phase.LAGGING]) + self.counts[OutcomeKind.UNREACHABLE]
+        return every - sum(self.instances[key].is_new for key in self.joined)
 
     def open_batches(self) -> list[tuple[str, Batch]]:
         """Commands that may still tell something."""
@@ -179,6 +184,7 @@ class RunState:
         known = self.instances.get(planned.key)
         if known is None:
             self._join(planned, at).joined = True
+            self.joined.append(planned.key)
             return
         _step(known, Step.REVISITED, at, self.roster)
         self.roster.replan(known.planned, planned)

@@ -15,7 +15,7 @@ from orchestrator.core.settings import Policy
 from orchestrator.engine import result_of
 from orchestrator.errors import ExitCode
 from orchestrator.report.render import render_report
-from tests.fake_fleet import GENERATION, Host, VirtualClock, World, fleet_of, roll
+from tests.fake_fleet import GENERATION, NEVER, Host, VirtualClock, World, fleet_of, roll
 from tests.unit.test_rolling import GOAL, RecordingLock, parts_of
 
 EVERYTHING = Amount(100, percent=True)
@@ -106,6 +106,29 @@ def test_a_joiner_is_selected_as_everybody_was(selection: Selection, expected: t
     looked_at = {each for order in world.sends for each in order.instance_ids}
     left_out = {each.key for each in found if each.decision.reason in {Reason.NOT_SELECTED, Reason.EXCLUDED}}
     assert looked_at == {"i-1", "i-2"} - left_out
+
+
+@pytest.mark.parametrize(("back_at", "outcome"), [(80, "updated"), (NEVER, "unreachable")])
+def test_a_joiner_that_still_boots_does_not_halt_the_run(back_at: float, outcome: str) -> None:
+    """Who has joined and is not there for SSM yet is looked at again and reported; those beside it are changed."""
+    booting = Host("i-new", joins_at=LATE, ping=Ping.UNREGISTERED)
+
+    def boot(world: World) -> None:
+        world.clock.at(world.clock.now() + back_at, lambda: setattr(booting, "ping", Ping.ONLINE))
+
+    hosts = [*fleet_of(3), booting, Host("i-late", joins_at=LATE)]
+    state, _, _ = roll(hosts, Policy(waves=(EVERYTHING,), max_unavailable=EVERYTHING), prepare=boot)
+    ended = {key: each.outcome.kind.value for key, each in state.instances.items() if each.outcome}
+    assert ended == dict.fromkeys((*(host.instance_id for host in hosts[:3]), "i-late"), "updated") | {"i-new": outcome}
+    assert result_of(state) == ("ok" if outcome == "updated" else "incomplete")
+
+
+def test_a_joiner_that_was_sent_to_counts_as_everybody_does() -> None:
+    """One that was there for the survey and is lost to the command counts for the budget of the unreachable."""
+    hosts = [*fleet_of(3), Host("i-new", joins_at=LATE, behaviour="undelivered")]
+    state, _, _ = roll(hosts, Policy(waves=(EVERYTHING,)))
+    assert state.halted is not None
+    assert "1 unreachable" in state.halted.why
 
 
 def test_a_limit_holds_for_whom_it_had_no_place_at_first() -> None:
