@@ -6,7 +6,7 @@ from orchestrator.cli import store
 from orchestrator.core.model import DecisionKind, Plan
 from orchestrator.core.state import replay
 from orchestrator.errors import RolloutError
-from orchestrator.report.estimates import Experience, learn
+from orchestrator.report.estimates import Experience, learn, places_of
 from orchestrator.report.plan_drains import DrainView, views
 from orchestrator.report.plans import Wish
 
@@ -27,7 +27,7 @@ def wish_of(parts: "Parts", planned: Plan, experience: Experience | None, *, res
     return Wish(
         words=loaded.describe() if loaded else old,
         credential=loaded.credential if loaded else None,
-        window=policy.max_unavailable.of(planned.in_scope, at_least=1),
+        places=places_of(planned, policy),
         seed=policy.seed,
         bake=policy.bake,
         experience=experience,

@@ -2,13 +2,14 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from statistics import median
+from types import MappingProxyType
 
 from orchestrator.core.lifecycle import AT_WORK
-from orchestrator.core.model import Plan
-from orchestrator.core.settings import Policy
+from orchestrator.core.model import UNSCOPED, Plan
+from orchestrator.core.settings import Policy, ZoneOrder
 from orchestrator.core.state import RunState
 
 GUESS = 60.0
@@ -58,10 +59,40 @@ def times(state: RunState) -> list[float]:
     return found
 
 
-def whole_run(sizes: Sequence[int], window: int, each: float, bake: float) -> float:
-    """Give the seconds of a rollout in waves of these sizes: the window's turns in each, and the bake time between."""
-    turns = sum(math.ceil(size / window) for size in sizes)
-    return turns * each + bake * max(len(sizes) - 1, 0)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """How many may be at work at once: in all, in each zone that has a limit, and whether in one zone at a time."""
+
+    window: int
+    by_zone: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    one_by_one: bool = False
+
+    def turns(self, zones: Mapping[str, int]) -> int:
+        """Say how often the places are filled anew for one wave, of which so many are in each zone."""
+        alone = [
+            math.ceil(size / min(self.by_zone.get(zone, self.window), self.window)) for zone, size in zones.items()
+        ]
+        return sum(alone) if self.one_by_one else max(math.ceil(sum(zones.values()) / self.window), *alone)
+
+
+def places_of(plan: Plan, policy: Policy) -> Places:
+    """Say how many may be at work at once where a plan is carried out under a policy."""
+    limit = policy.max_unavailable_per_zone
+    sizes = Counter(each.instance.zone for each in plan.planned if each.decision.reason not in UNSCOPED)
+    return Places(
+        window=policy.max_unavailable.of(plan.in_scope, at_least=1),
+        by_zone={zone: limit.of(size, at_least=1) for zone, size in sizes.items()} if limit else {},
+        one_by_one=policy.zones is ZoneOrder.ONE_BY_ONE,
+    )
+
+
+def whole_run(plan: Plan, places: Places, each: float, bake: float) -> float:
+    """Give the seconds of a rollout: the turns of each wave, and the bake time between waves."""
+    waves: dict[int, Counter[str]] = {}
+    for planned in plan.planned:
+        if planned.wave:
+            waves.setdefault(planned.wave, Counter())[planned.instance.zone] += 1
+    return sum(places.turns(zones) for zones in waves.values()) * each + bake * max(len(waves) - 1, 0)
 
 
 USUAL = 120.0
@@ -79,6 +110,4 @@ class Expected:
 def expect(plan: Plan, policy: Policy, experience: Experience | None) -> Expected:
     """Say what a plan needs room for. Waiting for somebody's approval is not known and not counted."""
     each = experience.most if experience else USUAL
-    sizes = Counter(planned.wave for planned in plan.planned if planned.wave)
-    window = policy.max_unavailable.of(plan.in_scope, at_least=1)
-    return Expected(each=each, whole=whole_run(tuple(sizes.values()), window, each, policy.bake))
+    return Expected(each=each, whole=whole_run(plan, places_of(plan, policy), each, policy.bake))

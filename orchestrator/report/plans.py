@@ -11,7 +11,7 @@ from orchestrator.core.deciding import outcome_of
 from orchestrator.core.model import Plan, Planned
 from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.core.settings import StandaloneTasks
-from orchestrator.report.estimates import GUESS, Experience, whole_run
+from orchestrator.report.estimates import GUESS, Experience, Places, whole_run
 from orchestrator.report.layout import MANY, WIDTH, folded_command, wrap
 from orchestrator.report.plan_drains import DrainView, drains_text
 from orchestrator.report.plan_tables import table, waves_of
@@ -22,7 +22,7 @@ _FEW = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What the plan is for: in words, its credential (None where a run is taken back), and the window's size.
+    """What the plan is for: in words, its credential (None where a run is taken back), and its places.
 
     `seed`: what decided the order among equals. `bake`: seconds between waves. `experience`: what earlier runs took.
     `next_command`: what carries the plan out, word by word. `full`: a row for each instance, however many there are.
@@ -31,7 +31,7 @@ class Wish:
 
     words: str
     credential: Credential | None
-    window: int
+    places: Places
     seed: str = ""
     bake: int = 0
     experience: Experience | None = None
@@ -43,14 +43,14 @@ class Wish:
     def seconds(self, plan: Plan) -> float:
         """Estimate how long the plan takes."""
         each = self.experience.seconds if self.experience else GUESS
-        return whole_run(waves_of(plan.planned), self.window, each, self.bake)
+        return whole_run(plan, self.places, each, self.bake)
 
 
 def plan_text(plan: Plan, wish: Wish) -> str:
     """Give the plan's table, what it means, what changes at the registries, what tasks miss, and what comes next."""
     closing = [wrap(f"Credential: {wish.words}"), *_registries(plan, wish.credential)]
     closing.append(
-        f"{plan.changes} of {len(plan.planned)} instances would be changed, at most {wish.window} at a time."
+        f"{plan.changes} of {len(plan.planned)} instances would be changed, at most {wish.places.window} at a time."
     )
     if plan.changes:
         sizes = ", ".join(str(size) for size in waves_of(plan.planned))
@@ -168,7 +168,7 @@ def plan_json(plan: Plan, wish: Wish) -> str:
                 "generation": plan.generation,
                 "credential": wish.words,
                 "changes": plan.changes,
-                "max_unavailable": wish.window,
+                "max_unavailable": wish.places.window,
                 "seed": wish.seed,
                 "waves": waves_of(plan.planned),
                 "estimate": {

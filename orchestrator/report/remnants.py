@@ -23,7 +23,9 @@ class Remnants:
 def remnants_text(plan: Plan, wish: Wish, left: Remnants) -> str:
     """Give the plan's table; what is to be mended on instances and beside them; and what comes next."""
     instances = f"{plan.changes} of {len(plan.planned)}" if plan.changes else "nothing"
-    lines = [f"To mend on instances: {instances}" + (f", at most {wish.window} at a time." if plan.changes else ".")]
+    lines = [
+        f"To mend on instances: {instances}" + (f", at most {wish.places.window} at a time." if plan.changes else ".")
+    ]
     lines += [wrap(f"delivered copy to be removed: {each}") for each in left.copies]
     if not left.copies:
         lines.append("Delivered copies of a credential: none.")

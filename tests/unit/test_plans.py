@@ -15,14 +15,14 @@ from orchestrator.cli.rollout_options import rollout_options
 from orchestrator.core.amount import Amount
 from orchestrator.core.model import Ping, Plan, Planned
 from orchestrator.core.reasons import EXPLANATIONS, Reason
-from orchestrator.core.settings import Policy
-from orchestrator.report.estimates import USUAL, Expected, Experience, expect, learn, whole_run
+from orchestrator.core.settings import EVERYTHING, Policy, ZoneOrder
+from orchestrator.report.estimates import USUAL, Expected, Experience, Places, expect, learn, times, whole_run
 from orchestrator.report.layout import folded_command
 from orchestrator.report.plans import Wish, plan_json, plan_text
 from orchestrator.report.times import duration
 from tests.fake_fleet import Host, Rollout, VirtualClock, World, fleet_of, roll
 
-WISH = Wish(words="secretsmanager:registry", credential=None, window=2)
+WISH = Wish(words="secretsmanager:registry", credential=None, places=Places(window=2))
 COMMAND = ("ecs-rollout", "run", "--cluster", "web", "--credential", "secretsmanager:registry")
 
 
@@ -96,8 +96,34 @@ def test_failures_teach_nothing_about_time() -> None:
 
 def test_bake_time_counts() -> None:
     """Between waves comes the bake time, not after the last."""
-    assert whole_run([1, 9, 10], 5, each=10, bake=300) == 10 * (1 + 2 + 2) + 2 * 300
-    assert whole_run([], 5, each=10, bake=300) == 0
+    planned = planned_for(fleet_of(10))  # in waves of 1, 4 and 5
+    assert whole_run(planned, Places(window=2), each=10, bake=300) == 10 * (1 + 2 + 3) + 2 * 300
+    assert whole_run(replace(planned, planned=()), Places(window=2), each=10, bake=300) == 0
+
+
+@pytest.mark.parametrize(
+    ("zones", "per_zone", "turns"),
+    [
+        (ZoneOrder.SPREAD, None, 3),
+        (ZoneOrder.SPREAD, "2", 4),
+        (ZoneOrder.ONE_BY_ONE, None, 1 + 2 + 1),
+        (ZoneOrder.ONE_BY_ONE, "2", 1 + 4 + 1),
+    ],
+)
+def test_zones_take_time(zones: ZoneOrder, per_zone: str | None, turns: int) -> None:
+    """Where so many of a zone or one zone at a time are taken, a run takes the turns that it is given room for."""
+    policy = Policy(
+        waves=(EVERYTHING,),
+        zones=zones,
+        max_unavailable=Amount.parse("5"),
+        max_unavailable_per_zone=Amount.parse(per_zone) if per_zone else None,
+    )
+    hosts = [Host(f"i-{number:017x}", zone=zone) for number, zone in enumerate("aabbbbbbbcc")]
+    state, _, _ = roll(hosts, policy)
+    each = Experience(seconds=50, most=50, instances=1, runs=1)
+    assert expect(Plan(cluster="c", generation="g", planned=state.run.planned), policy, each).whole == turns * 50
+    assert state.ended_at is not None
+    assert round((state.ended_at - state.started_at) / max(times(state))) == turns
 
 
 @pytest.mark.parametrize(

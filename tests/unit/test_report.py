@@ -12,6 +12,7 @@ from orchestrator.core.model import OutcomeKind, Ping, Plan, Platform, Status
 from orchestrator.core.settings import EVERYTHING, Policy
 from orchestrator.core.state import RunState, replay
 from orchestrator.errors import ExitCode
+from orchestrator.report.estimates import Places
 from orchestrator.report.layout import columns
 from orchestrator.report.plans import Wish, plan_json, plan_text
 from orchestrator.report.progress import PlainProgress
@@ -43,7 +44,7 @@ def test_no_line_of_the_table_is_wider_than_a_terminal(columns: int) -> None:
     plan = Plan(cluster="c", generation="g", planned=state.run.planned)
     for text in (
         render_report(state, "table", ExitCode.NOT_ALL_UPDATED),
-        plan_text(plan, Wish(words="secretsmanager:registry", credential=None, window=1)),
+        plan_text(plan, Wish(words="secretsmanager:registry", credential=None, places=Places(window=1))),
     ):
         assert max(len(line) for line in text.splitlines()) <= columns
 
@@ -156,11 +157,11 @@ def test_a_plan_tells_how_many_and_in_which_waves() -> None:
     """The plan's closing lines say how many would change, the window, the waves, and what tasks miss."""
     state, _ = troubled()
     plan = Plan(cluster="c", generation="g", planned=state.run.planned)
-    text = plan_text(plan, Wish(words="the credential", credential=None, window=1))
+    text = plan_text(plan, Wish(words="the credential", credential=None, places=Places(window=1)))
     assert "9 of 13 instances would be changed, at most 1 at a time." in text
     assert "Waves: 1, 3, 5; the first is the canary, i-00000000000000000." in text
     assert "no task metadata" in text.replace("\n  ", " ")
-    loaded = json.loads(plan_json(plan, Wish(words="the credential", credential=None, window=1)))
+    loaded = json.loads(plan_json(plan, Wish(words="the credential", credential=None, places=Places(window=1))))
     assert loaded["plan"]["changes"] == 9
     assert {each["wave"] for each in loaded["instances"]} == {0, 1, 2, 3}
 
