@@ -71,8 +71,7 @@ class Drainage:
 
     def _set(self, keys: Sequence[str]) -> None:
         by_arn = {self._arn(key): key for key in keys}
-        refused = dict(self.drains.own(tuple(by_arn), self.state.run.run))
-        refused |= self.drains.drain(tuple(arn for arn in by_arn if arn not in refused))
+        refused = self._take(tuple(by_arn))
         self._stand_by_it(tuple(arn for arn in by_arn if arn not in refused))
         self.set_by_us.update(key for arn, key in by_arn.items() if arn not in refused)
         self.ledger.observe(
@@ -81,6 +80,12 @@ class Drainage:
                 for arn, why in refused.items()
             )
         )
+
+    def _take(self, arns: Sequence[str]) -> dict[str, str]:
+        """Mark these, then set them DRAINING; say of whom that failed. What has no mark of ours would be another's."""
+        refused = dict(self.drains.own(arns, self.state.run.run))
+        refused |= self.drains.drain(tuple(arn for arn in arns if arn not in refused))
+        return refused
 
     def _stand_by_it(self, arns: Sequence[str]) -> None:
         """Leave nothing DRAINING without our mark where another owner has won the cluster during the call.
@@ -160,8 +165,7 @@ class Drainage:
         seen = self.fleet.describe(moved)
         arns = [arn for arn in moved if seen[arn].status is not Status.DRAINING]
         if arns:
-            self.drains.own(arns, self.state.run.run)
-            self.drains.drain(arns)
+            self._take(arns)
 
     def give_back(self, keys: Sequence[str]) -> None:
         """Give these back what the run took: attributes and tags, status, mark, ghost, in this order.
@@ -195,8 +199,7 @@ class Drainage:
         kept = [plan.living for plan in plans.values() if plan.withhold]
         failed: dict[str, str] = {}
         if kept:
-            refused = {**self.drains.own(kept, self.state.run.run), **self.drains.drain(kept)}
-            failed |= {arn: f"not set DRAINING: {why}" for arn, why in refused.items()}
+            failed |= {arn: f"not set DRAINING: {why}" for arn, why in self._take(kept).items()}
         active = [plan.living for plan in plans.values() if plan.activate]
         if active:
             failed |= {arn: f"left DRAINING: {why}" for arn, why in self.drains.activate(active).items()}

@@ -9,7 +9,7 @@ from orchestrator.core.amount import Amount
 from orchestrator.core.asks import Ask, AskKind
 from orchestrator.core.capacity import Capacity
 from orchestrator.core.deciding import adopted
-from orchestrator.core.events import Admitted, Drained, Draining, Entry, Resumed, WaveOpened
+from orchestrator.core.events import Admitted, Drained, Draining, Entry, Kept, Resumed, WaveOpened
 from orchestrator.core.gates import GateAnswer
 from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import Decision, DecisionKind, OutcomeKind, Ping, Status
@@ -227,6 +227,21 @@ def test_a_drained_instance_that_is_not_reached_is_tried_again_after_the_last_wa
     assert ending(state) == ("updated", "verified")
     assert world.drained == [FIRST, FIRST]
     assert is_given_back(host)
+
+
+def test_what_is_kept_draining_carries_our_mark() -> None:
+    """Where ECS does not let us mark it at first, a broken instance is marked and drained by a later try."""
+    host = Host(FIRST, behaviour="failed", persistence="ephemeral")
+    own = f"own {FIRST}"
+
+    def deny(world: World) -> None:
+        later(world, 30, lambda: world.refuses.update({own: "AccessDenied"}))
+        later(world, 80, world.refuses.clear)
+
+    state, _, journal = roll([host], DRAINING, prepare=deny)
+    assert any(isinstance(entry.event, Kept) for entry in journal.entries)
+    assert (host.status, host.mark) == (Status.DRAINING, "run-1")
+    assert message(state) == "left DRAINING: it is not proven to work"
 
 
 def test_who_is_drained_by_somebody_while_we_look_for_room_is_left_alone() -> None:
