@@ -149,7 +149,7 @@ def see_through(
     from orchestrator.report.rows import After
 
     parts, tell = scene.parts, scene.tell
-    with stopping_run(scene.clock, say, parts.run_id) as stop:
+    with stopping_run(scene.clock, say, parts.run_id, rolls.journal.words) as stop:
 
         def confirm(planned: Plan) -> Plan:
             return _confirmed(scene, rolls, stop, planned)
@@ -158,6 +158,7 @@ def see_through(
         asks = approver.made(rolls.journal, parts.run_id, parts.clock) if rolls.told.watched and not rolls.alone else ()
         watch = Watch(
             journal=scene.journal,
+            store=rolls.journal.words,
             say=say,
             observers=(*tell.observers, *asks),
             stop_requested=lambda: stop.why or (rolls.limit.why() if rolls.limit else ""),

@@ -1,5 +1,6 @@
 """The cluster while it is ours: won, and let go of; what earlier owners had begun is waited for first."""
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,11 +34,13 @@ class Hold:
 
 
 @contextmanager
-def locked(parts: Parts, *, take_over: bool, say: Callable[[str], None], resumes: bool = False) -> Iterator[Hold]:
+def locked(
+    parts: Parts, *, take_over: bool, say: Callable[[str], None], resumes: bool = False, store: Sequence[str] = ()
+) -> Iterator[Hold]:
     """Win the cluster, and let it go afterwards, except where a run broke off that can be resumed.
 
     Where another owner was taken over, its commands are waited for first; those of the run that is resumed are not:
-    it finds them itself.
+    it finds them itself. `store`: the flags that name the run's journal.
     """
     predecessor = parts.lock.acquire(take_over=take_over, resumes=resumes)
     unresolved = predecessor
@@ -71,10 +74,8 @@ def locked(parts: Parts, *, take_over: bool, say: Callable[[str], None], resumes
             say(f"the commands of the run {unresolved.run} are not resolved: the lock is its own again")
             _tidy(say, "the lock was not given back", lambda: parts.lock.hand_back(unresolved))
         elif hold.at_work if hold is not None else resumes:
-            say(
-                f"the run {parts.run_id} broke off, and its lock stays: "
-                f"`ecs-rollout resume {parts.run_id} --take-over` goes on with it"
-            )
+            command = shlex.join(("ecs-rollout", "resume", parts.run_id, "--take-over", *store))
+            say(f"the run {parts.run_id} broke off, and its lock stays: `{command}` goes on with it")
         else:
             _let_go(parts, hold, say)
 

@@ -25,9 +25,13 @@ NO_OPTIONS: Options = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """Who takes note of a run, how it is asked to stop, and what is done after its end, while the cluster is ours."""
+    """Who takes note of a run, how it is asked to stop, and what is done after its end, while the cluster is ours.
+
+    `store`: the flags that name its journal.
+    """
 
     journal: Store
+    store: Sequence[str] = ()
     say: Callable[[str], None]
     observers: Sequence[Observer] = ()
     stop_requested: Callable[[], str] = lambda: ""
@@ -106,7 +110,7 @@ def conduct(
     """Do a whole run: lock, plan, confirm, roll. `confirm` gives the plan to roll, or raises where none is wanted."""
     parts.fleet.require_instances()  # before the lock: an empty cluster is not even locked
     planning.try_gates(parts)
-    with locked(parts, take_over=mission.take_over, say=watch.say) as hold:
+    with locked(parts, take_over=mission.take_over, say=watch.say, store=watch.store) as hold:
         goal = _goal(parts, hold, mission)
         planned = planning.plan(parts, goal, fence=parts.lock.fence, say=watch.say)
         with kept(parts.lock):
@@ -129,7 +133,7 @@ def resume(parts: Parts, watch: Watch, *, take_over: bool) -> RunState:
 
     Raises RefusedError where another run has been at the cluster since, or the credential is not the run's any more.
     """
-    with locked(parts, take_over=take_over, say=watch.say, resumes=True) as hold:
+    with locked(parts, take_over=take_over, say=watch.say, resumes=True, store=watch.store) as hold:
         # Before it is read: nothing is written to it behind our back any more.
         watch.journal.claim(parts.run_id, parts.lock.fence)
         entries = watch.journal.entries(parts.run_id)
@@ -158,7 +162,7 @@ def finish(parts: Parts, watch: Watch, ended: RunState, *, take_over: bool) -> b
     owner = parts.lock.owner()
     if owner is None or owner.run != parts.run_id:
         return False
-    with locked(parts, take_over=take_over, say=watch.say, resumes=True) as hold:
+    with locked(parts, take_over=take_over, say=watch.say, resumes=True, store=watch.store) as hold:
         watch.journal.claim(parts.run_id, parts.lock.fence)
         hold.payload, hold.at_work = ended.payload, False
         if ended.run.heals:

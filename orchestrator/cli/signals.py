@@ -1,7 +1,8 @@
 """Ctrl-C and SIGTERM: while a fleet is rolled the first stops safely, the second leaves at once."""
 
+import shlex
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -23,13 +24,14 @@ class StoppedError(RolloutError):
 
 
 class BrokenOffError(RolloutError):
-    """The run was left with commands under way."""
+    """The run was left with commands under way. `store`: the flags that name its journal."""
 
-    def __init__(self, run: str, code: ExitCode) -> None:
+    def __init__(self, run: str, code: ExitCode, store: Sequence[str] = ()) -> None:
+        resume = shlex.join(("ecs-rollout", "resume", run, "--take-over", *store))
         super().__init__(
             f"Left at once; what the run {run} had sent may still be at work.",
             # The first signal has halted the run: whom it had not begun with, a new one changes.
-            hint=f"`ecs-rollout resume {run} --take-over` sees that through and ends the run; a new run does the rest.",
+            hint=f"`{resume}` sees that through and ends the run; a new run does the rest.",
         )
         self.exit_code = code
 
@@ -77,12 +79,15 @@ def stopping(clock: SystemClock, say: Callable[[str], None]) -> Iterator[Stop]:
 
 
 @contextmanager
-def stopping_run(clock: SystemClock, say: Callable[[str], None], run: str) -> Iterator[Stop]:
-    """Listen while a run lasts; being left at once is an error that says what `run` may still have under way."""
+def stopping_run(clock: SystemClock, say: Callable[[str], None], run: str, store: Sequence[str] = ()) -> Iterator[Stop]:
+    """Listen while a run lasts; being left at once is an error that says what `run` may still have under way.
+
+    `store`: the flags that name its journal.
+    """
     with stopping(clock, say) as stop:
         try:
             yield stop
         except LeftError as error:
             if stop.rolling:
-                raise BrokenOffError(run, stop.exit_code) from error
+                raise BrokenOffError(run, stop.exit_code, store) from error
             raise StoppedError(stop.exit_code) from error

@@ -168,6 +168,6 @@ def test_while_a_fleet_is_rolled_the_second_signal_leaves() -> None:
         with pytest.raises(LeftError):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
-    error = BrokenOffError("run-7", stop.exit_code)
+    error = BrokenOffError("run-7", stop.exit_code, ("--state", "dynamodb:runs"))
     assert "run-7" in error.message
-    assert "--take-over" in error.hint
+    assert "`ecs-rollout resume run-7 --take-over --state dynamodb:runs`" in error.hint
