@@ -1,11 +1,13 @@
 """What happens in a run, as frozen values: the journal's content. Intents come before their effects.
 
-Every field is a name, an id, a number or a word of ours; no event can hold a secret.
+Every field is a name, an id, a number or a word of ours; no event can hold a secret. They are structs, not dataclasses
+as values are elsewhere: a journal of thousands is read, and this module loaded, where somebody waits for `status`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import ClassVar
+
+from msgspec import Struct, field
 
 from orchestrator.core.gates import GateAnswer
 from orchestrator.core.lifecycle import Step
@@ -16,8 +18,7 @@ from orchestrator.core.result import Report
 from orchestrator.core.settings import OptionValue, Policy
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunStarted:
+class RunStarted(Struct, frozen=True, kw_only=True):
     """The run exists: what it wants, under which rules, for which instances.
 
     `restores` names the run that this one takes back; empty for a run that applies a credential. `heals`: it takes
@@ -38,60 +39,52 @@ class RunStarted:
     registries: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resumed:
+class Resumed(Struct, frozen=True, kw_only=True):
     """An owner with a larger fence goes on with the run."""
 
     fence: int
     holder: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivered:
+class Delivered(Struct, frozen=True, kw_only=True):
     """The credential is where instances fetch it."""
 
     payload: PayloadReference
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaveOpened:
+class WaveOpened(Struct, frozen=True, kw_only=True):
     """Instances of this wave may be admitted from now on."""
 
     wave: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateAnswered:
+class GateAnswered(Struct, frozen=True, kw_only=True):
     """A gate says something else than before, or still has trouble after `unasked` seconds without a question."""
 
     answer: GateAnswer
     unasked: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApprovalAwaited:
+class ApprovalAwaited(Struct, frozen=True, kw_only=True):
     """The wave opens when somebody approves it."""
 
     wave: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Approved:
+class Approved(Struct, frozen=True, kw_only=True):
     """Somebody lets the wave go on."""
 
     wave: int
     by: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surveyed:
+class Surveyed(Struct, frozen=True, kw_only=True):
     """The cluster was listed again: instances that have joined, and laggards as they are now, with their decisions."""
 
     planned: tuple[Planned, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class Held(Struct, frozen=True, kw_only=True):
     """Draining the instance would leave its tasks without a place; it is considered again at `again_at`."""
 
     step: ClassVar[Step] = Step.HELD
@@ -100,24 +93,21 @@ class Held:
     again_at: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draining:
+class Draining(Struct, frozen=True, kw_only=True):
     """Intent: mark these as ours, then set them DRAINING; a run that was resumed does it again."""
 
     step: ClassVar[Step] = Step.DRAINING
     keys: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drained:
+class Drained(Struct, frozen=True, kw_only=True):
     """No task runs on the instance any more."""
 
     step: ClassVar[Step] = Step.DRAINED
     key: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted:
+class Admitted(Struct, frozen=True, kw_only=True):
     """Intent: one SendCommand of apply or restore for these; it expires on them at `not_after` (epoch seconds)."""
 
     step: ClassVar[Step] = Step.ADMITTED
@@ -126,8 +116,7 @@ class Admitted:
     not_after: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Looking:
+class Looking(Struct, frozen=True, kw_only=True):
     """Intent: one SendCommand of inspect for instances whose result was lost."""
 
     step: ClassVar[Step] = Step.LOOKING
@@ -135,16 +124,14 @@ class Looking:
     keys: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class Sent(Struct, frozen=True, kw_only=True):
     """SSM accepted the batch under this command id."""
 
     batch: str
     command_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotSent:
+class NotSent(Struct, frozen=True, kw_only=True):
     """SSM did not accept the batch, or a look showed that it never began: its instances are as they were.
 
     `drained` ones still are.
@@ -161,8 +148,7 @@ class NotSent:
         return Step.NOT_SENT_DRAINED if self.drained else Step.NOT_SENT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reported:
+class Reported(Struct, frozen=True, kw_only=True):
     """The result line of apply or restore came home."""
 
     step: ClassVar[Step] = Step.REPORTED
@@ -170,8 +156,7 @@ class Reported:
     report: Report
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lost:
+class Lost(Struct, frozen=True, kw_only=True):
     """No result will come: it may or may not have run. Look at `look_at` (epoch seconds), not before."""
 
     step: ClassVar[Step] = Step.LOST
@@ -180,8 +165,7 @@ class Lost:
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
+class Looked(Struct, frozen=True, kw_only=True):
     """The second look at an instance ended: facts, or the reason why there are none."""
 
     step: ClassVar[Step] = Step.LOOKED
@@ -190,8 +174,7 @@ class Looked:
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disproven:
+class Disproven(Struct, frozen=True, kw_only=True):
     """The instance came back under a new identity that ECS does not bear out: it is to be taken back."""
 
     step: ClassVar[Step] = Step.DISPROVEN
@@ -199,8 +182,7 @@ class Disproven:
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TakingBack:
+class TakingBack(Struct, frozen=True, kw_only=True):
     """Intent: set these DRAINING under their new identity, then one SendCommand of restore."""
 
     step: ClassVar[Step] = Step.TAKING_BACK
@@ -209,8 +191,7 @@ class TakingBack:
     not_after: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class Settled(Struct, frozen=True, kw_only=True):
     """How the instance ends is known; intent: give back what the run took from it."""
 
     step: ClassVar[Step] = Step.SETTLED
@@ -218,8 +199,7 @@ class Settled:
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class Kept(Struct, frozen=True, kw_only=True):
     """Something could not be given back yet; it is tried again at `again_at` (epoch seconds)."""
 
     step: ClassVar[Step] = Step.KEPT
@@ -228,8 +208,7 @@ class Kept:
     again_at: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deferred:
+class Deferred(Struct, frozen=True, kw_only=True):
     """The instance cannot be reached by now: it is tried once more after the last wave, or ends like this."""
 
     step: ClassVar[Step] = Step.DEFERRED
@@ -237,8 +216,7 @@ class Deferred:
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Concluded:
+class Concluded(Struct, frozen=True, kw_only=True):
     """The instance's lifecycle ended."""
 
     step: ClassVar[Step] = Step.CONCLUDED
@@ -246,23 +224,20 @@ class Concluded:
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Halted:
+class Halted(Struct, frozen=True, kw_only=True):
     """Nothing more is admitted."""
 
     why: str
     interrupted: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunEnded:
+class RunEnded(Struct, frozen=True, kw_only=True):
     """Every instance has its outcome."""
 
     result: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Promoting:
+class Promoting(Struct, frozen=True, kw_only=True):
     """Intent, once the run has ended: move AWSCURRENT of the secret from version `before` to `version`."""
 
     secret: str
@@ -270,8 +245,7 @@ class Promoting:
     before: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Promoted:
+class Promoted(Struct, frozen=True, kw_only=True):
     """AWSCURRENT of the secret is at this version."""
 
     secret: str
@@ -310,8 +284,7 @@ Event = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """An event and when it was recorded (epoch seconds)."""
 
     at: float

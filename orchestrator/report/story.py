@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 
+from msgspec import Struct
+
 from orchestrator.core.events import (
     Admitted,
     Concluded,
@@ -176,13 +178,20 @@ def _concluded(outcome: Outcome) -> tuple[str, Evidence]:
 def evidence(value: object) -> Evidence:
     """Write a value's fields as names and texts; what is empty or unknown, and the other instances, is left out."""
     found: list[tuple[str, str]] = []
-    for each in fields(value):  # type: ignore[arg-type]  # every event and what it holds is a dataclass
-        item = getattr(value, each.name)
+    for name in _fields_of(value):
+        item = getattr(value, name)
         if is_dataclass(item):
             found += evidence(item)
-        elif each.name not in {"key", "keys"} and item not in ("", (), None, -1):
-            found.append((each.name, _text(item)))
+        elif name not in {"key", "keys"} and item not in ("", (), None, -1):
+            found.append((name, _text(item)))
     return tuple(found)
+
+
+def _fields_of(value: object) -> Sequence[str]:
+    """List the fields of an event, or of a value that it holds."""
+    if isinstance(value, Struct):
+        return value.__struct_fields__
+    return [each.name for each in fields(value)]  # type: ignore[arg-type]  # what is no event is a dataclass
 
 
 def _text(item: object) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
+from msgspec import structs
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from orchestrator.aws import journal_items
@@ -450,7 +451,7 @@ def varied(entries: list[Entry]) -> list[Entry]:
         replace(each, instance=replace(each.instance, arn=digest(number), ami=digest(-number), mark=digest(number * 7)))
         for number, each in enumerate(started.planned, start=1)
     ]
-    return [Entry(entries[0].at, replace(started, planned=tuple(planned)))]
+    return [Entry(entries[0].at, structs.replace(started, planned=tuple(planned)))]
 
 
 def test_writers_at_once_leave_no_gap_and_no_double(wire: DynamoJournal, run: list[Entry]) -> None:

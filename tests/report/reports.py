@@ -3,6 +3,8 @@
 import uuid
 from dataclasses import replace
 
+from msgspec import structs
+
 from orchestrator.core.amount import Amount
 from orchestrator.core.events import Admitted, Entry
 from orchestrator.core.model import Ping, Platform, Status
@@ -95,7 +97,7 @@ def hostile() -> RunState:
         progress.command_ids = [word]
         if progress.report:
             progress.report = replace(progress.report, arn=word, log=word, warnings=(word,))
-    state.started = replace(state.run, cluster=SCRIPT, region=CONTROL)
+    state.started = structs.replace(state.run, cluster=SCRIPT, region=CONTROL)
     return state
 
 
@@ -129,7 +131,7 @@ def showcase(count: int = 16) -> RunState:
     _, _, journal = roll(hosts, policy, run="20261124-013006-d617fabc")
     since = 1_795_483_806 - journal.entries[0].at
     state = replay([Entry(entry.at + since, entry.event) for entry in journal.entries])
-    state.started = replace(state.run, cluster="web", region="eu-central-1")
+    state.started = structs.replace(state.run, cluster="web", region="eu-central-1")
     for progress in state.instances.values():
         progress.command_ids = [str(uuid.uuid5(uuid.NAMESPACE_OID, each)) for each in progress.command_ids]
     return state

@@ -3,13 +3,14 @@
 import csv
 import io
 import json
-from dataclasses import fields, replace
+from dataclasses import fields
 from html import unescape
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 from jsonschema import Draft202012Validator
+from msgspec import structs
 
 from orchestrator.cli.main import invoke
 from orchestrator.core.events import Entry, Promoted, Promoting
@@ -192,7 +193,7 @@ def test_no_form_holds_what_nobody_sees(form: str) -> None:
 def test_what_machines_read_is_ascii(form: str) -> None:
     """These forms survive every locale: what is not ASCII is written as a reference, and reads as it was."""
     state = STATES["fine"]()
-    state.started = replace(state.run, cluster="Größe 日本")
+    state.started = structs.replace(state.run, cluster="Größe 日本")
     text = rendered(state, form)
     assert text.isascii()
     read = json.loads(text)["run"]["cluster"] if form == "json" else unescape(text)

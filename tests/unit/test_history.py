@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from orchestrator.cli import identity
 from orchestrator.cli.main import invoke
@@ -101,7 +102,7 @@ def middle(run: list[Entry], key: str = LOST) -> int:
 def test_runs_lists_the_newest_first(shell: Shell, path: Path, run: list[Entry]) -> None:
     """Each run has a line with its cluster, start, result and counts; one that did not end says no more than that."""
     kept(path, run)
-    kept(path, [replace(entry, at=entry.at + 90) for entry in run[: middle(run)]], "run-2")
+    kept(path, [structs.replace(entry, at=entry.at + 90) for entry in run[: middle(run)]], "run-2")
     code, out, _ = shell("runs")
     lines = out.splitlines()
     assert code == 0
@@ -343,7 +344,7 @@ def test_what_concerns_all_is_told_until_the_outcome(run: list[Entry]) -> None:
         WaveOpened(wave=2),
         Halted(why="enough"),
         Looked(key=LOST, facts=None, reason=Reason.RESULT_LOST),
-        replace(outcome, key=LOST),
+        structs.replace(outcome, key=LOST),
         GateAnswered(answer=answer),
         RunEnded(result="halted"),
     ]

@@ -1,11 +1,12 @@
 """What every store of the journal promises, proven of each."""
 
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from orchestrator.aws.journal import DynamoJournal
 from orchestrator.core.asks import Ask, AskKind
@@ -59,7 +60,7 @@ def test_a_run_survives_the_process(opened: Opener, run: list[Entry]) -> None:
 def test_the_list_of_runs_tells_how_each_stands(opened: Opener, run: list[Entry]) -> None:
     """Newest first, with cluster, counts and result, which agree with the fold of the entries."""
     store = opened()
-    later = [replace(entry, at=entry.at + 60) for entry in run[:5]]
+    later = [structs.replace(entry, at=entry.at + 60) for entry in run[:5]]
     store.append("run-1", 1, run)
     store.append("run-2", 2, later)
     second, first = opened().runs()
@@ -226,8 +227,12 @@ def test_a_record_of_a_newer_version_is_not_guessed_at(run: list[Entry], monkeyp
     monkeypatch.setattr("orchestrator.journal.codec.VERSION", 3)
     record = pack(run)
     monkeypatch.undo()
-    with pytest.raises(JournalFault, match="newer version"):
-        unpack(record)
+    for newer in (record, zlib.compress(b'[3,{"lines":[]},"more"]'), zlib.compress(b"[4]")):
+        with pytest.raises(JournalFault, match="newer version"):
+            unpack(newer)
+    for damaged in (b"[2]", b'[2,{"lines":[]}]', b'["3",[]]', b"[]", b"3", b"\xff"):
+        with pytest.raises(JournalFault, match="damaged"):
+            unpack(zlib.compress(damaged))
 
 
 @pytest.mark.parametrize("left", [[0, 1], [0, 2], [1, 2], [0, 1, 1, 2], [0, 2, 1], []])

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from orchestrator.cli.main import COMMANDS
 from orchestrator.core.amount import Amount
@@ -129,7 +130,7 @@ def test_what_was_seen_is_told_once() -> None:
     for index, entry in enumerate(entries):
         if isinstance(entry.event, Concluded) and entry.event.outcome.kind is OutcomeKind.ROLLED_BACK:
             outcome = replace(entry.event.outcome, message="the unit is\nfailed")
-            entries[index] = Entry(entry.at, replace(entry.event, outcome=outcome))
+            entries[index] = Entry(entry.at, structs.replace(entry.event, outcome=outcome))
     assert told(entries)[-1].text.count("\n  Seen: the unit is failed\n") == 1
 
 
@@ -176,7 +177,7 @@ def test_a_run_that_takes_another_back_is_told_as_such() -> None:
     first = halting()
     started = next(each.event for each in first if isinstance(each.event, RunStarted))
     again = [
-        Entry(2_000_000.0, replace(started, run="run-1-back", restores="run-1")),
+        Entry(2_000_000.0, structs.replace(started, run="run-1-back", restores="run-1")),
         Entry(2_000_100.0, Halted(why="because")),
         Entry(2_000_200.0, RunEnded(result="halted")),
     ]

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 import pytest
+from msgspec import structs
 
 from orchestrator.cli import approvals, carrying, flags, recovery, requests, rollout
 from orchestrator.cli.compose import Gates, Request
@@ -143,7 +144,7 @@ def test_all_flags_together_make_the_same_request(which: str) -> None:
     given, event = started_with(which, words(command, names))
     first = _request(which, {key: value for key, value in given.items() if key in names})
     state = RunState()
-    state.started = replace(event, policy=first.policy)
+    state.started = structs.replace(event, policy=first.policy)
     resumed = recovery._request_again(state, region=None, profile=None)  # noqa: SLF001 - the flags' whole way back
     assert replace(resumed, credential=first.credential) == first
 
@@ -163,7 +164,7 @@ def test_a_run_that_is_taken_back_after_its_halt_can_be_resumed() -> None:
     names = tuple(str(each.name) for each in parameters(command))
     _, halted = started_with("run", words(command, names))
     state = RunState()
-    state.started = replace(
+    state.started = structs.replace(
         halted, run="run-2", restores="run-1", options=carrying.options_back(halted.options), policy=Policy()
     )
     resumed = recovery._request_again(state, region=None, profile=None)  # noqa: SLF001 - the flags' whole way back
