@@ -216,7 +216,11 @@ class NightCrew:
         )
         boot = Boot(name="s3://conf/ecs.config", holds=True, generation=self.book.boot)
         around = Surroundings(members={"web": self.members()}, boots=(boot,))
-        runs = [self.book.state_of(name) for name in sorted(self.book.runs)[-RUNS:] if self.book.runs[name].entries]
+        runs = [
+            self.book.state_of(name)
+            for name in sorted(self.book.runs, reverse=True)[:RUNS]
+            if self.book.runs[name].entries
+        ]
         found = overlap(present, looks, around, wanted=wanted, runs=runs)
         self.book.hear(found)
 

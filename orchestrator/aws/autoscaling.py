@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,9 +51,9 @@ class ScalingGroups:
     ec2: "EC2Client"
     ecs: "ECSClient"
 
-    def around(self, cluster: str, instance_ids: Iterable[str]) -> tuple[Group, ...]:
-        """Find the groups of these instances and of the cluster's capacity providers, which may have none yet."""
-        return self._describe(sorted(self._of_instances(instance_ids) | self._of_providers(cluster)))
+    def around(self, providers: Sequence[str], instance_ids: Iterable[str]) -> tuple[Group, ...]:
+        """Find the groups of these instances and of a cluster's capacity `providers`, which may have none yet."""
+        return self._describe(sorted(self._of_instances(instance_ids) | self._of_providers(providers)))
 
     def _of_instances(self, instance_ids: Iterable[str]) -> set[str]:
         # Instances of ECS Anywhere are nobody's (F82), and an id of theirs fails the call.
@@ -65,14 +65,11 @@ class ScalingGroups:
             found |= {each["AutoScalingGroupName"] for each in answer["AutoScalingInstances"]}
         return found
 
-    def _of_providers(self, cluster: str) -> set[str]:
-        with translated("ecs:DescribeClusters"):
-            clusters = self.ecs.describe_clusters(clusters=[cluster])["clusters"]
-        names = [name for each in clusters for name in each.get("capacityProviders", [])]
-        if not names:
+    def _of_providers(self, providers: Sequence[str]) -> set[str]:
+        if not providers:
             return set()
         with translated("ecs:DescribeCapacityProviders"):
-            answer = self.ecs.describe_capacity_providers(capacityProviders=names)
+            answer = self.ecs.describe_capacity_providers(capacityProviders=list(providers))
         arns = [
             each["autoScalingGroupProvider"]["autoScalingGroupArn"]
             for each in answer["capacityProviders"]

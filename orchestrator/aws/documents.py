@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import yaml
@@ -72,8 +73,8 @@ class Documents:
 
     def _publish(self, op: Op) -> Published:
         name = name_of(self._prefix, op)
-        content = self._content(name)
-        if content is None:
+        found = self._described(name)
+        if found is None:
             with translated("ssm:CreateDocument"):
                 answer = self._client.create_document(
                     Name=name,
@@ -83,8 +84,8 @@ class Documents:
                     TargetType="/AWS::EC2::Instance",
                 )
             return Published(name, answer["DocumentDescription"]["DocumentVersion"], "created")
-        if self._is_ours(op, content):
-            return Published(name, self._describe(name)["DocumentVersion"], "unchanged")
+        if self._is_ours(op, self._content(name, found.version) or ""):
+            return Published(name, found.version, "unchanged")
         version = self._update(op, name)
         with translated("ssm:UpdateDocumentDefaultVersion"):
             self._client.update_document_default_version(Name=name, DocumentVersion=version)
@@ -111,21 +112,28 @@ class Documents:
     def _pin(self, op: Op) -> Pin:
         name = name_of(self._prefix, op)
         publish = "Run `ecs-rollout documents publish` (it never removes a version)."
-        content = self._content(name)
-        if content is None:
+        pin = self._described(name)
+        if pin is None:
             raise RefusedError(f"The document {name} is not published in this account and Region.", hint=publish)
-        if not self._is_ours(op, content):
+        # A stack publishes our content as another text, so only the same hash settles it without a look at the content.
+        same = pin.digest == sha256(self._texts[op].encode()).hexdigest()
+        if not (same or self._is_ours(op, self._content(name, pin.version) or "")):
             raise RefusedError(
                 f"The document {name} holds other content than this version of ecs-rollout.",
                 hint=f"Find out who changed it. {publish}",
             )
-        description = self._describe(name)
-        return Pin(name, description["DocumentVersion"], description["Hash"])
+        return pin
 
-    def _describe(self, name: str) -> dict[str, str]:
+    def _described(self, name: str) -> Pin | None:
+        """Pin a document's default version; None where there is no such document."""
         with translated("ssm:DescribeDocument"):
-            document = self._client.describe_document(Name=name)["Document"]
-        return {"DocumentVersion": document["DocumentVersion"], "Hash": document["Hash"]}
+            try:
+                found = self._client.describe_document(Name=name)["Document"]
+            except ClientError as error:
+                if code_of(error) == _MISSING:
+                    return None
+                raise
+        return Pin(name, found["DocumentVersion"], found["Hash"])
 
     def _content(self, name: str, version: str = "$DEFAULT") -> str | None:
         with translated("ssm:GetDocument"):

@@ -1,6 +1,7 @@
 """ECS container instances behind the port `Fleet`: list, describe, join with Systems Manager."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -21,8 +22,16 @@ MARK = "ecs-rollout.run"
 _PAGE = 100
 
 
-def cluster_name(client: "ECSClient", cluster: str) -> str:
-    """Give the cluster's name. Raises RefusedError when ECS knows no such active cluster."""
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """An active cluster: its name, and those of its capacity providers."""
+
+    name: str
+    providers: tuple[str, ...] = ()
+
+
+def find_cluster(client: "ECSClient", cluster: str) -> Cluster:
+    """Find a cluster by its name or ARN. Raises RefusedError when ECS knows no such active cluster."""
     with translated("ecs:DescribeClusters"):
         clusters = client.describe_clusters(clusters=[cluster])["clusters"]
     if not clusters or clusters[0].get("status") != "ACTIVE":
@@ -30,7 +39,7 @@ def cluster_name(client: "ECSClient", cluster: str) -> str:
             f"There is no active cluster {cluster!r} in this account and Region.",
             hint="`aws ecs list-clusters` shows those there are; check --cluster and --region.",
         )
-    return clusters[0]["clusterName"]
+    return Cluster(clusters[0]["clusterName"], tuple(clusters[0].get("capacityProviders", ())))
 
 
 def list_arns(client: "ECSClient", cluster: str, query: str = "") -> list[str]:

@@ -116,8 +116,9 @@ class ClusterLock:
         raise EnvironmentFault("The lock could not be won: others keep winning it.", hint="Run again a little later.")
 
     def owner(self) -> Owner | None:
-        """Read who holds the cluster, if anybody does; nothing is written."""
-        _, owner = self._largest()
+        """Look who holds the cluster, if anybody does: one call; whoever acts on it acquires, which reads anew."""
+        listed = self._listed()
+        owner = self._owner_in(max(listed), listed[max(listed)]) if listed else None
         return owner if owner is not None and not owner.released else None
 
     def _check_resumable(self, owner: Owner, *, take_over: bool) -> None:
@@ -188,10 +189,14 @@ class ClusterLock:
                 self._client.delete_parameters(Names=[f"{self._path}/{number}" for number in old[start : start + 10]])
 
     def _numbers(self) -> list[int]:
+        return sorted(self._listed())
+
+    def _listed(self) -> dict[int, str]:
+        """List the numbers with what their owners wrote into them."""
         with translated("ssm:GetParametersByPath"):
             pages = self._client.get_paginator("get_parameters_by_path").paginate(Path=self._path)
-            names = [each["Name"].rsplit("/", 1)[-1] for page in pages for each in page["Parameters"]]
-        return sorted(int(name) for name in names if name.isdigit())
+            found = {each["Name"].rsplit("/", 1)[-1]: each["Value"] for page in pages for each in page["Parameters"]}
+        return {int(name): value for name, value in found.items() if name.isdigit()}
 
     def _largest(self) -> tuple[int, Owner | None]:
         numbers = self._numbers()
@@ -205,6 +210,9 @@ class ClusterLock:
                 if code_of(error) == "ParameterNotFound":
                     return None
                 raise
+        return self._owner_in(number, value)
+
+    def _owner_in(self, number: int, value: str) -> Owner:
         try:
             fields = json.loads(value)
             before = tuple(Predecessor(**each) for each in fields.pop("unresolved", ()))

@@ -40,6 +40,14 @@ _MISSING = frozenset(
 )
 
 
+_NO_VALUE = "secret value"
+"""AWS says that it cannot find `the specified secret value` where the secret itself is there, `secret` where not."""
+
+
+class NoValueError(UsageError):
+    """A secret is there, and nothing under the version or stage that was asked for."""
+
+
 class Clients(Protocol):
     """Makes the one client that a source needs; orchestrator.aws.session.Session is one."""
 
@@ -58,10 +66,14 @@ class Clients(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceText:
-    """The text of a source. version: its id in the store, or empty. notes: what the user should know."""
+    """The text of a source. version: its id in the store, or empty. notes: what the user should know.
+
+    stages: the labels that a secret's version had when it was read.
+    """
 
     text: str = field(repr=False)
     version: str = ""
+    stages: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -93,14 +105,15 @@ def _secret(client: "SecretsManagerClient", source: SecretsManagerSource) -> Sou
             found = client.get_secret_value(SecretId=source.name, VersionStage=source.stage)
         # One of the two is there, which the stubs cannot say.
         match {**found}:
-            case {"SecretString": str(text)}:
-                return SourceText(text=_bounded(text, source), version=found["VersionId"])
+            case {"SecretString": str(value)}:
+                text = _bounded(value, source)
             case {"SecretBinary": bytes(raw)}:
-                return SourceText(text=_text(raw, source), version=found["VersionId"])
+                text = _text(raw, source)
             case _:
                 raise RefusedError(f"{source} holds no value.", hint="Store the credential in it first.")
+        return SourceText(text=text, version=found["VersionId"], stages=tuple(found.get("VersionStages", ())))
 
-    return _asked("secretsmanager:GetSecretValue", source, call)
+    return _asked("secretsmanager:GetSecretValue", source, call, client.meta.region_name)
 
 
 def _parameter(client: "SSMClient", source: SsmSource) -> SourceText:
@@ -114,7 +127,7 @@ def _parameter(client: "SSMClient", source: SsmSource) -> SourceText:
             notes=() if secure else (note,),
         )
 
-    return _asked("ssm:GetParameter", source, call)
+    return _asked("ssm:GetParameter", source, call, client.meta.region_name)
 
 
 def _object(client: "S3Client", source: S3Source) -> SourceText:
@@ -129,17 +142,27 @@ def _object(client: "S3Client", source: S3Source) -> SourceText:
     return _asked("s3:GetObject", source, call)
 
 
-def _asked(action: str, source: Source, call: Callable[[], SourceText]) -> SourceText:
-    """Make the call; word the errors that are about this source, and leave the rest to the session's words."""
+def _asked(action: str, source: Source, call: Callable[[], SourceText], region: str = "") -> SourceText:
+    """Make the call; word the errors that are about this source, and leave the rest to the session's words.
+
+    `region`: where it was looked for, unless its name is known everywhere.
+    """
     with translated(action):
         try:
             return call()
         except ClientError as error:
             code = code_of(error)
-            if code in _MISSING:
-                raise UsageError(
-                    f"There is no {source}.", hint="Check the name, the version, the account and the Region."
+            if isinstance(source, SecretsManagerSource) and code in _MISSING and _NO_VALUE in str(error):
+                listing = f"`aws secretsmanager list-secret-version-ids --secret-id {source.name}`"
+                raise NoValueError(
+                    f"{source} has no value: nothing was put there yet, or there is no such version or stage.",
+                    hint=f"{listing} shows what there is.",
                 ) from error
+            if code in _MISSING:
+                what = f"secretsmanager:{source.name}" if isinstance(source, SecretsManagerSource) else str(source)
+                where = f" in {region}" if region else ""
+                also = ", the account and --region" if region else " and the account"
+                raise UsageError(f"There is no {what}{where}.", hint=f"Check the name, the version{also}.") from error
             if code == "InvalidRequestException":
                 raise UsageError(
                     f"{source} cannot be read: it is scheduled for deletion, or has no value in that stage.",

@@ -33,7 +33,8 @@ class SecretStages:
             except ClientError as error:
                 if code_of(error) == "ResourceNotFoundException":
                     raise UsageError(
-                        f"There is no secret {self.secret}.", hint="Check the name, the account and the Region."
+                        f"There is no secret {self.secret} in {self.client.meta.region_name}.",
+                        hint="Check the name, the account and --region.",
                     ) from error
                 raise
         at = {label: version for version, those in labels.items() for label in those}

@@ -86,19 +86,31 @@ def told_of(flags: dict[str, Any], *, nobody: bool) -> Told:
 
 def watched(rolls: Rolls, request: "Request") -> AbstractContextManager["Telling"]:
     """Watch the command: whatever ends it, those who want to know are told."""
+    about = {name: getattr(request, name) for name in WATCHED}
+    return watching(rolls.told, rolls.journal, **about)
+
+
+WATCHED = ("cluster", "credential", "region", "profile")
+"""What must be known of a command to tell of it."""
+
+
+def watching(
+    told: Told, journal: "JournalPlace", *, cluster: str, credential: str, region: str | None, profile: str | None
+) -> AbstractContextManager["Telling"]:
+    """Watch a command as `watched` does, of which no more is known yet than this."""
     from orchestrator.aws.session import Session
     from orchestrator.cli.telling import telling
     from orchestrator.clock import SystemClock
     from orchestrator.report.notices import Origin, plan_words
 
-    session = Session(region=request.region, profile=request.profile)
+    session = Session(region=region, profile=profile)
     origin = Origin(
-        cluster=request.cluster,
+        cluster=cluster,
         region=session.region,
-        store=rolls.journal.words,
-        again=plan_words(request.cluster, request.credential) if request.credential else (),
+        store=journal.words,
+        again=plan_words(cluster, credential) if credential else (),
     )
-    return telling(rolls.told, session, origin, SystemClock())
+    return telling(told, session, origin, SystemClock())
 
 
 def begin(request: "Request", journal: "Store", rolls: Rolls) -> int:
@@ -180,7 +192,8 @@ def see_through(
     # What is seen of a fleet that is taken back next would be wrong by the time that somebody reads it.
     holders = None if wants_back(state) else rolls.holders(parts)
     verdict = (holders.summary,) if holders else ()
-    tell.concluded(*followed, *verdict, well=holders is None or holders.safe)
+    doubted = holders if holders and not holders.safe else None
+    tell.concluded(*followed, *verdict, well=doubted is None, look=doubted.look if doubted else ())
     after = After(
         undelivered=tell.ended(state, code),
         boots=tuple(keeper.rows),

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from orchestrator.aws.documents import Documents, Pin
-from orchestrator.aws.ecs import cluster_name
+from orchestrator.aws.ecs import find_cluster
 from orchestrator.aws.session import CredentialsFault, Session, UnreachableFault
 from orchestrator.cli import compose, looks
 from orchestrator.cli.compose import Request
@@ -107,7 +107,7 @@ class Examination:
         yield good("region", f"{session.region} (partition {partition}).")
 
     def _find_cluster(self, session: Session) -> Iterator[Check]:
-        self._cluster = cluster_name(session.ecs(), self._wish.request.cluster)
+        self._cluster = find_cluster(session.ecs(), self._wish.request.cluster).name
         yield good("cluster", f"{self._cluster} is active.")
 
     def _find_documents(self, session: Session) -> Iterator[Check]:

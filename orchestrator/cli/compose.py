@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from orchestrator.aws.documents import Documents
 from orchestrator.aws.draining import EcsDrains
-from orchestrator.aws.ecs import EcsFleet, cluster_name
+from orchestrator.aws.ecs import Cluster, EcsFleet, find_cluster
 from orchestrator.aws.gates import AlarmGate, CalendarGate
 from orchestrator.aws.lock import ClusterLock
 from orchestrator.aws.session import Session
@@ -73,12 +73,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """Everything that a plan or a run works with. `path` is where this cluster's parameters live in SSM."""
+    """Everything that a plan or a run works with. `path` is where this cluster's parameters live in SSM.
+
+    `seen`: the cluster as it was when the parts were built.
+    """
 
     request: Request
     clock: Clock
     run_id: str
-    cluster: str
+    seen: Cluster
     path: str
     session: Session
     loaded: Loaded | None
@@ -86,6 +89,11 @@ class Parts:
     fleet: EcsFleet
     drains: EcsDrains
     lock: ClusterLock
+
+    @property
+    def cluster(self) -> str:
+        """The cluster's name."""
+        return self.seen.name
 
     def gates(self, expected: Expected) -> tuple[Gate, ...]:
         """Build the gates that were asked for; windows and the deadline leave room for what is expected."""
@@ -122,15 +130,18 @@ class Parts:
         )
 
 
-def build(request: Request, *, clock: Clock, say: Callable[[str], None], run: str = "") -> Parts:
+def build(
+    request: Request, *, clock: Clock, say: Callable[[str], None], run: str = "", seen: Cluster | None = None
+) -> Parts:
     """Build the parts, and refuse early: no such cluster, a bad credential, documents that are not ours.
 
-    `run`: the run that goes on; a new one gets a new id.
+    `run`: the run that goes on; a new one gets a new id. `seen`: the cluster where somebody has just looked for it.
     """
     options.check_delivery(request.delivery, request.delivery_bucket)
     session = Session(region=request.region, profile=request.profile)
     ecs, ssm = session.ecs(), session.ssm()
-    cluster = cluster_name(ecs, request.cluster)
+    seen = seen or find_cluster(ecs, request.cluster)
+    cluster = seen.name
     loaded = _load(session, request) if request.credential else None
     pins = Documents(client=ssm, prefix=request.document_prefix, texts=rendered()).pins()
     if loaded is not None:
@@ -146,7 +157,7 @@ def build(request: Request, *, clock: Clock, say: Callable[[str], None], run: st
         request=request,
         clock=clock,
         run_id=run_id,
-        cluster=cluster,
+        seen=seen,
         path=path,
         session=session,
         loaded=loaded,
@@ -159,11 +170,12 @@ def build(request: Request, *, clock: Clock, say: Callable[[str], None], run: st
     )
 
 
-def cluster_lock(request: Request, clock: Clock) -> ClusterLock:
-    """Build the cluster's lock alone, to see who holds it; nothing is read of a credential."""
+def cluster_lock(request: Request, clock: Clock) -> tuple[Cluster, ClusterLock]:
+    """Find the cluster, and build its lock alone, to see who holds it; nothing is read of a credential."""
     session = Session(region=request.region, profile=request.profile)
-    path = f"{request.parameter_prefix}/{cluster_name(session.ecs(), request.cluster)}"
-    return ClusterLock(client=session.ssm(), clock=clock, path=path, holder=holder(), run="")
+    seen = find_cluster(session.ecs(), request.cluster)
+    path = f"{request.parameter_prefix}/{seen.name}"
+    return seen, ClusterLock(client=session.ssm(), clock=clock, path=path, holder=holder(), run="")
 
 
 def _load(session: Session, request: Request) -> Loaded:

@@ -47,8 +47,8 @@ def lint(  # noqa: PLR0913 - the flags, each by name
 
     session = Session(region=region, profile=profile, needed=not source.startswith(("file:", "-")))
     reading = Reading(source=source, registry=registry, readable_file=allow_readable_file)
-    report, notes = judge(session, reading, images=image, fix=fix)
-    for note in notes:
+    report, read = judge(session, reading, images=image, fix=fix)
+    for note in read.notes:
         speech.say(f"note: {note}")
     speech.show(json.dumps(lint_json(report), indent=2) if output == "json" else lint_text(report))
     return ExitCode.REFUSED if report.refused else ExitCode.OK

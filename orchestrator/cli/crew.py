@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from orchestrator.aws.ecs import Cluster
 from orchestrator.aws.lock import Owner
 from orchestrator.aws.session import Session
+from orchestrator.aws.sources import NoValueError
 from orchestrator.aws.stages import SecretStages
 from orchestrator.cli import carrying, compose, holders, loading, planning, recovery, reporting, rolling, speech, turns
 from orchestrator.cli.boot import Boots
@@ -38,13 +40,25 @@ def stages_of(request: Request, secret: str) -> SecretStages:
     return SecretStages(session.secretsmanager(), secret)
 
 
+def _empty(secret: str, target: Target) -> RefusedError:
+    """Say that a version which has a label has no value."""
+    version = f"The version {target.version} of {secret} is {target.stage}"
+    if not target.promotes:
+        return RefusedError(f"{version} and has no value.", hint="Put the credential there as a new version.")
+    return RefusedError(
+        f"{version} and has no value yet: createSecret, a rotation's first step, has not put it there.",
+        hint="See why that step of the secret's rotation function fails, or give the rotation up: "
+        f"`aws secretsmanager cancel-rotate-secret --secret-id {secret}`.",
+    )
+
+
 def _chance(most: float) -> float:
     return randomness.randbelow(round(most * 1000) + 1) / 1000
 
 
 @dataclass(slots=True, kw_only=True)
 class FleetCrew:
-    """One night's crew. `scene`, `keeper` and `state` are there from the moment that they are known."""
+    """One night's crew. `scene`, `keeper`, `state` and `seen` are there from the moment that they are known."""
 
     request: Request
     secret: str
@@ -57,6 +71,7 @@ class FleetCrew:
     _scene: carrying.Scene | None = field(default=None, init=False)
     _keeper: Boots | None = field(default=None, init=False)
     _state: RunState | None = field(default=None, init=False)
+    _seen: Cluster | None = field(default=None, init=False)
 
     def resume(self) -> ExitCode:
         """Start late, take the turn, and finish what a dead controller has left, where our journal knows it."""
@@ -73,7 +88,8 @@ class FleetCrew:
         return self._finish(left)
 
     def _owner(self) -> Owner | None:
-        owner = compose.cluster_lock(self.request, self.clock).owner()
+        self._seen, lock = compose.cluster_lock(self.request, self.clock)
+        owner = lock.owner()
         # Whoever says --take-over knows that the owner is dead, however young its heartbeat is.
         return replace(owner, heartbeat=0.0) if owner is not None and self.rolls.take_over else owner
 
@@ -94,6 +110,7 @@ class FleetCrew:
         if left is None:
             return ExitCode.OK
         say(f"first the run {left.run.run} is finished, which was interrupted")
+        self._seen = None  # that may take hours
         # stdout holds the report of the rotation alone.
         rolls = replace(self.rolls, report=reporting.beside(self.rolls.journal), restores=left.run.restores)
         where = {"region": self.request.region, "profile": self.request.profile}
@@ -120,10 +137,14 @@ class FleetCrew:
         request = replace(self.request, credential=pinned, policy=policy)
         if self.canary:
             request = replace(request, boot_configs=())
-        parts = compose.build(request, clock=self.clock, say=say)
+        try:
+            parts = compose.build(request, clock=self.clock, say=say, seen=self._seen)
+        except NoValueError as error:
+            raise _empty(self.secret, target) from error
         self._keeper = carrying.boots_of(parts)
         self._scene = carrying.Scene(parts=parts, clock=self.clock, journal=self.journal, tell=self._telling)
-        planned = planning.plan(parts, planning.apply_goal(parts, loading.existing_key(parts)), fence=0, say=say)
+        key = loading.existing_key(parts)
+        planned = planning.plan(parts, planning.apply_goal(parts, key), fence=0, say=say)
         reasons = [each.decision.reason for each in planned.planned]
         if self.canary:
             done = Reason.ALREADY_CURRENT in reasons
@@ -132,15 +153,15 @@ class FleetCrew:
             at_rest = all(each is not None and each.as_wanted for each in outcomes)
             done = at_rest and not target.promotes and not self._keeper.due and Reason.ALREADY_CURRENT in reasons
         if done:
-            self._rest(parts, planned, target)
+            self._rest(parts, planned, key, target)
         return done
 
-    def _rest(self, parts: Parts, planned: Plan, target: Target) -> None:
+    def _rest(self, parts: Parts, planned: Plan, key: bytes | None, target: Target) -> None:
         """Say that nothing is to be done, on the strength of the plan; no run is begun, and none journaled."""
-        found = holders.of_plan(parts, planned, self._journal_runs())
+        found = holders.of_plan(parts, planned, key, self._journal_runs())
         stage = f"{target.stage} of {self.secret} ({target.version})"
         words = f"Nothing to do: {stage} runs on {len(found.running)} of {len(planned.planned)} instances."
-        speech.show(holders.shown(parts, found, words, self.rolls.report.form))
+        speech.show(holders.shown(parts, found, key, words, self.rolls.report.form))
         self._telling.ended(None, ExitCode.OK, oldest_age=oldest_age(found.running, self.clock.now()))
 
     def roll(self, promotion: Promotion) -> ExitCode:
@@ -151,12 +172,16 @@ class FleetCrew:
         # As `run` would be told, so that `resume` needs to know nothing of rotations.
         limit = {"limit": str(_ONE)} if self.canary else {}
         chosen = {**self.rolls.options, **limit, "credential": parts.request.credential}
+        look = holders.look_words(self.rolls.options, parts.session.region)
         rolls = replace(
-            self.rolls, options=chosen, promotion=promotion, holders=lambda _: holders.seen(parts, self._journal_runs())
+            self.rolls,
+            options=chosen,
+            promotion=promotion,
+            holders=lambda _: holders.seen(parts, self._journal_runs(), look),
         )
 
         def roll(parts: Parts, watch: Watch, confirm: Callable[[Plan], Plan]) -> RunState:
-            mission = rolling.Mission(take_over=rolls.take_over, options=rolls.options)
+            mission = rolling.Mission(take_over=rolls.take_over, options=rolls.options, looked=True)
             return rolling.conduct(parts, watch, mission, confirm=confirm)
 
         self._state, code = carrying.see_through(self._scene, self._keeper, rolls, roll, goes_on=False)
@@ -167,9 +192,10 @@ class FleetCrew:
         if self._state is not None and carrying.wants_back(self._state):
             carrying.take_back(self.request, self.journal, self.rolls, self._state)
 
-    def _journal_runs(self) -> list[RunState]:
+    def _journal_runs(self) -> Iterator[RunState]:
+        """Read the cluster's runs, newest first, each as it is wanted."""
         names = [head.run for head in self.journal.runs() if head.summary.cluster == self.request.cluster]
-        return [replay(self.journal.entries(run)) for run in reversed(names[: holders.RUNS])]
+        return (replay(self.journal.entries(run)) for run in names[: holders.RUNS])
 
     @property
     def _telling(self) -> Telling:

@@ -65,7 +65,7 @@ def generations(
     \b
       ecs-rollout generations --cluster web --credential secretsmanager:registry
     """
-    from orchestrator.cli import compose, overlap
+    from orchestrator.cli import compose, loading, overlap
     from orchestrator.clock import SystemClock
     from orchestrator.core.overlap import Verdict
     from orchestrator.engine import Pace
@@ -76,23 +76,22 @@ def generations(
     clock = SystemClock()
     request = compose.Request(policy=policy, pace=pace, probe=False, **given)
     parts = compose.build(request, clock=clock, say=lambda _warning: None)
-    names = overlap.names_of(parts)
-    asked = overlap.Asked(
-        wanted=next(iter(names), ""), boot_configs=boot_config, runs=earlier_runs(journal, parts.cluster)
-    )
+    key = loading.existing_key(parts)
+    asked = overlap.Asked(key=key, boot_configs=boot_config, runs=earlier_runs(journal, parts.cluster))
     found = overlap.look(parts, asked, say=say)
+    names = overlap.names_of(parts, key, found.generations)
     scene = Scene(cluster=parts.cluster, at=clock.now(), names=names)
     speech.show(overlap_json(found, scene) if output == "json" else overlap_text(found, scene))
     return ExitCode.NOT_ALL_UPDATED if check and found.verdict is not Verdict.UNUSED else ExitCode.OK
 
 
 def earlier_runs(place: JournalPlace, cluster: str) -> "list[RunState]":
-    """Read the cluster's last runs, oldest first; none where there is no journal, which is not made for this."""
+    """Read the cluster's last runs, newest first; none where there is no journal, which is not made for this."""
     from orchestrator.core.state import replay
 
     try:
         with store.opened(place, read_only=True) as journal:
             names = [head.run for head in journal.runs() if head.summary.cluster == cluster][:_RUNS]
-            return [replay(journal.entries(run)) for run in reversed(names)]
+            return [replay(journal.entries(run)) for run in names]
     except RolloutError:
         return []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, assert_never
 from orchestrator.aws import secrets
 from orchestrator.aws.leftovers import leftovers as find_leftovers
 from orchestrator.aws.session import Session
-from orchestrator.aws.sources import read_source
+from orchestrator.aws.sources import SourceText, read_source
 from orchestrator.connections import Network
 from orchestrator.core.credential import Credential, EnvLines, canonical, normalise
 from orchestrator.core.credential_formats import recognise
@@ -35,13 +35,14 @@ _DEFAULT_KEY = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """A credential that passed its lint. `warnings` are to be shown."""
+    """A credential that passed its lint. `warnings` are to be shown; `stages`: see SourceText."""
 
     source: str
     format: str
     credential: Credential = field(repr=False)
     lines: EnvLines = field(repr=False)
     warnings: tuple[str, ...]
+    stages: tuple[str, ...] = ()
 
     @property
     def registries(self) -> tuple[str, ...]:
@@ -67,24 +68,25 @@ class Reading:
 
 def judge(
     session: Session, reading: Reading, *, images: tuple[str, ...] = (), fix: bool = False
-) -> tuple[Report, tuple[str, ...]]:
-    """Read the source and judge what it holds; return the judgement and what is to be known about the source."""
+) -> tuple[Report, SourceText]:
+    """Read the source and judge what it holds; return the judgement and what was read."""
     text = read_source(
         parse_source(reading.source), session, stdin=sys.stdin.buffer, readable_by_others=reading.readable_file
     )
-    return lint(recognise(text.text, reading.registry), images, fix=fix), text.notes
+    return lint(recognise(text.text, reading.registry), images, fix=fix), text
 
 
 def load_credential(session: Session, reading: Reading) -> Loaded:
     """Read, judge and normalise. Raises RefusedError with the first thing that is wrong; nothing is touched."""
-    report, notes = judge(session, reading)
+    report, read = judge(session, reading)
     check(report)
     return Loaded(
         source=reading.source,
         format=report.format,
         credential=report.credential,
         lines=normalise(report.credential, report.auth_type),
-        warnings=(*notes, *(f"{worded(finding)}; {finding.hint}" for finding in report.findings)),
+        warnings=(*read.notes, *(f"{worded(finding)}; {finding.hint}" for finding in report.findings)),
+        stages=read.stages,
     )
 
 
@@ -108,6 +110,11 @@ def ensure_key(parts: "Parts") -> bytes:
 def generation_of(loaded: Loaded, key: bytes) -> str:
     """Name the credential's content."""
     return generation(key, canonical(loaded.credential))
+
+
+def wanted_generation(parts: "Parts", key: bytes | None) -> str:
+    """Name the content of the credential that was given; empty without one, and before the first run."""
+    return generation_of(parts.loaded, key) if parts.loaded is not None and key else ""
 
 
 def delivery_warnings(request: "Request") -> tuple[str, ...]:

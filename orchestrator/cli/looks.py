@@ -110,8 +110,8 @@ def read_credential(session: Session, request: Request) -> tuple[Report | None, 
     reading = loading.Reading(
         source=request.credential, registry=request.registry, readable_file=request.allow_readable_file
     )
-    report, notes = loading.judge(session, reading, images=request.probe_images)
-    found = [doubtful("credential", f"{_sentence(note)}.", "") for note in notes]
+    report, read = loading.judge(session, reading, images=request.probe_images)
+    found = [doubtful("credential", f"{_sentence(note)}.", "") for note in read.notes]
     found += [_of_finding(finding) for finding in report.findings]
     if report.refused:
         return None, tuple(found)

@@ -1,11 +1,12 @@
 """How it is found out which generations a cluster runs and what can bring an older one back. Reads only."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.aws.autoscaling import Group, ScalingGroups
 from orchestrator.aws.boot_config import BootConfigs
+from orchestrator.aws.ecs import Cluster, find_cluster
 from orchestrator.cli import loading
 from orchestrator.cli.compose import Parts
 from orchestrator.core.deciding import UNSUPPORTED, Look
@@ -25,14 +26,14 @@ _STAGES = ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What is looked at beside the fleet. `wanted`: the generation to compare with; empty: the newest one seen.
+    """What is looked at beside the fleet, with the cluster's `key`.
 
-    `runs`: the cluster's runs that the journal knows, oldest first.
+    `runs`: the cluster's runs that the journal knows, newest first.
     """
 
-    wanted: str = ""
+    key: bytes | None
     boot_configs: Sequence[S3Source] = ()
-    runs: Sequence[RunState] = ()
+    runs: Iterable[RunState] = ()
 
 
 def look(parts: Parts, asked: Asked, *, say: Callable[[str], None]) -> Overlap:
@@ -43,13 +44,14 @@ def look(parts: Parts, asked: Asked, *, say: Callable[[str], None]) -> Overlap:
     ghosts = find_ghosts(fleet)
     present = [each for each in fleet if each.arn not in ghosts]
     early = {each.instance_id: reason for each in present if (reason := _unasked(each)) is not None}
-    wanted = [each.instance_id for each in present if each.instance_id not in early]
-    say(f"{len(present)} instances in {parts.cluster}; inspecting {len(wanted)} of them")
+    reachable = [each.instance_id for each in present if each.instance_id not in early]
+    say(f"{len(present)} instances in {parts.cluster}; inspecting {len(reachable)} of them")
     every = min(EVERY, parts.request.pace.shortest)
     inspection = Inspection(commands=parts.commands, clock=parts.clock, context=parts.context(0), every=every)
-    looks: dict[str, Look] = {**early, **inspection.look(wanted)}
-    around = surroundings(parts, present, asked.boot_configs)
-    return overlap(present, looks, around, wanted=asked.wanted, runs=asked.runs)
+    looks: dict[str, Look] = {**early, **inspection.look(reachable)}
+    around = surroundings(parts, present, asked)
+    wanted = loading.wanted_generation(parts, asked.key)
+    return overlap(present, looks, around, wanted=wanted, runs=asked.runs)
 
 
 def _unasked(instance: Instance) -> Reason | None:
@@ -65,18 +67,20 @@ def _unasked(instance: Instance) -> Reason | None:
             return Reason.SSM_OFFLINE
 
 
-def surroundings(parts: Parts, present: Sequence[Instance], boot_configs: Sequence[S3Source]) -> Surroundings:
+def surroundings(
+    parts: Parts, present: Sequence[Instance], asked: Asked, cluster: Cluster | None = None
+) -> Surroundings:
     """Look at the Auto Scaling groups, at their user data, and at the boot configurations.
 
-    What cannot be read is no error: it is a doubt with the reason.
+    What cannot be read is no error: it is a doubt with the reason. `cluster`: as it was seen just now, if it was.
     """
-    key = loading.existing_key(parts)
     groups = ScalingGroups(autoscaling=parts.session.autoscaling(), ec2=parts.session.ec2(), ecs=parts.session.ecs())
     unread: list[Uncertain] = []
     found: tuple[Group, ...] = ()
     warm: dict[str, frozenset[str]] = {}
     try:
-        found = groups.around(parts.cluster, [each.instance_id for each in present])
+        providers = (cluster or find_cluster(parts.session.ecs(), parts.cluster)).providers
+        found = groups.around(providers, [each.instance_id for each in present])
     except EnvironmentFault as fault:
         unread.append(Uncertain(Doubt.BOOT_UNREAD, "the Auto Scaling groups", fault.message))
     for group in found:
@@ -88,7 +92,7 @@ def surroundings(parts: Parts, present: Sequence[Instance], boot_configs: Sequen
     return Surroundings(
         members={group.name: group.members for group in found},
         warm=warm,
-        boots=(*_launches(groups, found, key), *_objects(parts, boot_configs, key)),
+        boots=(*_launches(groups, found, asked.key), *_objects(parts, asked)),
         unread=tuple(unread),
     )
 
@@ -101,27 +105,29 @@ def _launches(groups: ScalingGroups, found: Sequence[Group], key: bytes | None) 
             yield Boot(name=str(launch), unread=fault.message)
 
 
-def _objects(parts: Parts, sources: Sequence[S3Source], key: bytes | None) -> Iterator[Boot]:
-    for source in sources:
+def _objects(parts: Parts, asked: Asked) -> Iterator[Boot]:
+    for source in asked.boot_configs:
         reader = BootConfigs(client=parts.session.s3(), source=source, wait=parts.clock.wait)
         try:
-            yield look_into(str(source), reader.read().text.encode(), key)
+            yield look_into(str(source), reader.read().text.encode(), asked.key)
         except RolloutError as error:
             yield Boot(name=str(source), unread=error.message)
 
 
-def names_of(parts: Parts) -> dict[str, str]:
+def names_of(parts: Parts, key: bytes | None, shown: Iterable[str], *, anew: bool = False) -> dict[str, str]:
     """Say by what names generations are known: `as given`, and the stages of a secret's versions.
 
-    The given one's comes first. A stage that is not there, or holds nothing that could be installed, names none.
+    The given one's comes first. Other versions are read only where one of the generations that are `shown` has no name
+    yet; `anew`: labels may have moved since the credential was read, so all are read again. A stage that is not there,
+    or holds nothing that could be installed, names none.
     """
-    key = loading.existing_key(parts)
     if key is None or parts.loaded is None:
         return {}
-    names = {loading.generation_of(parts.loaded, key): ["as given"]}
+    known = () if anew else parts.loaded.stages
+    names = {loading.generation_of(parts.loaded, key): ["as given", *(each for each in _STAGES if each in known)]}
     source = parse_source(parts.request.credential)
-    if isinstance(source, SecretsManagerSource):
-        for stage in _STAGES:
+    if isinstance(source, SecretsManagerSource) and (anew or set(shown) - names.keys()):
+        for stage in (each for each in _STAGES if each not in known):
             other = SecretsManagerSource(name=source.name, stage=stage)
             reading = loading.Reading(source=str(other), registry=parts.request.registry)
             with contextlib.suppress(RolloutError):

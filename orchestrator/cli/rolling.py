@@ -42,13 +42,15 @@ class Watch:
 class Mission:
     """What a new run is for. `restores`: the run to take back; `heals`: to mend what dead runs left; else it applies.
 
-    `options`: the flags that it is started with, kept for `resume`.
+    `options`: the flags that it is started with, kept for `resume`. `looked`: what its plan says was said just now, of
+    a look without the lock.
     """
 
     take_over: bool = False
     restores: str = ""
     heals: bool = False
     options: Mapping[str, OptionValue] = field(default_factory=dict)
+    looked: bool = False
 
 
 def _engine(parts: Parts, hold: Hold, watch: Watch, goal: Wanted, planned: Plan) -> Engine:
@@ -112,7 +114,8 @@ def conduct(
     planning.try_gates(parts)
     with locked(parts, take_over=mission.take_over, say=watch.say, store=watch.store) as hold:
         goal = _goal(parts, hold, mission)
-        planned = planning.plan(parts, goal, fence=parts.lock.fence, say=watch.say)
+        heard = _unheard if mission.looked else watch.say
+        planned = planning.plan(parts, goal, fence=parts.lock.fence, say=heard)
         with kept(parts.lock):
             planned = confirm(planned)
         state = roll(parts, hold, planned, watch, goal, mission.options)
@@ -120,6 +123,10 @@ def conduct(
             healing.sweep(parts, watch.say)
         watch.afterwards(state)
         return state
+
+
+def _unheard(_words: str) -> None:
+    """Say nothing."""
 
 
 def _goal(parts: Parts, hold: Hold, mission: Mission) -> Wanted:

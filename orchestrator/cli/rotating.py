@@ -1,5 +1,6 @@
 """`ecs-rollout rotate`: a secret's pending version for the whole fleet, then AWSCURRENT, with nobody watching."""
 
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,30 +80,33 @@ def rotate(  # noqa: PLR0913 - the flags, each by name
     from orchestrator.rotation import rotate as one_night
 
     del yes  # nobody is ever asked
-    secret = _secret(given["credential"])
+    told = carrying.told_of(given, nobody=True)
     clock = SystemClock()
-    rolls = carrying.Rolls(
-        report=reporting.wanted(output, out, journal),
-        told=carrying.told_of(given, nobody=True),
-        journal=journal,
-        yes=True,
-        take_over=take_over,
-        alone=True,
-        options=flags.given(click.get_current_context(), without=approvals.NOT_PART | OWN),
-    )
-    request = requests.request_of(**given)
-    if max_duration is not None:
-        rolls = replace(rolls, limit=Limit.of(max_duration, request.policy.deadlines, clock))
-    with store.opened(journal) as found:
-        crew = FleetCrew(
-            request=request,
-            secret=secret,
-            journal=found,
-            rolls=rolls,
-            patience=Patience(jitter=jitter, wait_for_lock=wait_for_lock),
-            clock=clock,
-            canary=canary,
-        )
+    with ExitStack() as night:
+        # Flags that do not fit each other, and a journal that cannot be opened, are told of as well.
+        with carrying.watching(told, journal, **{name: given[name] for name in carrying.WATCHED}):
+            secret = _secret(given["credential"])
+            rolls = carrying.Rolls(
+                report=reporting.wanted(output, out, journal),
+                told=told,
+                journal=journal,
+                yes=True,
+                take_over=take_over,
+                alone=True,
+                options=flags.given(click.get_current_context(), without=approvals.NOT_PART | OWN),
+            )
+            request = requests.request_of(**given)
+            if max_duration is not None:
+                rolls = replace(rolls, limit=Limit.of(max_duration, request.policy.deadlines, clock))
+            crew = FleetCrew(
+                request=request,
+                secret=secret,
+                journal=night.enter_context(store.opened(journal)),
+                rolls=rolls,
+                patience=Patience(jitter=jitter, wait_for_lock=wait_for_lock),
+                clock=clock,
+                canary=canary,
+            )
         return one_night(stages_of(request, secret), crew, Terms(promote_at=promote_at, canary=canary), say)
 
 

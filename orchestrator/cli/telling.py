@@ -87,9 +87,9 @@ class Telling:
         """Name the command that shows how things are, now that it is known what this is about."""
         self._notifier.origin = replace(self._notifier.origin, again=again)
 
-    def concluded(self, *followed: str, well: bool) -> None:
-        """Tell how the run ended, what `followed`, and whether all of it went `well`."""
-        self._notifier.concluded(*followed, well=well)
+    def concluded(self, *followed: str, well: bool, look: Sequence[str] = ()) -> None:
+        """Tell how the run ended, what `followed`, whether all of it went `well`, and which command says more."""
+        self._notifier.concluded(*followed, well=well, look=look)
 
     def troubled(self, error: RolloutError) -> None:
         """Tell of something that went wrong beside the fleet, after the run had ended; it decides the metrics later."""

@@ -113,7 +113,7 @@ def overlap(
     """Say who runs what, and everything that can bring another credential back.
 
     `instances`: the cluster's registrations without its ghosts. `wanted`: a generation; where it is empty, that of the
-    newest run seen on an instance. `runs`: those that the journal knows of the cluster, oldest first.
+    newest run seen on an instance. `runs`: those that the journal knows of the cluster, newest first.
     """
     fleet = sorted(instances, key=lambda each: each.instance_id)
     seen = [(each, looks.get(each.instance_id, Reason.NO_RESULT)) for each in fleet]
@@ -184,19 +184,24 @@ def _same_object(reference: str, name: str) -> bool:
 
 
 def unused_since(runs: Iterable[RunState], wanted: str, running: Iterable[Running]) -> float | None:
-    """Say since when every instance has had the generation, by the cluster's runs, oldest first (epoch seconds).
+    """Say since when every instance has had the generation, by the cluster's runs, newest first (epoch seconds).
 
-    A run counts that left nobody behind; one that left somebody, wanted another generation or took a run back, ends
-    what was known. None where the journal does not tell, or does not know the runs that the instances name.
+    A run counts that left nobody behind; one that left somebody, wanted another generation or took a run back, is the
+    end of what is known. None where the journal does not tell, or does not know the runs that the instances name. No
+    more runs are taken than it needs: each may have to be read.
     """
     found: float | None = None
-    known: set[str] = set()
+    named = {each.run for each in running}
+    unbroken = True
     for state in runs:
         if state.started is None:
             continue
-        known.add(state.run.run)
-        found = (found or state.ended_at) if state.run.generation == wanted and everybody_has_it(state) else None
-    return found if {each.run for each in running} <= known else None
+        named.discard(state.run.run)
+        unbroken = unbroken and state.run.generation == wanted and everybody_has_it(state)
+        found = state.ended_at if unbroken else found
+        if not (unbroken or (found is not None and named)):
+            break
+    return None if named else found
 
 
 def everybody_has_it(state: RunState) -> bool:

@@ -114,8 +114,13 @@ def halted(state: RunState, origin: Origin, *, at: float) -> Notice:
     return replace(told.notice(Moment.HALTED, f"HALTED, {told.so_far}", lines), at=at)
 
 
-def ended(state: RunState, origin: Origin, followed: Sequence[str] = (), *, well: bool = True) -> Notice:
-    """Tell how a run ended. `followed`: what came after it; `well`: whether that went well, too."""
+def ended(
+    state: RunState, origin: Origin, followed: Sequence[str] = (), *, well: bool = True, look: Sequence[str] = ()
+) -> Notice:
+    """Tell how a run ended. `followed`: what came after it; `well`: whether that went well, too.
+
+    `look`: the command that says more where the run's report does not, word by word.
+    """
     told = _told(state, origin)
     report = told.report
     done, total = report.converged
@@ -132,6 +137,7 @@ def ended(state: RunState, origin: Origin, followed: Sequence[str] = (), *, well
     )
     # A run that takes another back is for that one's sake: why it had to be stands in the other's report.
     following = origin.command("report", state.run.restores or report.run) if state.run.restores or not good else ""
+    following = shlex.join((*look, *origin.store)) if look else following
     notice = told.notice(Moment.ENDED, f"ended {result}, {told.summary}", lines, next=following)
     return replace(notice, at=ended_at)
 

@@ -93,17 +93,17 @@ class Notifier:
             case _:
                 pass
 
-    def concluded(self, *followed: str, well: bool = True) -> None:
+    def concluded(self, *followed: str, well: bool = True, look: Sequence[str] = ()) -> None:
         """Post how the run ended, once, and what `followed`: it is known only after the last event."""
         state, self._over = self._over, None
         if state is not None and (followed or notices.worth_ending(state)):
-            self._post(notices.ended(state, self.origin, followed, well=well))
+            self._post(notices.ended(state, self.origin, followed, well=well, look=look))
 
     def failed(self, error: RolloutError, state: RunState | None, *, at: float, account: Callable[[], str]) -> None:
         """Post that the command ends with this error. `account` is asked where no run had told it; it may fail."""
         self.concluded()
         origin = self.origin
-        if not origin.account:
+        if self._couriers and not origin.account:
             with contextlib.suppress(RolloutError):  # the notice is worth more than its account
                 origin = replace(origin, account=account())
         self._post(notices.failed(error, state, origin, at=at))

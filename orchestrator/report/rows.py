@@ -93,10 +93,14 @@ class BootRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holders:
-    """Who was seen to run which credential after a run: for a person, and as what JSON is made of."""
+    """Who was seen to run which credential after a run: for a person, and as what JSON is made of.
+
+    `look`: the command that looks again, word by word.
+    """
 
     text: str
     object: Mapping[str, object]
+    look: tuple[str, ...] = ()
 
     @property
     def summary(self) -> str:

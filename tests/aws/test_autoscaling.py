@@ -22,13 +22,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 class Ecs:
-    """A cluster with these capacity providers; each is a group of that name, `fargate` is none."""
-
-    def __init__(self, *providers: str) -> None:
-        self.providers = list(providers)
-
-    def describe_clusters(self, **_: Any) -> Any:
-        return {"clusters": [{"clusterName": "web", "capacityProviders": self.providers}]}
+    """Each capacity provider is a group of its name, `FARGATE` is none."""
 
     def describe_capacity_providers(self, *, capacityProviders: list[str]) -> Any:  # noqa: N803 - boto3's name
         arn = "arn:aws:autoscaling:us-east-1:1:autoScalingGroup:u:autoScalingGroupName/"
@@ -47,8 +41,8 @@ class Ecs:
         }
 
 
-def groups(*providers: str) -> ScalingGroups:
-    ecs: Any = Ecs(*providers)
+def groups() -> ScalingGroups:
+    ecs: Any = Ecs()
     return ScalingGroups(autoscaling=boto3.client("autoscaling"), ec2=boto3.client("ec2"), ecs=ecs)
 
 
@@ -84,7 +78,7 @@ def test_a_group_is_found_by_one_of_its_members() -> None:
     group("web", size=2, LaunchTemplate={"LaunchTemplateName": "web-t", "Version": "$Latest"})
     group("other", size=1, LaunchTemplate={"LaunchTemplateName": "web-t"})
     one, two = members("web")
-    (found,) = groups().around("web", [one, "i-00000000000000009", "mi-0123"])
+    (found,) = groups().around((), [one, "i-00000000000000009", "mi-0123"])
     assert (found.name, found.members, found.warm) == ("web", frozenset({one, two}), False)
     assert found.launches == (Launch("web-t", "$Latest", identity),)
 
@@ -93,7 +87,7 @@ def test_an_empty_group_is_found_by_its_capacity_provider() -> None:
     """A group that was scaled to nothing still launches the next instances; Fargate is no group."""
     template("web-t")
     group("empty", LaunchTemplate={"LaunchTemplateName": "web-t"})
-    assert [each.name for each in groups("FARGATE", "empty", "gone").around("web", [])] == ["empty"]
+    assert [each.name for each in groups().around(("FARGATE", "empty", "gone"), [])] == ["empty"]
 
 
 def test_every_way_to_launch_is_named() -> None:
@@ -107,7 +101,7 @@ def test_every_way_to_launch_is_named() -> None:
     override = {"InstanceType": "t3.large", "LaunchTemplateSpecification": {"LaunchTemplateId": second, "Version": "1"}}
     policy = {"LaunchTemplate": {"LaunchTemplateSpecification": specification, "Overrides": [override]}}
     group("mixed", MixedInstancesPolicy=policy)
-    found = {each.name: each.launches for each in groups("old", "mixed").around("web", [])}
+    found = {each.name: each.launches for each in groups().around(("old", "mixed"), [])}
     assert found["old"] == (Launch("old"),)
     assert {each.template_id for each in found["mixed"]} == {first, second}
     assert groups().user_data(Launch("old")) == TEXT.encode()
@@ -126,6 +120,6 @@ def test_a_warm_pool_is_listed() -> None:
     template("web-t")
     group("web", LaunchTemplate={"LaunchTemplateName": "web-t"})
     boto3.client("autoscaling").put_warm_pool(AutoScalingGroupName="web", MinSize=1)
-    (found,) = groups("web").around("web", [])
+    (found,) = groups().around(("web",), [])
     assert found.warm
     assert groups().warm_pool("web") == frozenset()

@@ -122,7 +122,10 @@ def test_the_alarms_tell_the_topic_and_the_topic_tells_by_mail(workplace: Start)
 
 
 def test_nights_as_the_schedule_starts_them(workplace: Start) -> None:
-    """The task's own words under its own role: rolled and promoted; a login that nobody takes sets off the alarm."""
+    """The task's own words under its own role: rolled and promoted; a login that nobody takes sets off the alarm.
+
+    A command line that cannot be read counts as no night at all.
+    """
     place = workplace(*fleet(2), publish=False)
     place.put_secret()
     s3 = boto3.client("s3")
@@ -144,6 +147,8 @@ def test_nights_as_the_schedule_starts_them(workplace: Start) -> None:
         assert place.lab.access.refusals == []
         return done
 
+    assert place.cli(*container["Command"], "--max-duratoin", "4h").code == 2
+    assert (breaching("MissedNight"), breaching("FailedNight")) == (True, False), "what cannot be read has not run"
     first = night()
     assert first.code == 0, first.err
     assert (breaching("MissedNight"), breaching("FailedNight")) == (False, False)

@@ -130,7 +130,7 @@ def test_steps_that_come_twice_or_too_early(
     with pytest.raises(RefusedError, match="The pending version of registry has no value yet"):
         step("setSecret")
     for early in ("testSecret", "finishSecret"):
-        with pytest.raises(StepFailedError, match=f"{early} ended with the exit code 2"):
+        with pytest.raises(StepFailedError, match=f"{early} ended with the exit code 3"):
             step(early)
     assert (place.touched(), told.exists()) == ([], False)
     before = labels()["AWSCURRENT"]

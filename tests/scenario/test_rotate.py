@@ -1,9 +1,10 @@
 """`rotate` in the lab: the fleet first, then AWSCURRENT; and everything that happens where nobody watches."""
 
+import contextlib
 import json
 import shlex
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +14,21 @@ import pytest
 from orchestrator.clock import SystemClock
 from orchestrator.core.events import Concluded, Delivered, Event, Promoting, RunEnded, Sent
 from orchestrator.lab.scenario import AfterRestart, Ssm
-from tests.receiver import receiver
+from tests.receiver import Received, receiver
 from tests.scenario.conftest import QUICK, Answer, Workplace, fleet
 from tests.scenario.iam_steps import hold, largest_lock
 from tests.scenario.test_recovery import applied, controller, events_of, wait_for
 
 Start = Callable[..., Workplace]
+
+
+@pytest.fixture
+def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Received]:
+    with receiver() as received:
+        monkeypatch.setenv("TEAM_HOOK", received.url)
+        yield received
+
+
 WRITES = ("Put", "Create", "Update", "Delete", "Register", "Deregister", "Start", "Stop", "Terminate")
 
 
@@ -55,6 +65,16 @@ def passwords(place: Workplace) -> set[str]:
         for word in ("new-password", "the-next-one", "another-one")
         if word in (host.root / "etc/ecs/ecs.config").read_text()
     }
+
+
+def begin_rotation() -> str:
+    """Let Secrets Manager begin a rotation with a function that does nothing; give the pending version's id."""
+    client = boto3.client("secretsmanager")
+    with contextlib.suppress(client.exceptions.ResourceNotFoundException):  # there is no such function
+        client.rotate_secret(
+            SecretId="registry", RotationLambdaARN="arn:aws:lambda:us-east-1:123456789012:function:none"
+        )
+    return labels()["AWSPENDING"]
 
 
 def come_back(place: Workplace, name: str) -> None:
@@ -95,15 +115,15 @@ def test_a_pending_version_is_rolled_and_promoted(workplace: Start, monkeypatch:
 
 
 def test_nothing_to_do_touches_nothing(workplace: Start) -> None:
-    """A fleet that runs the current version: exit 0, a sentence, a handful of calls, and nothing written anywhere."""
+    """A fleet that runs the current version: exit 0, a sentence, each thing read once, and nothing written anywhere."""
     place = workplace(*fleet(2))
     place.put_secret()
     assert rotate(place).code == 0
     runs = place.cli("runs", "--output", "json").out
+    version = labels()["AWSCURRENT"]
     before = len(place.lab.recorder.exchanges)
     done = rotate(place)
     assert done.code == 0, done.err
-    version = labels()["AWSCURRENT"]
     said = " ".join(done.out.split())
     assert f"Nothing to do: AWSCURRENT of registry ({version}) runs on 2 of 2 instances." in said
     assert "The previous credential is no longer used by any instance, since " in said
@@ -111,8 +131,18 @@ def test_nothing_to_do_touches_nothing(workplace: Start) -> None:
     assert not [each for each in asked if each.startswith(WRITES)], asked
     sent = [each for each in place.lab.recorder.exchanges[before:] if each.operation == "SendCommand"]
     assert [json.loads(each.body)["DocumentName"] for each in sent] == ["ecs-rollout-inspect"]
-    rest = [each for each in asked if each not in {"ListCommandInvocations", "GET /v2/"}]  # polls, and the registry
-    assert len(rest) <= 25, rest
+    assert sorted(each for each in asked if each not in {"SendCommand", "ListCommandInvocations", "GET /v2/"}) == [
+        "DescribeAutoScalingInstances",
+        "DescribeClusters",
+        "DescribeContainerInstances",
+        *["DescribeDocument"] * 3,
+        "DescribeInstanceInformation",
+        "DescribeSecret",
+        "GetParameter",
+        "GetParametersByPath",
+        "GetSecretValue",
+        "ListContainerInstances",
+    ], "12 calls beside the inspection, its polls and the registry"
     assert place.cli("runs", "--output", "json").out == runs
     told = rotate(place, "--output", "json")
     assert told.report["verdict"] == "unused"
@@ -156,6 +186,29 @@ def test_a_bad_pending_version_reaches_nobody(workplace: Start, monkeypatch: pyt
     (told,) = hook.texts
     assert told.endswith("Next: ecs-rollout plan --cluster demo --credential 'secretsmanager:registry#AWSPENDING'")
     assert place.cli(*shlex.split(told.rpartition("Next: ecs-rollout ")[2])).code == 3
+
+
+def test_a_pending_version_without_a_value(workplace: Start) -> None:
+    """Secrets Manager's own rotation has begun and its first step has not: said as what it is, and nothing touched."""
+    place = workplace(*fleet(1))
+    place.put_secret()
+    version = begin_rotation()
+    refused = rotate(place)
+    assert refused.code == 3, refused.err
+    assert f"error: The version {version} of registry is AWSPENDING and has no value yet: createSecret" in refused.err
+    assert "aws secretsmanager cancel-rotate-secret --secret-id registry" in refused.err
+    assert place.touched() == []
+
+
+def test_the_region_is_named_where_the_secret_is_not(workplace: Start) -> None:
+    """A schedule that looks in another Region than it should is told where it looked, and at which flag to look."""
+    place = workplace(*fleet(1))
+    place.put_secret()
+    for name in ("rotate", "plan"):
+        refused = place.cli(name, *words(place, "--region=eu-central-1")[1:])
+        assert refused.code == 2, refused.err
+        assert "registry in eu-central-1." in refused.err
+        assert "--region" in refused.err.partition("hint: ")[2]
 
 
 def test_a_held_cluster_is_left_or_waited_for(workplace: Start) -> None:
@@ -346,6 +399,38 @@ def test_a_failing_night_takes_back_what_it_had_updated(workplace: Start, monkey
     assert f"Taking back the run {run} ended on cluster demo" in back
     assert "2 rolled_back, 1 skipped" in back
     assert f"\nNext: ecs-rollout report {run}" in back
+
+
+def test_a_doubt_names_the_command_that_tells_of_it(workplace: Start, hook: Received) -> None:
+    """Where it is not known whether the old one may be revoked, the notice's command lists the doubts as it stands."""
+    specs = fleet(2)
+    place = workplace(specs[0], replace(specs[1], ssm=Ssm.CONNECTION_LOST))
+    place.put_secret()
+    done = rotate(place, "--notify=webhook:env:TEAM_HOOK", f"--exclude={specs[1].instance_id}")
+    assert done.code == 0, done.err
+    assert done.err.count("2 container instances in demo; inspecting 1 of them") == 1
+    told = hook.texts[-1]
+    assert (
+        f"Unknown: no instance is seen to use the previous credential, but it may come back by {specs[1].instance_id}."
+        in told
+    )
+    following = told.rpartition("\nNext: ecs-rollout ")[2]
+    assert following.startswith("generations --cluster demo --credential secretsmanager:registry ")
+    shown = place.cli(*shlex.split(following))
+    assert shown.code == 0, shown.err
+    assert f"unknown(not_inspected): {specs[1].instance_id}" in shown.out
+
+
+def test_flags_that_do_not_fit_are_told(workplace: Start, hook: Received, tmp_path: Path) -> None:
+    """What ends the night before AWS is asked is told as well: a time that is too short, a journal that is none."""
+    place = workplace(*fleet(1))
+    (tmp_path / "no.db").write_text("no journal")
+    for wrong, code in ((("--max-duration=5s",), 2), (("--journal", str(tmp_path / "no.db")), 4)):
+        ended = rotate(place, "--notify=webhook:env:TEAM_HOOK", *wrong)
+        assert ended.code == code, ended.err
+        assert f"DID NOT RUN on cluster demo (account 123456789012, us-east-1) (exit code {code})" in hook.texts[-1]
+        assert ended.err.partition("error: ")[2].partition("\n")[0] in hook.texts[-1]
+    assert len(hook.texts) == 2
 
 
 @pytest.mark.parametrize("source", ["ssm:/registry", "secretsmanager:registry#AWSPENDING", "file:x"])

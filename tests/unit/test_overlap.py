@@ -185,17 +185,27 @@ def marked_by(*states: RunState) -> list[Running]:
 def test_since_is_the_end_of_the_first_run_that_left_nobody() -> None:
     """'Since' is when the first complete run ended; a later complete run does not move it."""
     first, second = run_of(Host("i-0"), Host("i-1")), run_of(Host("i-0", generation=GENERATION), run="run-2")
-    assert unused_since([first, second], GENERATION, marked_by(first)) == first.ended_at
+    assert unused_since([second, first], GENERATION, marked_by(first)) == first.ended_at
 
 
 def test_since_is_unknown_where_the_journal_does_not_tell() -> None:
     """A run that left somebody behind, an unknown run, another generation, no run at all: no time is claimed."""
     good, bad = run_of(Host("i-0")), run_of(Host("i-0", behaviour="failed"), run="run-2")
     elsewhere = [Running(instance_id="i-0", generation=GENERATION, run="20270101-000000-cccccccc")]
-    assert unused_since([good, bad], GENERATION, marked_by(good)) is None
+    assert unused_since([bad, good], GENERATION, marked_by(good)) is None
     assert unused_since([good], GENERATION, elsewhere) is None
     assert unused_since([good], NEW, []) is None
     assert unused_since([], GENERATION, []) is None
+
+
+def test_no_more_runs_are_read_than_tell_since_when() -> None:
+    """Each run may have to be read from a table: what came before another credential's run is left unread."""
+    first, failed = run_of(Host("i-0"), run="run-1"), run_of(Host("i-0", behaviour="failed"), run="run-2")
+    latest = run_of(Host("i-0", generation=GENERATION), run="run-3")
+    for by, needed in ((latest, [latest, failed]), (first, [latest, failed, first])):
+        runs = iter((latest, failed, first))
+        assert unused_since(runs, GENERATION, marked_by(by)) == latest.ended_at
+        assert list(runs) == [each for each in (latest, failed, first) if each not in needed]
 
 
 def test_ages_are_read_from_the_runs_that_installed_them() -> None:
