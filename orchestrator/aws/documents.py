@@ -115,7 +115,7 @@ class Documents:
         pin = self._described(name)
         if pin is None:
             raise RefusedError(f"The document {name} is not published in this account and Region.", hint=publish)
-        # A stack publishes our content as another text, so only the same hash settles it without a look at the content.
+        # The same hash is the same text. Another one may mean the same: as JSON, or where AWS keeps YAML otherwise.
         same = pin.digest == sha256(self._texts[op].encode()).hexdigest()
         if not (same or self._is_ours(op, self._content(name, pin.version) or "")):
             raise RefusedError(

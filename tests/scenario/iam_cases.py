@@ -42,6 +42,7 @@ from tests.scenario.iam_steps import (
     publish,
     published,
     published_and_replaced,
+    published_as_json,
     published_by_another,
     renew,
     report,
@@ -111,7 +112,6 @@ CASES: dict[str, Case] = {
             ("SendToInstances", "ssm:SendCommand"),
             ("FollowCommands", "ssm:ListCommandInvocations"),
             ("FollowCommands", "ssm:DescribeInstanceInformation"),
-            ("CheckOurDocuments", "ssm:GetDocument"),
             ("CheckOurDocuments", "ssm:DescribeDocument"),
             ("ReadCluster", "ecs:DescribeClusters"),
             ("ReadCluster", "ecs:ListContainerInstances"),
@@ -119,6 +119,12 @@ CASES: dict[str, Case] = {
             ("ReadGenerationKey", "ssm:GetParameter"),
             ("ReadCredential", "secretsmanager:GetSecretValue"),
         ),
+    ),
+    "plan with documents that are ours in another form": Case(
+        act=rollout("plan", "--document-prefix", PREFIX),
+        prepare=published_as_json,
+        told=("--credential", "secretsmanager:registry", "--document-prefix", PREFIX),
+        errors=(("CheckOurDocuments", "ssm:GetDocument"),),
     ),
     "plan of a fleet with managed instances": Case(
         act=rollout("plan"), errors=(("RecognizeManagedInstances", "ecs:DescribeCapacityProviders"),)
@@ -349,14 +355,14 @@ CASES: dict[str, Case] = {
         prepare=unpublished,
         policy="publisher",
         delivery=("--document-prefix", PREFIX),
-        errors=(("Documents", "ssm:GetDocument"), ("Documents", "ssm:CreateDocument")),
+        errors=(("Documents", "ssm:DescribeDocument"), ("Documents", "ssm:CreateDocument")),
     ),
     "publish again": Case(
         act=publish,
         prepare=published,
         policy="publisher",
         delivery=("--document-prefix", PREFIX),
-        errors=(("Documents", "ssm:DescribeDocument"),),
+        errors=(("Documents", "ssm:GetDocument"),),
     ),
     "publish over other content": Case(
         act=publish,

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import boto3
 import pytest
+import yaml
 
 from orchestrator.aws.ecs import MARK
 from orchestrator.aws.rotation import handler
 from orchestrator.aws.secrets import KEY_BYTES, cluster_key
 from orchestrator.cli import store
+from orchestrator.cli.compose import rendered
 from orchestrator.errors import RolloutError
 from orchestrator.journal.place import JournalPlace
 from orchestrator.lab.wire import AwsError
@@ -347,6 +349,14 @@ def unpublished(_place: Workplace) -> None:
 def published(place: Workplace) -> None:
     unpublished(place)
     assert publish(place).code == 0
+
+
+def published_as_json(place: Workplace) -> None:
+    """Publish what ours mean as another text."""
+    unpublished(place)
+    for op, text in rendered().items():
+        content = json.dumps(yaml.safe_load(text))
+        boto3.client("ssm").create_document(Name=f"{PREFIX}-{op}", Content=content, DocumentType="Command")
 
 
 def published_by_another(place: Workplace) -> None:
