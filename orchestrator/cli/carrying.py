@@ -15,7 +15,7 @@ from orchestrator.cli.unattended import TELLING, Told
 from orchestrator.core.approved import ApprovedPlan
 from orchestrator.core.model import Plan
 from orchestrator.core.settings import OnHalt, OptionValue
-from orchestrator.errors import ExitCode, RefusedError, UsageError
+from orchestrator.errors import ExitCode, RefusedError, RolloutError, UsageError
 
 if TYPE_CHECKING:
     from orchestrator.cli.boot import Boots
@@ -175,6 +175,7 @@ def see_through(
             observers=(*tell.observers, *asks),
             stop_requested=lambda: stop.why or (rolls.limit.why() if rolls.limit else ""),
             afterwards=lambda state: _follow(scene, keeper, rolls, state),
+            tells=bool(rolls.told.notify),
         )
         state = roll(parts, watch, confirm)
     say("")
@@ -194,14 +195,27 @@ def see_through(
     verdict = (holders.summary,) if holders else ()
     doubted = holders if holders and not holders.safe else None
     tell.concluded(*followed, *verdict, well=doubted is None, look=doubted.look if doubted else ())
+    undelivered = tell.ended(state, code)
+    if rolls.told.notify:
+        note_told(scene.journal, state.run.run, scene.clock)
     after = After(
-        undelivered=tell.ended(state, code),
+        undelivered=undelivered,
         boots=tuple(keeper.rows),
         left=left,
         holders=holders,
     )
     reporting.conclude(rolls.report, state, code, after)
     return state, code
+
+
+def note_told(journal: "Store", run: str, clock: "SystemClock") -> None:
+    """Write down that those who want to know were told how a run ended. Told twice is better than not at all."""
+    from orchestrator.core.events import EndTold, Entry
+
+    try:
+        journal.append(run, journal.head(run).fence, (Entry(clock.now(), EndTold()),))
+    except RolloutError as error:
+        say(f"warning: it is not in the journal that the end was told, which is told again: {error.message}")
 
 
 def _follow(scene: Scene, keeper: "Boots", rolls: Rolls, state: "RunState") -> None:

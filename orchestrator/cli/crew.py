@@ -27,11 +27,16 @@ from orchestrator.core.rotation import Target
 from orchestrator.core.source import SecretsManagerSource
 from orchestrator.core.state import RunState, replay
 from orchestrator.errors import ExitCode, RefusedError, UsageError
+from orchestrator.journal.head import Head
 from orchestrator.journal.store import Store
+from orchestrator.report.followed import what_followed
 from orchestrator.report.notices import plan_words
 from orchestrator.rotation import Promotion
 
 _ONE = Amount(1, percent=False)
+
+TELLING_SECONDS = 900.0
+"""A controller that lives has told how its run ended by then: after its last look at the fleet."""
 
 
 def stages_of(request: Request, secret: str) -> SecretStages:
@@ -78,6 +83,7 @@ class FleetCrew:
         with self.telling(), stopping_run(self.clock, say, ""):
             turns.start_late(self.patience, self.clock, _chance, say)
             owner = turns.await_turn(self._owner, self.patience, self.clock, _chance, say)
+        self._tell_late(owner)
         if owner is None:
             return self._finish(self._owed())
         left = self._run_of(owner)
@@ -94,17 +100,43 @@ class FleetCrew:
         return replace(owner, heartbeat=0.0) if owner is not None and self.rolls.take_over else owner
 
     def _run_of(self, owner: Owner) -> RunState | None:
-        """Find the run that a dead owner has left unfinished; None where our journal does not know such a one."""
-        known = [head for head in self.journal.runs() if head.run == owner.run and not head.summary.result]
+        """Find the run that a dead owner has left, ended or not; None where our journal does not know it."""
+        known = [head for head in self.journal.runs() if head.run == owner.run]
         return replay(self.journal.entries(owner.run)) if known else None
 
     def _owed(self) -> RunState | None:
         """Find a halted run whose updates were to be taken back when its controller died: the cluster's last one."""
-        mine = [head for head in self.journal.runs() if head.summary.cluster == self.request.cluster]
-        if not mine or not (mine[0].summary.halted and mine[0].summary.result):
+        last = self._last_ended()
+        if last is None or not last.summary.halted:
             return None
-        state = replay(self.journal.entries(mine[0].run))
+        state = replay(self.journal.entries(last.run))
         return state if carrying.owes_take_back(state, self.journal) else None
+
+    def _tell_late(self, owner: Owner | None) -> None:
+        """Tell how the cluster's last run ended, where its controller, perhaps a dead `owner`, could not any more."""
+        last = self._last_ended()
+        if last is None or not (last.summary.untold and self.rolls.told.notify):
+            return
+        dead = owner is not None and owner.run == last.run
+        if not dead and self.clock.now() - last.summary.last_at < TELLING_SECONDS:
+            return  # it has let go of the cluster, and may be about to tell
+        state = replay(self.journal.entries(last.run))
+        well = last.summary.result == "ok"
+        followed = what_followed(state, "", (), taken_back=carrying.owes_take_back(state, self.journal))
+        with carrying.watched(self.rolls, self.request) as tell:
+            look = holders.look_words(self.rolls.options, state.run.region) if well else ()
+            tell.late(state, *followed, look=look)
+        carrying.note_told(self.journal, last.run, self.clock)
+
+    def _last_ended(self) -> Head | None:
+        """Find the cluster's last run, if it has ended."""
+        last = next(iter(self._heads()), None)
+        return last if last is not None and last.summary.result else None
+
+    def _heads(self) -> list[Head]:
+        """List the cluster's runs, newest first."""
+        seen = self._scene.parts.seen if self._scene else self._seen
+        return [head for head in self.journal.runs() if seen is not None and head.summary.cluster == seen.name]
 
     def _finish(self, left: RunState | None) -> ExitCode:
         if left is None:
@@ -194,8 +226,7 @@ class FleetCrew:
 
     def _journal_runs(self) -> Iterator[RunState]:
         """Read the cluster's runs, newest first, each as it is wanted."""
-        names = [head.run for head in self.journal.runs() if head.summary.cluster == self.request.cluster]
-        return (replay(self.journal.entries(run)) for run in names[: holders.RUNS])
+        return (replay(self.journal.entries(head.run)) for head in self._heads()[: holders.RUNS])
 
     @property
     def _telling(self) -> Telling:

@@ -27,7 +27,7 @@ NO_OPTIONS: Options = MappingProxyType({})
 class Watch:
     """Who takes note of a run, how it is asked to stop, and what is done after its end, while the cluster is ours.
 
-    `store`: the flags that name its journal.
+    `store`: the flags that name its journal; `tells`: somebody is to be told how it ends.
     """
 
     journal: Store
@@ -36,6 +36,7 @@ class Watch:
     observers: Sequence[Observer] = ()
     stop_requested: Callable[[], str] = lambda: ""
     afterwards: Callable[[RunState], None] = lambda _state: None
+    tells: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +94,7 @@ def roll(
         policy=parts.request.policy,
         planned=planned.planned,
         options=options,
+        tells=watch.tells,
         registries=tuple(sorted(goal.registries)) if isinstance(goal, Goal) else (),
     )
     parts.lock.confirm()  # the plan may have waited for its confirmation for hours

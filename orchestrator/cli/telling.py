@@ -91,6 +91,12 @@ class Telling:
         """Tell how the run ended, what `followed`, whether all of it went `well`, and which command says more."""
         self._notifier.concluded(*followed, well=well, look=look)
 
+    def late(self, state: RunState, *followed: str, look: Sequence[str]) -> None:
+        """Tell how an earlier run ended, of which nobody was told; nothing else is told any more."""
+        self._notifier.late(state, *followed, look=look)
+        for trouble in self._notifier.finish():
+            speech.say(f"warning: {trouble}")
+
     def troubled(self, error: RolloutError) -> None:
         """Tell of something that went wrong beside the fleet, after the run had ended; it decides the metrics later."""
         self._notifier.failed(error, self.follower.state, at=self._clock.now(), account=self._session.account)

@@ -23,7 +23,7 @@ class RunStarted(Struct, frozen=True, kw_only=True):
 
     `restores` names the run that this one takes back; empty for a run that applies a credential. `heals`: it takes
     back what dead runs have left half-way. `options`: the flags that it was started with, so that it can be resumed;
-    `registries`: the names of those that the credential has logins for.
+    `registries`: the names of those that the credential has logins for; `tells`: somebody is to be told how it ends.
     """
 
     run: str
@@ -37,6 +37,7 @@ class RunStarted(Struct, frozen=True, kw_only=True):
     planned: tuple[Planned, ...]
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     registries: tuple[str, ...] = ()
+    tells: bool = False
 
 
 class Resumed(Struct, frozen=True, kw_only=True):
@@ -252,6 +253,10 @@ class Promoted(Struct, frozen=True, kw_only=True):
     version: str
 
 
+class EndTold(Struct, frozen=True, kw_only=True):
+    """Those who want to know were told how the run ended: what RunStarted had promised to them (`tells`)."""
+
+
 Event = (
     RunStarted
     | Resumed
@@ -281,6 +286,7 @@ Event = (
     | RunEnded
     | Promoting
     | Promoted
+    | EndTold
 )
 
 

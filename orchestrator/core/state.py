@@ -17,6 +17,7 @@ from orchestrator.core.events import (
     Disproven,
     Drained,
     Draining,
+    EndTold,
     Entry,
     GateAnswered,
     Halted,
@@ -46,6 +47,8 @@ from orchestrator.core.progress import Batch, One, Progress, Several, Span
 from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Op
 from orchestrator.core.roster import Roster
+
+_AtTheEnd = RunEnded | Promoting | Promoted | EndTold
 
 FAILURES = frozenset({OutcomeKind.FAILED, OutcomeKind.ROLLED_BACK, OutcomeKind.UNVERIFIED})
 """What counts against --max-failures, unless it was wanted."""
@@ -149,7 +152,7 @@ class RunState:
 
     def _of_the_run(
         self,
-        event: Resumed | Delivered | WaveOpened | ApprovalAwaited | Approved | Halted | RunEnded | Promoting | Promoted,
+        event: Resumed | Delivered | WaveOpened | ApprovalAwaited | Approved | Halted | _AtTheEnd,
         at: float,
     ) -> None:
         match event:
@@ -165,12 +168,19 @@ class RunState:
                 self.approved.add(event.wave)
             case Halted():
                 self.halted = self.halted or event
+            case _:
+                self._at_the_end(event, at)
+
+    def _at_the_end(self, event: _AtTheEnd, at: float) -> None:
+        match event:
             case RunEnded():
                 self.ended, self.ended_at = event, at
             case Promoting():
                 self.promoting = event
             case Promoted():
                 self.promoted_at = at
+            case EndTold():
+                pass  # whoever starts next asks the head of the run
 
     def _join(self, planned: Planned, at: float) -> Progress:
         progress = Progress(planned, spans=[Span(Phase.QUEUED, at)])

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from orchestrator.core.events import Concluded, Entry, Halted, RunEnded, RunStarted
+from orchestrator.core.events import Concluded, EndTold, Entry, Halted, RunEnded, RunStarted
 from orchestrator.errors import JournalFault, LockedError, UsageError
 from orchestrator.journal.codec import unpack
 
@@ -13,7 +13,8 @@ from orchestrator.journal.codec import unpack
 class Summary:
     """A run in a list of runs: what is known of it without a fold. Times in epoch seconds.
 
-    `counts`: instances by outcome; `result`: empty while the run has not ended; `halted`: why, empty where it is not.
+    `counts`: instances by outcome; `result`: empty while the run has not ended; `halted`: why, empty where it is not;
+    `untold`: somebody is still to be told how it ends.
     """
 
     cluster: str = ""
@@ -24,6 +25,7 @@ class Summary:
     counts: Mapping[str, int] = field(default_factory=dict)
     halted: str = ""
     result: str = ""
+    untold: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +66,8 @@ def _summed(summary: Summary, entries: Sequence[Entry]) -> Summary:
     counts = Counter(summary.counts)
     for entry in entries:
         match entry.event:
-            case RunStarted(cluster=cluster, restores=restores, planned=planned):
-                begun = Summary(cluster=cluster, restores=restores, planned=len(planned))
+            case RunStarted(cluster=cluster, restores=restores, planned=planned, tells=tells):
+                begun = Summary(cluster=cluster, restores=restores, planned=len(planned), untold=tells)
                 summary = replace(begun, started_at=entry.at)
             case Concluded(outcome=outcome):
                 counts[outcome.kind.value] += 1
@@ -73,6 +75,8 @@ def _summed(summary: Summary, entries: Sequence[Entry]) -> Summary:
                 summary = replace(summary, halted=summary.halted or why)
             case RunEnded(result=result):
                 summary = replace(summary, result=result)
+            case EndTold():
+                summary = replace(summary, untold=False)
             case _:
                 pass
     return replace(summary, counts=dict(counts), last_at=entries[-1].at if entries else summary.last_at)

@@ -17,6 +17,8 @@ from orchestrator.report.times import moment
 SUBJECT = 100
 """Characters that SNS takes as a subject."""
 
+LATE = "This comes late: the controller of that run died before it could tell."
+
 _PROBLEMS = 5
 _NAMED = 8
 _SEEN = 3

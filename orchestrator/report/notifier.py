@@ -99,6 +99,12 @@ class Notifier:
         if state is not None and (followed or notices.worth_ending(state)):
             self._post(notices.ended(state, self.origin, followed, well=well, look=look))
 
+    def late(self, state: RunState, *followed: str, look: Sequence[str] = ()) -> None:
+        """Post how a run ended whose controller died before it could, where that is worth a notice."""
+        if followed or notices.worth_ending(state):
+            told = (*followed, notices.LATE)
+            self._post(notices.ended(state, self.origin, told, well=False, look=look))
+
     def failed(self, error: RolloutError, state: RunState | None, *, at: float, account: Callable[[], str]) -> None:
         """Post that the command ends with this error. `account` is asked where no run had told it; it may fail."""
         self.concluded()

@@ -11,6 +11,7 @@ from msgspec import Struct
 from orchestrator.core.events import (
     Admitted,
     Concluded,
+    EndTold,
     Entry,
     Event,
     GateAnswered,
@@ -102,7 +103,7 @@ def _followed(
         batch = getattr(event, "batch", "")
         if named and batch:
             batches.add(batch)
-        followed = isinstance(event, Promoting | Promoted)  # it comes once all have their outcomes
+        followed = isinstance(event, Promoting | Promoted | EndTold)  # it comes once all have their outcomes
         for_all = not keys_of(event) and not batch and (None in outcomes.values() or followed)
         if isinstance(event, WaveOpened):
             for_all = for_all and event.wave in waves
@@ -164,6 +165,8 @@ def _told_of_the_run(event: Event) -> tuple[str, Evidence]:
             return f"AWSCURRENT of {secret} is to be moved to {version}", ()
         case Promoted(secret=secret, version=version):
             return f"AWSCURRENT of {secret} is at {version}", ()
+        case EndTold():
+            return "those who want to know were told how the run ended", ()
         case other:
             return snake(type(other).__name__).replace("_", " "), evidence(other)
 

@@ -11,9 +11,11 @@ from pathlib import Path
 import boto3
 import pytest
 
+from orchestrator.cli import crew
 from orchestrator.clock import SystemClock
-from orchestrator.core.events import Concluded, Delivered, Event, Promoting, RunEnded, Sent
+from orchestrator.core.events import Concluded, Delivered, Event, Promoted, Promoting, RunEnded, Sent
 from orchestrator.lab.scenario import AfterRestart, Ssm
+from orchestrator.report.notices import LATE
 from tests.receiver import Received, receiver
 from tests.scenario.conftest import QUICK, Answer, Workplace, fleet
 from tests.scenario.iam_steps import hold, largest_lock
@@ -257,10 +259,16 @@ def test_time_that_runs_out_is_no_failure_of_the_fleet(workplace: Start) -> None
     assert sorted(applied(place)) == sorted(place.lab.hosts)
 
 
-def killed(place: Workplace, at: type[Event] = Sent) -> str:
-    """Kill a rotation with SIGKILL once its journal holds this, and let its heartbeat grow old; give its run."""
-    with controller(*words(place, "--max-unavailable=50%")) as process:
+def killed(place: Workplace, at: type[Event] = Sent, *more: str, released: bool = False) -> str:
+    """Kill a rotation with SIGKILL once its journal holds this, and let its heartbeat grow old; give its run.
+
+    `released`: not before it has let go of the cluster, too.
+    """
+    with controller(*words(place, "--max-unavailable=50%", *more)) as process:
         wait_for(place, at, process)
+        while released and not largest_lock()[1]["released"]:
+            assert process.poll() is None
+            threading.Event().wait(0.05)
         process.kill()
         process.wait()
     number, owner = largest_lock()
@@ -281,6 +289,30 @@ def test_killed_anywhere_it_is_promoted_once(workplace: Start, at: type[Event]) 
     assert passwords(place) == {"the-next-one"}
     assert place.calls("UpdateSecretVersionStage") == 1
     assert sorted(applied(place)) == sorted(place.lab.hosts)
+
+
+@pytest.mark.parametrize(("at", "released"), [(RunEnded, False), (Promoted, True)])
+def test_an_end_that_nobody_was_told_of_is_told_late(
+    workplace: Start, hook: Received, monkeypatch: pytest.MonkeyPatch, at: type[Event], *, released: bool
+) -> None:
+    """Killed after the run's end and before its notice: the next schedule tells how it ended, once."""
+    place = workplace(*fleet(2))
+    place.put_secret()
+    version = pend(place, "the-next-one")
+    notify = "--notify=webhook:env:TEAM_HOOK"
+    run = killed(place, at, notify, released=released)
+    assert not any("ended" in text for text in hook.texts)
+    if released:  # it could live, and be about to tell
+        assert rotate(place, notify).code == 0
+        assert not any(LATE in text for text in hook.texts)
+        monkeypatch.setattr(crew, "TELLING_SECONDS", 0.0)
+    for _ in range(2):
+        assert rotate(place, notify).code == 0
+    (late,) = (text for text in hook.texts if LATE in text)
+    assert f"\nRun {run}.\nNext: ecs-rollout generations --cluster demo " in late
+    assert "2 of 2 instances run the credential (2 updated)" in late
+    assert (f"AWSCURRENT of registry was moved to {version}" in late) is released
+    assert "those who want to know were told how the run ended" in place.cli("why", run, fleet(1)[0].instance_id).out
 
 
 def test_a_label_that_may_not_be_moved(workplace: Start) -> None:
