@@ -42,8 +42,8 @@ from tests.scenario.iam_steps import (
     publish,
     published,
     published_and_replaced,
-    published_as_json,
     published_by_another,
+    published_in_another_form,
     renew,
     report,
     restore,
@@ -121,10 +121,7 @@ CASES: dict[str, Case] = {
         ),
     ),
     "plan with documents that are ours in another form": Case(
-        act=rollout("plan", "--document-prefix", PREFIX),
-        prepare=published_as_json,
-        told=("--credential", "secretsmanager:registry", "--document-prefix", PREFIX),
-        errors=(("CheckOurDocuments", "ssm:GetDocument"),),
+        act=rollout("plan"), prepare=published_in_another_form, errors=(("CheckOurDocuments", "ssm:GetDocument"),)
     ),
     "plan of a fleet with managed instances": Case(
         act=rollout("plan"), errors=(("RecognizeManagedInstances", "ecs:DescribeCapacityProviders"),)

@@ -1,5 +1,6 @@
 """What the scenarios of the policies prepare and do."""
 
+import contextlib
 import json
 import secrets
 import socket
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import boto3
 import pytest
-import yaml
 
 from orchestrator.aws.ecs import MARK
 from orchestrator.aws.rotation import handler
@@ -69,7 +69,11 @@ def payloads() -> list[str]:
 
 
 def tidy() -> None:
-    """Free the lock and remove deliveries, whatever a scenario left."""
+    """Free the lock, remove deliveries and make our documents the default, whatever a scenario left."""
+    client = boto3.client("ssm")
+    if client.describe_document(Name="ecs-rollout-inspect")["Document"]["DocumentVersion"] != "1":
+        for op in _OPS:
+            client.update_document_default_version(Name=f"ecs-rollout-{op}", DocumentVersion="1")
     for name in payloads():
         boto3.client("ssm").delete_parameter(Name=name)
     number, owner = largest_lock()
@@ -351,12 +355,15 @@ def published(place: Workplace) -> None:
     assert publish(place).code == 0
 
 
-def published_as_json(place: Workplace) -> None:
-    """Publish what ours mean as another text."""
-    unpublished(place)
+def published_in_another_form(_place: Workplace) -> None:
+    """Make the default version of each a text that is not ours and means the same."""
+    client = boto3.client("ssm")
     for op, text in rendered().items():
-        content = json.dumps(yaml.safe_load(text))
-        boto3.client("ssm").create_document(Name=f"{PREFIX}-{op}", Content=content, DocumentType="Command")
+        with contextlib.suppress(client.exceptions.DuplicateDocumentContent):  # an earlier test's
+            client.update_document(
+                Name=f"ecs-rollout-{op}", Content=f"{text}#", DocumentVersion="$LATEST", DocumentFormat="YAML"
+            )
+        client.update_document_default_version(Name=f"ecs-rollout-{op}", DocumentVersion="2")
 
 
 def published_by_another(place: Workplace) -> None:

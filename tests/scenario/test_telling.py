@@ -148,7 +148,7 @@ def test_a_notice_that_cannot_be_sent_is_reported_and_fails_nothing(
     assert [each.split()[6].rstrip(":") for each in ended] == list(targets)
     assert "the webhook answered 500" in ended[1]
     assert "no answer from the webhook" in ended[2]
-    assert "There is no ssm:/not/there." in ended[3]
+    assert "There is no ssm:/not/there in us-east-1." in ended[3]
     assert "s3cr3t" not in done.err + done.out
     table = place.rollout("run", *told[:2], source=source)  # nothing to do: nobody is told, so nobody is missed
     assert table.code == 0
