@@ -196,7 +196,7 @@ def see_through(
     doubted = holders if holders and not holders.safe else None
     tell.concluded(*followed, *verdict, well=doubted is None, look=doubted.look if doubted else ())
     undelivered = tell.ended(state, code)
-    if rolls.told.notify:
+    if rolls.told.notify and tell.follower.state is not None:  # None: its end was not seen here, nor told
         note_told(scene.journal, state.run.run, scene.clock)
     after = After(
         undelivered=undelivered,

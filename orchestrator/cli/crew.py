@@ -83,9 +83,10 @@ class FleetCrew:
         with self.telling(), stopping_run(self.clock, say, ""):
             turns.start_late(self.patience, self.clock, _chance, say)
             owner = turns.await_turn(self._owner, self.patience, self.clock, _chance, say)
-        self._tell_late(owner)
+            last = self._last_ended()
+            self._tell_late(last, owner)
         if owner is None:
-            return self._finish(self._owed())
+            return self._finish(self._owed(last))
         left = self._run_of(owner)
         if left is None:
             say(f"the run {owner.run} of {owner.holder} cannot be resumed from here: its cluster is taken over")
@@ -104,17 +105,15 @@ class FleetCrew:
         known = [head for head in self.journal.runs() if head.run == owner.run]
         return replay(self.journal.entries(owner.run)) if known else None
 
-    def _owed(self) -> RunState | None:
-        """Find a halted run whose updates were to be taken back when its controller died: the cluster's last one."""
-        last = self._last_ended()
+    def _owed(self, last: Head | None) -> RunState | None:
+        """Give the cluster's last run where it was halted and its updates are still to be taken back."""
         if last is None or not last.summary.halted:
             return None
         state = replay(self.journal.entries(last.run))
         return state if carrying.owes_take_back(state, self.journal) else None
 
-    def _tell_late(self, owner: Owner | None) -> None:
+    def _tell_late(self, last: Head | None, owner: Owner | None) -> None:
         """Tell how the cluster's last run ended, where its controller, perhaps a dead `owner`, could not any more."""
-        last = self._last_ended()
         if last is None or not (last.summary.untold and self.rolls.told.notify):
             return
         dead = owner is not None and owner.run == last.run

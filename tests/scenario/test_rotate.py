@@ -4,6 +4,7 @@ import contextlib
 import json
 import shlex
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -149,6 +150,40 @@ def test_nothing_to_do_touches_nothing(workplace: Start) -> None:
     told = rotate(place, "--output", "json")
     assert told.report["verdict"] == "unused"
     assert told.report["nothing_to_do"].startswith("Nothing to do: ")
+
+
+def test_a_shared_journal_is_read_no_further_than_needed(workplace: Start) -> None:
+    """With the journal in a table a night with nothing to do lists the runs twice and reads the newest two."""
+    place = workplace(*fleet(1))
+    place.put_secret()
+    shared = "--state=dynamodb:rollouts"
+    assert place.cli("state", "init", shared).code == 0
+    assert rotate(place, shared).code == 0
+    for password in ("the-next-one", "another-one"):
+        pend(place, password)
+        assert rotate(place, shared).code == 0
+    before = len(place.lab.recorder.exchanges)
+    done = rotate(place, shared)
+    assert done.code == 0, done.err
+    assert "no longer used by any instance, since " in " ".join(done.out.split())
+    asked = Counter(each.operation for each in place.lab.recorder.exchanges[before:])
+    assert {name: asked[name] for name in ("Query", "GetItem", "PutItem", "TransactWriteItems")} == {
+        "Query": 4,
+        "GetItem": 2,
+        "PutItem": 0,
+        "TransactWriteItems": 0,
+    }
+
+
+def test_a_journal_that_is_not_there_is_told(workplace: Start, hook: Received) -> None:
+    """A table that nobody made ends the night before anything is touched, and somebody hears of it."""
+    place = workplace(*fleet(1))
+    place.put_secret()
+    ended = rotate(place, "--state=dynamodb:nowhere", "--notify=webhook:env:TEAM_HOOK")
+    assert ended.code == 4, ended.err
+    (told,) = hook.texts
+    assert "DID NOT RUN on cluster demo" in told
+    assert "there is no such table" in told
 
 
 def test_a_failing_canary_leaves_the_label(workplace: Start, monkeypatch: pytest.MonkeyPatch) -> None:
