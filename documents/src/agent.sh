@@ -220,17 +220,16 @@ log_count() { # 'BEGAN WARNED'; a log without a sign of the new agent tells noth
 }
 
 # Container, method, env file, metadata, tasks, persistence; an agent that is just starting gets a moment.
-see_agent() { # how many looks
+see_agent() { # how many looks: an agent that updates itself is away for a moment, its container too (F18)
   local tries
-  look
+  for ((tries = 1; ; tries++)); do
+    look
+    if metadata || [ "$container" = unknown ] || [ "$tries" -ge "$1" ]; then break; fi
+    nap 10
+  done
   find_method
   config_read
   other_places
-  for ((tries = 1; ; tries++)); do
-    if metadata; then break; fi
-    [ "$container" = present ] && [ "$c_running" = true ] && [ "$tries" -lt "$1" ] || break
-    nap 10
-  done
   if [ -n "$a_arn" ]; then agent_tasks; else t_running=-1 t_known=' ' t_alive=' '; fi
   judge_persistence
   if [ "$container" = present ] && pending_cluster; then warn cluster_pending; fi

@@ -308,6 +308,20 @@ async def test_a_disk_that_takes_nothing_refuses(make: MakeBench, disk: Disk, re
     assert bench.config.read_bytes() == before
 
 
+async def test_an_agent_that_is_away_for_a_moment_is_waited_for(bench: Bench) -> None:
+    """One that updates itself does not run just then (F18): it is changed when it is back, refused if it is not."""
+    await bench.host.unit.command("stop")
+    assert said(await bench.apply()) == ("refused", "agent_down", False)
+
+    async def come_back() -> None:
+        await asyncio.sleep(2)
+        await bench.host.unit.command("start")
+
+    coming = asyncio.create_task(come_back())
+    assert said(await bench.apply()) == ("updated", "verified", True)
+    await coming
+
+
 async def test_a_silent_docker_is_refused(make: MakeBench) -> None:
     """Where Docker does not answer nothing can be proven, so nothing is done."""
     bench = await make(docker_down=True)
