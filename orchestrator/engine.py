@@ -141,7 +141,8 @@ class Engine:
 
     def _set_out(self) -> None:
         self._surveyor.conclude_decided()
-        nobody_served = self.state.payload is None and self.state.roster.queue and self.state.halted is None
+        halts = self.state.halted is not None or policy.exceeded(self.state) is not None
+        nobody_served = self.state.payload is None and self.state.roster.queue and not halts
         if self._deliver is not None and nobody_served:
             # The journal knows the run by now: a crash leaves a trace of the delivery, whose name follows from it. The
             # plan may have waited long for its yes: whoever took the cluster over meanwhile must not find a new copy.

@@ -111,12 +111,13 @@ def test_failures_within_the_budget_do_not_halt() -> None:
 
 
 def test_too_many_unreachable_halt_before_anything_is_sent() -> None:
-    """When more instances cannot be reached than allowed, no instance is touched."""
+    """When more instances cannot be reached than allowed, no instance is touched, and no credential delivered."""
     hosts = fleet_of(10)
     for host in hosts[:2]:
         host.ping = Ping.CONNECTION_LOST
-    state, world, _ = roll(hosts)
+    state, world, journal = roll(hosts)
     assert applies(world) == 0
+    assert not [entry for entry in journal.entries if isinstance(entry.event, Delivered)]
     assert state.counts == {OutcomeKind.UNREACHABLE: 2, OutcomeKind.NOT_ATTEMPTED: 8}
 
 
