@@ -1,4 +1,4 @@
-"""`ecs-rollout config show`: what each setting is, and where it comes from."""
+"""`ecs-rollout config show`: what each setting is, where it comes from, and who takes it."""
 
 import copy
 import json
@@ -14,9 +14,13 @@ from orchestrator.core.settings import OptionValue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """One setting. `source`: flag, file or default; `line` and `use`: where in the file, and in which table of it."""
+    """One setting. `source`: flag, file or default; `line` and `use`: where in the file, and in which table of it.
+
+    `commands`: those that take it.
+    """
 
     name: str
+    commands: tuple[str, ...]
     value: OptionValue | None
     source: str
     line: int = 0
@@ -35,6 +39,9 @@ class SettingsCommand(flags.RememberingCommand):
 
 _OWN = frozenset({"region", "profile"})
 """Those of `options.aws_options`, which brings --config and --use."""
+
+_FIXED = "\N{NO-BREAK SPACE}"
+"""Stands for a blank at which no line is folded."""
 
 
 def _optional(flag: settings.Flag) -> click.Option:
@@ -55,7 +62,7 @@ def config() -> None:
 @options.aws_options
 @click.pass_context
 def show(ctx: click.Context, /, **_: object) -> None:
-    """Show each setting's value and where it comes from: a flag, a line of the file, or the default.
+    """Show each setting's value, where it comes from (a flag, a line of the file, or the default), and who takes it.
 
     It takes the flags of the other commands, checks the whole file, and asks nothing of AWS.
 
@@ -70,17 +77,20 @@ def show(ctx: click.Context, /, **_: object) -> None:
 def _shown(ctx: click.Context) -> Iterator[Shown]:
     written = flags.given(ctx)
     found = ctx.meta.get(options.CONFIGURATION)
+    known = settings.flags()
     for param in ctx.command.params:
         name = settings.flag_of(param)
         if not param.name or not param.expose_value:
             continue
+        takers = known[name].commands
         if ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE:
-            yield Shown(name=name, value=written[param.name], source="flag")
+            yield Shown(name=name, commands=takers, value=written[param.name], source="flag")
         elif found is not None and name in found.given:
             given = found.given[name]
-            yield Shown(name=name, value=given.value, source="file", line=given.line, use=given.table)
+            line, use = given.line, given.table
+            yield Shown(name=name, commands=takers, value=given.value, source="file", line=line, use=use)
         else:
-            yield Shown(name=name, value=_default(ctx, param), source="default")
+            yield Shown(name=name, commands=takers, value=_default(ctx, param), source="default")
 
 
 def _default(ctx: click.Context, param: click.Parameter) -> OptionValue | None:
@@ -91,12 +101,41 @@ def _default(ctx: click.Context, param: click.Parameter) -> OptionValue | None:
 
 
 def _table(ctx: click.Context, shown: list[Shown]) -> str:
+    """Lay out one table, so that its columns line up, with a caption above those that the same commands take."""
     from orchestrator.report.layout import columns
 
     found = ctx.meta.get(options.CONFIGURATION)
-    rows = [(each.name, _origin(each), _text(each.value)) for each in shown]
-    table = columns(("SETTING", "FROM", "VALUE"), rows)
+    groups: dict[tuple[str, ...], list[Shown]] = {}
+    for each in shown:
+        groups.setdefault(each.commands, []).append(each)
+    rows = [row for members in groups.values() for each in members for row in _rows(each)]
+    header, *lines = columns(("SETTING", "FROM", "VALUE"), rows).splitlines()
+    captions = {members[0].name: _caption(takers) for takers, members in groups.items()}
+    text = [header]
+    for line in lines:
+        caption = captions.get(line.partition(" ")[0])
+        text += [caption, line] if caption else [line]
+    table = "\n".join(text)
     return f"{found.path}\n\n{table}" if found else table
+
+
+def _caption(commands: tuple[str, ...]) -> str:
+    from orchestrator.report.layout import wrap
+
+    whole = ", ".join(each.replace(" ", _FIXED) for each in commands)
+    return wrap(f"-- for {whole}", "   ").replace(_FIXED, " ").lstrip()
+
+
+def _rows(shown: Shown) -> Iterator[tuple[str, str, str]]:
+    """Write a setting as a file would hold it: of several values each on a line of its own."""
+    value = shown.value
+    if not isinstance(value, list) or not value:
+        yield shown.name, _origin(shown), _text(value)
+        return
+    lines = ",\n".join(json.dumps(each, ensure_ascii=False) for each in value)
+    first, *others = f"[{lines}]".splitlines()
+    yield shown.name, _origin(shown), first
+    yield from (("", "", each) for each in others)
 
 
 def _origin(shown: Shown) -> str:
@@ -107,12 +146,9 @@ def _origin(shown: Shown) -> str:
 
 
 def _text(value: OptionValue | None) -> str:
-    """Write a value; one of several on a line of its own, since a window has blanks and commas in it."""
-    if isinstance(value, list):
-        return "\n".join(value) or "-"
     if isinstance(value, bool):
         return str(value).lower()
-    return "-" if value is None else str(value) or "-"
+    return "-" if value in (None, [], "") else str(value)
 
 
 def _json(ctx: click.Context, shown: list[Shown]) -> str:
@@ -129,6 +165,7 @@ def _json(ctx: click.Context, shown: list[Shown]) -> str:
                     "source": each.source,
                     "line": each.line or None,
                     "use": each.use or None,
+                    "commands": each.commands,
                 }
                 for each in shown
             ],

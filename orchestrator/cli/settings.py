@@ -1,6 +1,6 @@
 """Which flags a configuration file may hold: those of every command that takes --config, whatever they are."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,11 +25,12 @@ ONLY_SAID = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A flag of several commands: its options, one of each. `choices`: those of all of them."""
+    """A flag of several `commands`: its options, one of each. `choices`: those of all of them."""
 
     name: str
     options: tuple[click.Option, ...]
     choices: tuple[str, ...]
+    commands: tuple[str, ...]
 
     @property
     def option(self) -> click.Option:
@@ -44,36 +45,41 @@ def flag_of(option: click.Parameter) -> str:
 
 def flags() -> Mapping[str, Flag]:
     """Find the flags that a file may hold, in the order of the commands."""
-    found: dict[str, list[click.Option]] = {}
-    for command in commands():
+    found: dict[str, dict[str, click.Option]] = {}
+    for path, command in commands():
         for option in command.params:
             if isinstance(option, click.Option) and flag_of(option) not in ONLY_SAID:
-                found.setdefault(flag_of(option), []).append(option)
-    return {name: Flag(name, tuple(options), _choices(options)) for name, options in found.items()}
+                found.setdefault(flag_of(option), {})[path] = option
+    return {
+        name: Flag(name, tuple(by_command.values()), _choices(by_command.values()), tuple(by_command))
+        for name, by_command in found.items()
+    }
 
 
-def _choices(options: list[click.Option]) -> tuple[str, ...]:
+def _choices(options: Iterable[click.Option]) -> tuple[str, ...]:
     types = [each.type for each in options if isinstance(each.type, click.Choice)]
     return tuple(dict.fromkeys(str(choice) for each in types for choice in each.choices))
 
 
-def commands() -> Iterator[click.Command]:
-    """Walk the commands that take a configuration file; `config` itself takes what the others take."""
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """Walk the commands that take a configuration file, by their words; `config` itself takes what the others take."""
     from orchestrator.cli.main import root
 
     context = click.Context(root)
     for name in root.list_commands(context):
         command = root.get_command(context, name)
         if command is not None and name != "config":
-            yield from (each for each in _inside(command) if any(flag_of(param) == "config" for param in each.params))
+            for path, each in _inside(name, command):
+                if any(flag_of(param) == "config" for param in each.params):
+                    yield path, each
 
 
-def _inside(command: click.Command) -> Iterator[click.Command]:
+def _inside(path: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
     if isinstance(command, click.Group):
-        for each in command.commands.values():
-            yield from _inside(each)
+        for name, each in command.commands.items():
+            yield from _inside(f"{path} {name}", each)
     else:
-        yield command
+        yield path, command
 
 
 def settings() -> tuple["Setting", ...]:

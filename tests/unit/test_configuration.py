@@ -182,7 +182,7 @@ def test_every_flag_s_own_default_can_stand_in_a_file(tmp_path: Path) -> None:
 
 def test_flags_that_are_only_said_exist() -> None:
     """The list of flags that no file may hold names no flag that is gone."""
-    said = {settings.flag_of(param) for command in settings.commands() for param in command.params}
+    said = {settings.flag_of(param) for _, command in settings.commands() for param in command.params}
     assert said >= settings.ONLY_SAID
     assert not settings.ONLY_SAID & set(settings.flags())
 
@@ -209,6 +209,8 @@ def test_a_flag_beats_the_table_that_beats_the_file(tmp_path: Path, capsys: pyte
     """Each setting's value and where it was said: a flag, a line of the table, a line of the file, or nowhere."""
     path = str(written(tmp_path, GOOD))
     found = shown(capsys, "--use", "web", "--max-unavailable", "1", "--config", path)
+    known = settings.flags()
+    assert all(tuple(each.pop("commands")) == known[name].commands for name, each in found.items())
     assert found["max-unavailable"] == _row("max-unavailable", "1", "flag")
     assert found["cluster"] == _row("cluster", "web", "file", 16, "web")
     assert found["max-failures"] == _row("max-failures", ["0", "10%"], "file", 17, "web")
@@ -220,8 +222,8 @@ def test_a_flag_beats_the_table_that_beats_the_file(tmp_path: Path, capsys: pyte
     assert found["deadline"] == _row("deadline", moment, "file", 11)
     assert set(found) == set(settings.flags())
     without = shown(capsys, "--config", path)
-    assert without["cluster"] == _row("cluster", "staging", "file", 1)
-    assert without["bake"] == _row("bake", "0s", "default")
+    assert (without["cluster"]["value"], without["cluster"]["line"]) == ("staging", 1)
+    assert (without["bake"]["value"], without["bake"]["source"]) == ("0s", "default")
     assert {each["source"] for each in shown(capsys).values()} == {"default", "flag"}
 
 
@@ -230,7 +232,7 @@ def _row(name: str, value: object, source: str, line: int | None = None, use: st
 
 
 def test_the_table_fits_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """For a person: one line a setting, one more for each further value, at most 80 columns."""
+    """For a person: one line a setting, one more for each further value, at most 80 columns; above, who takes it."""
     path = written(tmp_path, GOOD)
     assert invoke(["config", "show", "--config", str(path), "--use", "web"]) == 0
     file, _, *lines = capsys.readouterr().out.splitlines()
@@ -239,8 +241,12 @@ def test_the_table_fits_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixture
     by_name = {line.split()[0]: line for line in lines}
     assert by_name["cluster"].split() == ["cluster", "line", "16", "[use.web]", "web"]
     assert by_name["allow-removal"].split() == ["allow-removal", "line", "8", "true"]
-    assert "Sat 02:00-05:00 UTC" in lines[lines.index(by_name["window"]) + 1]
+    window = lines.index(by_name["window"])
+    value = " ".join(" ".join(lines[window : window + 4]).split()).partition("[")[2]
+    assert value.startswith('"Mon-Fri 02:00-05:00 Europe/Berlin", "Sat 02:00-05:00 UTC"]')
     assert max(len(line) for line in lines) <= 80
+    assert by_name["allow-removal"] in lines[lines.index("-- for plan, run, rotate, doctor") :]
+    assert lines[lines.index(by_name["promote-at"]) - 1] == "-- for rotate"
 
 
 @pytest.mark.parametrize(
