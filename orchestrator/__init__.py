@@ -13,7 +13,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         checkup               `ecs-rollout doctor` looks at everything, from what all needs to what needs all
         completion            `ecs-rollout completion`: print what teaches a shell to complete our commands and flags
         compose               The only place that builds everything
-        configuration         `ecs-rollout config show`: what each setting is, and where it comes from
+        configuration         `ecs-rollout config show`: what each setting is, where it comes from, and who takes it
         credential            `ecs-rollout credential lint`
         crew                  Who carries a rotation out with real AWS
         demonstration         What `ecs-rollout demo` does in its lab
@@ -22,8 +22,10 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         documents             `ecs-rollout documents`: publish, render, template, check
         files                 Files that commands write: whole or not at all, and readable by their owner alone
         flags                 The flags as they were written
+        folding               Fold what is said to a person at the width of the terminal
         function              Secrets Manager's four steps of a rotation, as one function
         generations           `ecs-rollout generations`
+        groups                Groups of commands
         healing               What healing does beside its run: take delivered copies and old locks away
         history               `ecs-rollout runs`, `status`, `report` and `why`
         holders               Who runs which generation at the end of a rotation

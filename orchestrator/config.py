@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from orchestrator.config_model import REFUSED, UNKNOWN, USE, Setting, model_of, text_of
 from orchestrator.core.toml_lines import line_of, lines_of
-from orchestrator.errors import UsageError
+from orchestrator.errors import UsageError, in_words
 
 Value = str | int | float | bool | list[str]
 """A setting's value as a flag takes it."""
@@ -60,7 +60,8 @@ def _load(path: Path) -> tuple[str, dict[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"The configuration {path} cannot be read: {error}.", hint="Check --config.") from error
+        why = in_words(error)
+        raise UsageError(f"The configuration {path} cannot be read: {why}.", hint="Check --config.") from error
     try:
         return text, tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -35,7 +35,7 @@ class Pools:
             context = ssl.create_default_context(cafile=network.ca_bundle)
         except (OSError, ssl.SSLError) as error:
             raise UsageError(
-                "the CA bundle cannot be read, or holds no certificate", hint="give --ca-bundle a PEM file"
+                "The CA bundle cannot be read, or holds no certificate.", hint="Give --ca-bundle a PEM file."
             ) from error
         timeout = urllib3.Timeout(connect=network.connect_seconds, read=network.read_seconds)
         self._direct = urllib3.PoolManager(ssl_context=context, timeout=timeout, retries=False)
@@ -72,7 +72,7 @@ def _proxy(text: str) -> tuple[str, Mapping[str, str] | None]:
     except ValueError:
         parts, port = urlsplit(""), None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError("HTTPS_PROXY is no address of an HTTP proxy", hint="write http://HOST:PORT")
+        raise UsageError("HTTPS_PROXY is no address of an HTTP proxy.", hint="Write http://HOST:PORT.")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     login = f"{parts.username}:{parts.password or ''}" if parts.username else None
     headers = urllib3.make_headers(proxy_basic_auth=login) if login else None

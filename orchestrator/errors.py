@@ -32,6 +32,11 @@ class RolloutError(Exception):
         self.hint = hint
 
 
+def in_words(error: OSError | UnicodeDecodeError) -> str:
+    """Say in the system's words why a file or socket could not be used, without its name and number."""
+    return "it is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror or type(error).__name__
+
+
 class UsageError(RolloutError):
     """The command line or the configuration is wrong."""
 

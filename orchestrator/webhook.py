@@ -57,7 +57,7 @@ def checked(url: str) -> str:
     except ValueError:
         parts, good = urlsplit(""), False
     if not good or not parts.hostname or any(char <= " " or char > "~" for char in url):
-        raise UsageError("what is kept there is no webhook's URL", hint="It begins with https:// and is one line.")
+        raise UsageError("What is kept there is no webhook's URL.", hint="It begins with https:// and is one line.")
     return url
 
 

@@ -42,7 +42,7 @@ _DEMO = (
 _AFTERWARDS = (
     ("runs", "runs"),
     ("status", "status"),
-    ("why", "why $(ecs-rollout runs | sed -n '2s/ .*//p') i-0b000000000000008"),
+    ("why", "why i-0b000000000000008"),
     ("doctor", "doctor --cluster web --credential file:login.json --allow-removal"),
 )
 

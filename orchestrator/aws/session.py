@@ -230,7 +230,7 @@ def client_fault(doing: str, error: ClientError) -> EnvironmentFault:
         return EnvironmentFault(f"Not allowed: {action}.", hint=hint)
     if code in _BAD_CREDENTIALS:
         return CredentialsFault(
-            f"AWS does not accept the credentials ({code}).", hint="Log in again, and check the clock."
+            f"AWS does not accept the credentials ({code}).", hint="Log in again, and check the clock and the Region."
         )
     return EnvironmentFault(f"{doing}: {code}: {message}", hint="Read AWS's message; run again when it is mended.")
 

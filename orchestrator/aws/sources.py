@@ -185,7 +185,7 @@ def _file(source: FileSource, *, readable_by_others: bool) -> SourceText:
         if stat.S_ISREG(status.st_mode) and status.st_mode & _OTHERS and not readable_by_others:
             raise RefusedError(
                 f"{source} can be read by others (mode {stat.S_IMODE(status.st_mode):04o}).",
-                hint=f"chmod 600 {source.path}, or say --allow-readable-file.",
+                hint=f"`chmod 600 {source.path}`, or say --allow-readable-file.",
             )
         return SourceText(text=_text(stream.read(LONGEST + 1), source))
 

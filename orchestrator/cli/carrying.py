@@ -161,7 +161,7 @@ def see_through(
     from orchestrator.report.rows import After
 
     parts, tell = scene.parts, scene.tell
-    with stopping_run(scene.clock, say, parts.run_id, rolls.journal.words) as stop:
+    with stopping_run(scene.clock, tell.say, parts.run_id, rolls.journal.words) as stop:
 
         def confirm(planned: Plan) -> Plan:
             return _confirmed(scene, rolls, stop, planned)

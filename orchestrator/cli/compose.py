@@ -20,7 +20,7 @@ from orchestrator.core.orders import Context, HostPaths
 from orchestrator.core.result import Op
 from orchestrator.core.selection import EVERYBODY, Selection
 from orchestrator.core.settings import Policy, Word
-from orchestrator.core.source import S3Source
+from orchestrator.core.source import S3Source, parse_source
 from orchestrator.core.windows import Deadline, TimeWindow
 from orchestrator.documents_folder import document_sources, shipped_documents
 from orchestrator.engine import Pace
@@ -138,6 +138,8 @@ def build(
     `run`: the run that goes on; a new one gets a new id. `seen`: the cluster where somebody has just looked for it.
     """
     options.check_delivery(request.delivery, request.delivery_bucket)
+    if request.credential:
+        parse_source(request.credential)  # a slip of the pen is told before AWS is looked for
     session = Session(region=request.region, profile=request.profile)
     ecs, ssm = session.ecs(), session.ssm()
     seen = seen or find_cluster(ecs, request.cluster)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import click
 from click.core import ParameterSource
 
-from orchestrator.cli import flags, options, settings, speech
+from orchestrator.cli import flags, groups, options, settings, speech
 from orchestrator.core.settings import OptionValue
 
 
@@ -53,7 +53,7 @@ def _optional(flag: settings.Flag) -> click.Option:
     return option
 
 
-@click.group(name="config")
+@click.group(name="config", cls=groups.Group)
 def config() -> None:
     """Show what the configuration file and the flags say together."""
 

@@ -4,11 +4,11 @@ import json
 
 import click
 
-from orchestrator.cli import options, speech
+from orchestrator.cli import groups, options, speech
 from orchestrator.errors import ExitCode
 
 
-@click.group(name="credential")
+@click.group(name="credential", cls=groups.Group)
 def credential() -> None:
     """Judge a credential by the ECS agent's own rules.
 
@@ -43,9 +43,11 @@ def lint(  # noqa: PLR0913 - the flags, each by name
     """
     from orchestrator.aws.session import Session
     from orchestrator.cli.loading import Reading, judge
+    from orchestrator.core.source import FileSource, StdinSource, parse_source
     from orchestrator.report.findings import lint_json, lint_text
 
-    session = Session(region=region, profile=profile, needed=not source.startswith(("file:", "-")))
+    needs_aws = not isinstance(parse_source(source), FileSource | StdinSource)
+    session = Session(region=region, profile=profile, needed=needs_aws)
     reading = Reading(source=source, registry=registry, readable_file=allow_readable_file)
     report, read = judge(session, reading, images=image, fix=fix)
     for note in read.notes:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli import options, speech
+from orchestrator.cli import groups, options, speech
 from orchestrator.errors import RefusedError
 
 
-@click.group(name="documents")
+@click.group(name="documents", cls=groups.Group)
 def documents() -> None:
     """Publish, render, print as a template or check the three SSM documents.
 

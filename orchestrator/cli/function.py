@@ -91,7 +91,7 @@ class Step:
             if value is None:
                 raise RefusedError(
                     f"The pending version of {self.secret} has no value yet.",
-                    hint="createSecret comes before setSecret.",
+                    hint="`createSecret` comes before `setSecret`.",
                 )
             self._run(command, value)
 

@@ -77,10 +77,12 @@ def generations(
     request = compose.Request(policy=policy, pace=pace, probe=False, **given)
     parts = compose.build(request, clock=clock, say=lambda _warning: None)
     key = loading.existing_key(parts)
-    asked = overlap.Asked(key=key, boot_configs=boot_config, runs=earlier_runs(journal, parts.cluster))
+    runs = earlier_runs(journal, parts.cluster)
+    asked = overlap.Asked(key=key, boot_configs=boot_config, runs=runs)
     found = overlap.look(parts, asked, say=say)
     names = overlap.names_of(parts, key, found.generations)
-    scene = Scene(cluster=parts.cluster, at=clock.now(), names=names)
+    command = overlap.command_of(parts, runs)
+    scene = Scene(cluster=parts.cluster, at=clock.now(), names=names, command=command)
     speech.show(overlap_json(found, scene) if output == "json" else overlap_text(found, scene))
     return ExitCode.NOT_ALL_UPDATED if check and found.verdict is not Verdict.UNUSED else ExitCode.OK
 

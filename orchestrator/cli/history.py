@@ -1,5 +1,6 @@
 """`ecs-rollout runs`, `status`, `report` and `why`: from the journal alone, also while the run runs."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,16 @@ from orchestrator.errors import UsageError
 from orchestrator.journal.place import JournalPlace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.core.events import Entry
     from orchestrator.journal.store import Store
+
+_RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
+"""What a run is called (compose.new_run_id); no instance is called so."""
+
+_LOOKED = 30
+"""In how many of the newest runs an instance is looked for."""
 
 
 @click.command()
@@ -28,6 +38,8 @@ def runs(journal: JournalPlace) -> None:
 
     with store.opened(journal, read_only=True) as found:
         heads = found.runs()
+    if not heads:
+        speech.say("The journal knows no run yet.")
     rows = []
     for head in heads:
         summary = head.summary
@@ -53,30 +65,30 @@ def status(run: str | None, output: str, journal: JournalPlace) -> None:
     from orchestrator.report.status import status_json, status_of, status_text
 
     with store.opened(journal, read_only=True) as found:
-        name = run or _newest(found)
+        name = run or _newest_first(found)[0]
         entries = found.entries(name)
         asked = found.asked(name)
     seen = status_of(replay(entries), last_at=entries[-1].at, asked=asked, now=SystemClock().now(), store=journal.words)
     speech.show(status_json(seen) if output == "json" else status_text(seen))
 
 
-def _newest(journal: "Store") -> str:
-    heads = journal.runs()
-    if not heads:
+def _newest_first(journal: "Store") -> list[str]:
+    runs = [head.run for head in journal.runs()]
+    if not runs:
         raise UsageError("The journal knows no run yet.", hint="Name another one with --journal or --state.")
-    return heads[0].run
+    return runs
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", required=False)
 @options.output
 @options.report_out
 @options.only_journal
-def report(run: str, output: str, out: Path | None, journal: JournalPlace) -> None:
-    """Report the run RUN, as it was or as it stands.
+def report(run: str | None, output: str, out: Path | None, journal: JournalPlace) -> None:
+    """Report the run RUN, as it was or as it stands: by default the newest one.
 
     \b
-      ecs-rollout report 20261124-013006-d617fabc
+      ecs-rollout report
       ecs-rollout report 20261124-013006-d617fabc --out report.html
     """
     from orchestrator.core.state import replay
@@ -84,25 +96,67 @@ def report(run: str, output: str, out: Path | None, journal: JournalPlace) -> No
 
     wish = reporting.wanted(output, out, journal)
     with store.opened(journal, read_only=True) as found:
-        state = replay(found.entries(run))
+        state = replay(found.entries(run or _named(_newest_first(found)[0])))
     reporting.show(wish, state, exit_code_of(state))
 
 
+def _named(run: str) -> str:
+    """Say which run was taken where none was named."""
+    speech.say(f"the newest run: {run}")
+    return run
+
+
 @click.command()
-@click.argument("run")
-@click.argument("instance")
+@click.argument("words", nargs=-1, required=True, metavar="[RUN] INSTANCE")
 @options.plan_output
 @options.only_journal
-def why(run: str, instance: str, output: str, journal: JournalPlace) -> None:
+def why(words: tuple[str, ...], output: str, journal: JournalPlace) -> None:
     """Tell every decision of the run RUN about INSTANCE, with its evidence and time.
 
-    INSTANCE is an EC2 instance id, or the ARN or id of a container instance.
+    INSTANCE is an EC2 instance id, or the ARN or id of a container instance. Without RUN it is the newest run that
+    knows it.
 
     \b
+      ecs-rollout why i-0123456789abcdef0
       ecs-rollout why 20261124-013006-d617fabc i-0123456789abcdef0
     """
     from orchestrator.report.story import story, story_json, story_text
 
+    run, instance = _told_apart(words)
     with store.opened(journal, read_only=True) as found:
-        told = story(found.entries(run), instance)
+        told = story(found.entries(run) if run else _newest_about(found, instance), instance)
     speech.show(story_json(told) if output == "json" else story_text(told))
+
+
+def _told_apart(words: tuple[str, ...]) -> tuple[str, str]:
+    """Tell RUN and INSTANCE apart, in whatever order they come; RUN is empty where it is left out."""
+    match words:
+        case (run,) if _RUN.fullmatch(run):
+            raise UsageError(
+                f"Why what? The run {run} is named, and no instance of it.",
+                hint=f"`ecs-rollout report {run}` lists them; then `ecs-rollout why {run} INSTANCE`.",
+            )
+        case (instance,):
+            return "", instance
+        case (instance, run) if _RUN.fullmatch(run) and not _RUN.fullmatch(instance):
+            return run, instance
+        case (run, instance):
+            return run, instance
+        case _:
+            raise UsageError("`why` takes a run and one instance.", hint="Ask about one instance at a time.")
+
+
+def _newest_about(journal: "Store", instance: str) -> "Sequence[Entry]":
+    """Read the newest run that knows an instance. Raises UsageError where none of the last ones does."""
+    from orchestrator.report.story import knows
+
+    newest, *others = _newest_first(journal)
+    for run in (newest, *others[: _LOOKED - 1]):
+        entries = journal.entries(run)
+        if knows(entries, instance):
+            speech.say(f"the newest run{'' if run == newest else ' that knows it'}: {run}")
+            return entries
+    raise UsageError(
+        f"None of the last {_LOOKED} runs knows an instance {instance!r}.",
+        hint=f"`ecs-rollout report {newest}` lists those of the newest; `ecs-rollout runs` the runs.",
+    )

@@ -64,4 +64,5 @@ def shown(parts: Parts, found: Overlap, key: bytes | None, words: str, form: str
 
 
 def _scene(parts: Parts, names: Mapping[str, str]) -> Scene:
-    return Scene(cluster=parts.cluster, at=parts.clock.now(), names=names)
+    command = overlap.command_of(parts, ())
+    return Scene(cluster=parts.cluster, at=parts.clock.now(), names=names, command=command)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from orchestrator.cli import options, speech, unattended
+from orchestrator.cli import groups, options, speech, unattended
 from orchestrator.errors import UsageError
 from orchestrator.journal.place import JournalPlace
 
@@ -33,7 +33,7 @@ def _where(function: F) -> F:
     return function
 
 
-@click.group(name="iam")
+@click.group(name="iam", cls=groups.Group)
 def iam() -> None:
     """Print least-privilege policies: what ecs-rollout calls and nothing else.
 

@@ -15,11 +15,14 @@ import click
 
 from orchestrator.cli import display, speech
 from orchestrator.cli.speech import say
-from orchestrator.errors import EnvironmentFault, UsageError
+from orchestrator.errors import EnvironmentFault, UsageError, in_words
 
 if TYPE_CHECKING:
     from orchestrator.lab.lab import Lab
     from orchestrator.lab.scenario import Scenario
+
+
+_SCENARIOS = "docs/lab.md lists the keys; orchestrator/lab/scenarios/demo.toml and plain.toml are scenarios."
 
 
 def _scenario(path: Path | None, instances: int | None, *, packaged: str) -> "Scenario":
@@ -27,10 +30,11 @@ def _scenario(path: Path | None, instances: int | None, *, packaged: str) -> "Sc
 
     try:
         scenario = scenario_file.load(path) if path else scenario_file.packaged(packaged)
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"The scenario cannot be used: {error}.", hint="orchestrator/lab/scenarios/demo.toml is one."
-        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        why = in_words(error)
+        raise UsageError(f"The scenario {path} cannot be read: {why}.", hint="Check --scenario.") from error
+    except ValueError as error:
+        raise UsageError(f"The scenario {path} cannot be used: {error}.", hint=_SCENARIOS) from error
     return scenario.with_instances(instances) if instances else scenario
 
 
@@ -102,7 +106,8 @@ def lab(*, instances: int | None, scenario: Path | None, port: int, directory: P
                 _introduce(wanted, running.registry_name)
                 stopped.wait()
         except OSError as error:
-            raise EnvironmentFault(f"The lab cannot start: {error}.", hint="Is the port taken? Say --port.") from error
+            why = in_words(error)
+            raise EnvironmentFault(f"The lab cannot start: {why}.", hint="Is the port taken? Say --port.") from error
 
 
 def _introduce(scenario: "Scenario", registry: str) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 import click
 from click.shell_completion import CompletionItem
 
-from orchestrator.cli import manners, speech
+from orchestrator.cli import groups, manners, speech
 from orchestrator.cli.signals import StoppedError
 from orchestrator.errors import DefectError, ExitCode, RolloutError, UsageError
 
@@ -46,7 +46,7 @@ _SELDOM: Final = 200_000
 """New values between two collections: a journal is read into many that stay, and looking through them takes time."""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(groups.Group):
     """Loads a command's module only when that command is used, so that --help needs no boto3."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
@@ -69,16 +69,6 @@ class LazyGroup(click.Group):
             from orchestrator.cli import mistyped
 
             raise mistyped.flag(error, ctx) from error
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command. Raises UsageError with the nearest one where there is none of that name."""
-        if args[0] not in COMMANDS and not ctx.resilient_parsing:
-            from orchestrator.cli import mistyped
-
-            raise mistyped.command(args[0], self.list_commands(ctx))
-        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; an error of its parser, which does not know where it is, is told as the command's."""
@@ -157,8 +147,8 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "ecs-rollout"
-        said = UsageError(error.format_message().replace("\n", " "), hint=f"`{path} --help` shows what there is.")
-        return _say(error, said)
+        text = " ".join(error.format_message().split()).rstrip(".")
+        return _say(error, UsageError(f"{text}.", hint=f"`{path} --help` shows what there is."))
     except (click.Abort, KeyboardInterrupt) as error:
         return _say(error, StoppedError(ExitCode.INTERRUPTED))
     except Exception as error:  # noqa: BLE001 - whatever it is, it ends in two lines
@@ -171,7 +161,7 @@ def _missing(error: Exception) -> RolloutError | None:
     name = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
     if not name or name.startswith("orchestrator"):
         return None
-    return UsageError(f"This needs a package that is not installed: {name}.", hint="pip install 'ecs-rollout[lab]'")
+    return UsageError(f"This needs a package that is not installed: {name}.", hint="`pip install 'ecs-rollout[lab]'`")
 
 
 def _defect(error: BaseException) -> DefectError:

@@ -8,12 +8,12 @@ import click
 from orchestrator.errors import UsageError
 
 
-def command(name: str, known: list[str]) -> UsageError:
-    """Word the error of a command that is none of the `known` ones."""
+def command(name: str, known: list[str], path: str) -> UsageError:
+    """Word the error of a command that is none of the `known` ones of the group that `path` names."""
     near = get_close_matches(name, known, n=1)
-    there = "`ecs-rollout --help` lists the commands."
+    there = f"`{path} --help` lists the commands."
     return UsageError(
-        f"There is no command {name!r}.", hint=f"Did you mean `ecs-rollout {near[0]}`? {there}" if near else there
+        f"There is no command {name!r}.", hint=f"Did you mean `{path} {near[0]}`? {there}" if near else there
     )
 
 

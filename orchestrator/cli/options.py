@@ -163,7 +163,7 @@ plan_output = click.option(
     type=click.Choice(["table", "json"]),
     default="table",
     show_default=True,
-    help="Form of the plan on stdout.",
+    help="Form of the result on stdout.",
 )
 
 

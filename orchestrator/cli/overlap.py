@@ -15,6 +15,7 @@ from orchestrator.core.model import Instance, Ping, Platform
 from orchestrator.core.overlap import Boot, Overlap, Surroundings, overlap
 from orchestrator.core.planning import find_ghosts
 from orchestrator.core.reasons import Reason
+from orchestrator.core.settings import OptionValue, spelled
 from orchestrator.core.source import S3Source, SecretsManagerSource, parse_source
 from orchestrator.core.state import RunState
 from orchestrator.core.user_data import look_into
@@ -112,6 +113,25 @@ def _objects(parts: Parts, asked: Asked) -> Iterator[Boot]:
             yield look_into(str(source), reader.read().text.encode(), asked.key)
         except RolloutError as error:
             yield Boot(name=str(source), unread=error.message)
+
+
+def command_of(parts: Parts, runs: Sequence[RunState]) -> tuple[str, ...]:
+    """Write the run that gives the cluster its credential: the given one, or that of the newest of the `runs`.
+
+    SOURCE stands for it where neither is known.
+    """
+    request = parts.request
+    about: dict[str, OptionValue | None] = {
+        "credential": request.credential or None,
+        "registry": request.registry,
+        "allow-readable-file": request.allow_readable_file or None,
+    }
+    if not request.credential:
+        flags = next((each.run.options for each in reversed(runs) if "credential" in each.run.options), {})
+        known = {name.replace("_", "-"): value for name, value in flags.items()}
+        about = {name: known.get(name) for name in about} if known else {"credential": "SOURCE"}
+    place = {"region": request.region, "profile": request.profile}
+    return ("ecs-rollout", "run", *spelled({"cluster": parts.cluster, **about, **place}))
 
 
 def names_of(parts: Parts, key: bytes | None, shown: Iterable[str], *, anew: bool = False) -> dict[str, str]:

@@ -9,14 +9,14 @@ from click.core import ParameterSource
 
 from orchestrator.cli import files, speech
 from orchestrator.cli.speech import say
-from orchestrator.errors import EnvironmentFault, ExitCode
+from orchestrator.errors import EnvironmentFault, ExitCode, UsageError
 from orchestrator.journal.place import JournalPlace
 
 if TYPE_CHECKING:
     from orchestrator.core.state import RunState
     from orchestrator.report.rows import After
 
-_SUFFIXES = {".html": "html", ".json": "json", ".csv": "csv", ".md": "markdown", ".xml": "junit"}
+_SUFFIXES = {".html": "html", ".json": "json", ".csv": "csv", ".md": "markdown", ".xml": "junit", ".txt": "table"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +35,18 @@ class Wanted:
 def wanted(output: str, out: Path | None, journal: JournalPlace) -> Wanted:
     """Read the flags of the present command. Where nobody said --output, the file's name tells the form.
 
-    Raises UsageError where no file can be.
+    Raises UsageError where no file can be, and for a name that tells no form.
     """
     if out is None:
         return Wanted(form=output, store=journal.words)
     files.check_place(out, "report")
     said = click.get_current_context().get_parameter_source("output") is not ParameterSource.DEFAULT
-    form = output if said else _SUFFIXES.get(out.suffix.lower(), output)
+    form = output if said else _SUFFIXES.get(out.suffix.lower())
+    if form is None:
+        raise UsageError(
+            f"{out.name} tells no form of a report.",
+            hint=f"Name a file that ends with {', '.join(_SUFFIXES)}; or say --output, too.",
+        )
     return Wanted(form=form, out=out, store=journal.words)
 
 

@@ -117,7 +117,7 @@ def _secret(text: str) -> str:
     source = parse_source(text)
     if not isinstance(source, SecretsManagerSource) or str(source).partition("#")[2] != DEFAULT_STAGE:
         raise UsageError(
-            "rotate follows the staging labels of a secret in Secrets Manager.",
+            "`rotate` follows the staging labels of a secret in Secrets Manager.",
             hint="Write --credential secretsmanager:NAME, without a stage or version; `run` takes every source.",
         )
     return source.name

@@ -4,10 +4,10 @@ import json
 
 import click
 
-from orchestrator.cli import speech
+from orchestrator.cli import groups, speech
 
 
-@click.group(name="schema")
+@click.group(name="schema", cls=groups.Group)
 def schema() -> None:
     """Print the JSON Schema of what this tool writes or reads."""
 

@@ -68,7 +68,7 @@ def stopping(clock: SystemClock, say: Callable[[str], None]) -> Iterator[Stop]:
         if again or not stop.rolling:
             raise LeftError
         clock.interrupt()
-        say("stopping: nothing more is admitted, what is in flight is seen through\n(again: leave at once)")
+        say("stopping: what is in flight is seen through (again: leave at once)")
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -111,7 +111,7 @@ def say(line: str) -> None:
 def tell(line: str) -> None:
     """Say what is asked about next, and so must be read, even with -q."""
     if form() is LogFormat.TEXT:
-        write_line(line)
+        write_line(_fitting(line))
         return
     text = line.strip()
     if text and "\n\n" not in text:
@@ -122,10 +122,19 @@ def tell(line: str) -> None:
 def say_error(message: str, hint: str) -> None:
     """Say what went wrong and what to do."""
     if form() is LogFormat.TEXT:
-        write_line(f"error: {message}")
-        write_line(f"hint: {hint}")
+        write_line(_fitting(f"error: {message}"))
+        write_line(_fitting(f"hint: {hint}"))
         return
     _json("error", "error", message, hint=hint)
+
+
+def _fitting(text: str) -> str:
+    """Fold a text where a terminal shows it; the lines of a log stay whole, to be searched."""
+    if not at_terminal():
+        return text
+    from orchestrator.cli.folding import fitting
+
+    return fitting(text, sys.stderr)
 
 
 def write_line(line: str) -> None:

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import click
 
-from orchestrator.cli import options, speech, store
+from orchestrator.cli import groups, options, speech, store
 from orchestrator.errors import UsageError
 from orchestrator.journal.place import JournalPlace
 
 
-@click.group(name="state")
+@click.group(name="state", cls=groups.Group)
 def state() -> None:
     """Keep the journal where several machines find it."""
 

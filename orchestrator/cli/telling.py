@@ -26,6 +26,7 @@ from orchestrator.report.notices import Origin
 from orchestrator.report.notifier import Channel, Notifier
 from orchestrator.report.problem_lines import ProblemLines
 from orchestrator.report.progress import PlainProgress
+from orchestrator.report.times import elapsed
 from orchestrator.webhook import WebhookChannel
 
 
@@ -82,6 +83,13 @@ class Telling:
     def shows_plans(self) -> bool:
         """Whether somebody may want to read a plan before it is carried out."""
         return (self._told.watched and not self._told.quiet) or (self._told.attended and not self._told.json)
+
+    def say(self, line: str) -> None:
+        """Say a line; to a person with its time in the run, as the lines around it have."""
+        state = self.follower.state
+        if state is not None and not self._told.json:
+            line = f"{elapsed(self._clock.now() - state.started_at)}  {line}".replace("\n", "\n       ")
+        speech.say(line)
 
     def about(self, again: tuple[str, ...]) -> None:
         """Name the command that shows how things are, now that it is known what this is about."""

@@ -95,27 +95,27 @@ def normalise(credential: Credential, prefer: AuthType = AuthType.DOCKERCFG) -> 
     """
     if any(not is_unicode(value) for entry in credential.entries for value in _values(entry)):
         raise RefusedError(
-            "a user, password or registry is not valid UTF-8",
-            hint="Docker sends logins as JSON, which holds Unicode only: set a password that is text",
+            "A user, password or registry is not valid UTF-8.",
+            hint="Docker sends logins as JSON, which holds Unicode only: set a password that is text.",
         )
     if len({entry.name for entry in credential.entries}) != len(credential.entries) or any(
         needs_escape(entry.key) for entry in credential.entries
     ):
         raise RefusedError(
-            "a registry stands twice in the credential, or its name holds characters that no image can name (F7)",
-            hint="run `ecs-rollout credential lint` on the source: it says which, and how to mend it",
+            "A registry stands twice in the credential, or its name holds characters that no image can name (F7).",
+            hint="Run `ecs-rollout credential lint` on the source: it says which, and how to mend it.",
         )
     auth_type = form_for(credential, prefer)
     if auth_type is None:
         raise RefusedError(
-            "a user holds a ':' and another value needs the dockercfg form, which cannot hold such a user (F4)",
-            hint="use a user without ':', or passwords without quotes, backslashes and control characters",
+            "A user holds a ':' and another value needs the dockercfg form, which cannot hold such a user (F4).",
+            hint="Use a user without ':', or passwords without quotes, backslashes and control characters.",
         )
     lines = EnvLines(auth_type=auth_type, data=_data(credential, auth_type))
     if (excess := variable_bytes(lines) - LONGEST_VARIABLE) > 0:
         raise RefusedError(
-            f"the credential is {excess} bytes too long: Linux starts no agent with a longer variable (F40)",
-            hint="leave out registries that no image needs any more, or use shorter tokens",
+            f"The credential is {excess} bytes too long: Linux starts no agent with a longer variable (F40).",
+            hint="Leave out registries that no image needs any more, or use shorter tokens.",
         )
     return lines
 

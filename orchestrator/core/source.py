@@ -7,8 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 from orchestrator.errors import UsageError
 
 _FORMS = (
-    "write secretsmanager:NAME[#STAGE_OR_VERSION], ssm:/NAME[:VERSION], s3://BUCKET/KEY[?versionId=..],"
-    " file:PATH, or - for stdin"
+    "Write secretsmanager:NAME[#STAGE_OR_VERSION], ssm:/NAME[:VERSION], s3://BUCKET/KEY[?versionId=..],"
+    " file:PATH, or - for stdin."
 )
 # Secrets Manager's version ids have 32 to 64 characters; the ones that it makes are UUIDs.
 _VERSION_ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F-]{32,64}")
@@ -85,23 +85,26 @@ def parse_source(text: str) -> Source:
         case "ssm" if _PARAMETER_NAME.fullmatch(rest):
             return SsmSource(name=rest)
         case "ssm":
-            raise UsageError("ssm: is not followed by a parameter's name", hint="write ssm:/NAME or ssm:/NAME:VERSION")
+            raise UsageError(
+                "In --credential, ssm: is not followed by a parameter's name.",
+                hint="Write ssm:/NAME or ssm:/NAME:VERSION.",
+            )
         case "s3":
             return _object(text)
         case "file" if rest and "\0" not in rest:
             return FileSource(path=rest)
         case "file":
-            raise UsageError("file: is not followed by a path", hint="write file:PATH")
+            raise UsageError("In --credential, file: is not followed by a path.", hint="Write file:PATH.")
         case _:
-            raise UsageError("the credential's source is not one that ecs-rollout knows", hint=_FORMS)
+            raise UsageError("The credential's source is not one that ecs-rollout knows.", hint=_FORMS)
 
 
 def _secret(rest: str) -> SecretsManagerSource:
     name, mark, which = rest.partition("#")
     if not _SECRET_NAME.fullmatch(name) or (mark and not _SECRET_NAME.fullmatch(which)):
         raise UsageError(
-            "secretsmanager: is not followed by a secret's name or ARN",
-            hint="write secretsmanager:NAME, or NAME#AWSPENDING, or NAME#VERSION_ID",
+            "In --credential, secretsmanager: is not followed by a secret's name or ARN.",
+            hint="Write secretsmanager:NAME, or NAME#AWSPENDING, or NAME#VERSION_ID.",
         )
     if _VERSION_ID.fullmatch(which):
         return SecretsManagerSource(name=name, stage="", version=which)
@@ -109,12 +112,12 @@ def _secret(rest: str) -> SecretsManagerSource:
 
 
 def _object(text: str) -> S3Source:
-    hint = "write s3://BUCKET/KEY or s3://BUCKET/KEY?versionId=ID"
+    hint = "Write s3://BUCKET/KEY or s3://BUCKET/KEY?versionId=ID."
     try:
         parts = urlsplit(text)
         queries = parse_qs(parts.query, strict_parsing=True) if parts.query else {}
     except ValueError:
-        raise UsageError("the s3: source is no URL of an object", hint=hint) from None
+        raise UsageError("The s3: source is no URL of an object.", hint=hint) from None
     if not _BUCKET.fullmatch(parts.netloc) or len(parts.path) <= 1 or set(queries) - {"versionId"} or parts.fragment:
-        raise UsageError("the s3: source is no URL of an object", hint=hint)
+        raise UsageError("The s3: source is no URL of an object.", hint=hint)
     return S3Source(bucket=parts.netloc, key=parts.path.removeprefix("/"), version=queries.get("versionId", [""])[0])

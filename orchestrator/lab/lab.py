@@ -75,6 +75,7 @@ class Lab:
             moto=self._moto,
             control=(*control.routes(), *self.registry.routes()),
             access=self.access,
+            region=scenario.region,
             faults=self.faults,
             clock=self.clock,
         )

@@ -20,7 +20,7 @@ from orchestrator.lab.messages import (
 from orchestrator.lab.moto_front import MotoFront
 from orchestrator.lab.recorder import Exchange, Recorder
 from orchestrator.lab.shapes import shapes_of
-from orchestrator.lab.signatures import access_key_of
+from orchestrator.lab.signatures import access_key_of, check_region
 from orchestrator.lab.wire import AwsError, Clock, Engine
 
 _MAX_BODY = 256 * 1024 * 1024
@@ -42,6 +42,8 @@ class Route:
 class Server:
     """The endpoint on 127.0.0.1. `control` are the routes of the instances' own requests: shims and metadata.
 
+    Our own engines know one `region`; moto knows all that there are.
+
     A reply that breaks botocore's output shape, or an engine that raises anything but AwsError, is a fault of the
     lab: the caller gets the error `LabFault`, which no retry handles, and `slips` keeps the text.
     """
@@ -53,10 +55,12 @@ class Server:
         moto: MotoFront,
         control: Iterable[web.RouteDef],
         access: Access,
+        region: str,
         faults: Faults,
         clock: Clock,
     ) -> None:
         self._access = access
+        self._region = region
         self._routes = {route.prefix: route for route in routes}
         self._moto = moto
         self._control = tuple(control)
@@ -127,6 +131,7 @@ class Server:
             if not shapes.knows(operation):
                 raise AwsError("UnknownOperationException")
             shapes.check_input(operation, json_params(plain.body))
+        check_region(plain, self._region, elsewhere=route is None)
         self._access.check(plain)
 
     async def _engine_reply(self, route: Route, operation: str, plain: PlainRequest) -> PlainResponse:

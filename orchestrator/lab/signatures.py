@@ -6,6 +6,9 @@ import re
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+
+import botocore.session
 
 from orchestrator.lab.messages import PlainRequest
 from orchestrator.lab.wire import AwsError
@@ -49,6 +52,25 @@ def signed_for(request: PlainRequest) -> tuple[str, str]:
     """Return the service and the Region that the request was signed for, "" for none."""
     found = re.search(r"Credential=[^/,\s]+/\d+/([^/,\s]+)/([^/,\s]+)/", _values(request).get("authorization", ""))
     return (found[2], found[1]) if found else ("", "")
+
+
+def check_region(request: PlainRequest, own: str, *, elsewhere: bool) -> None:
+    """Raise AwsError, as a regional endpoint does, for a request that was signed for another Region than its `own`.
+
+    `elsewhere`: the endpoint stands for every Region that AWS has.
+    """
+    _, region = signed_for(request)
+    if region in {"", own} or (elsewhere and region in _regions()):
+        return
+    raise AwsError("InvalidSignatureException", f"Credential should be scoped to a valid Region, not '{region}'.")
+
+
+@cache
+def _regions() -> frozenset[str]:
+    """List the Regions that botocore knows; read only where somebody signs for another one."""
+    session = botocore.session.Session()
+    partitions = session.get_available_partitions()
+    return frozenset(region for each in partitions for region in session.get_available_regions("ec2", each))
 
 
 def verify(request: PlainRequest, secret: Secret) -> None:

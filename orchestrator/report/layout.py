@@ -37,12 +37,12 @@ def wrap(text: str, indent: str = "") -> str:
     return textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent or "  ", break_on_hyphens=False)
 
 
-def folded_command(words: Sequence[str]) -> str:
+def folded_command(words: Sequence[str], width: int = WIDTH) -> str:
     """Write a command so that it can be copied: quoted for the shell, continued by backslashes at 80 columns."""
     lines: list[str] = []
     line = " "
     for word in _with_values([shlex.quote(word) for word in words]):
-        if len(line) + 1 + len(word) > WIDTH - 2 and line.strip():
+        if len(line) + 1 + len(word) > width - 2 and line.strip():
             lines.append(line + " \\")
             line = "   "
         line += f" {word}"

@@ -1,14 +1,16 @@
 """Who runs which generation, for a person and as JSON, and whether the previous credential may be revoked."""
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from textwrap import indent
 from typing import assert_never
 
-from orchestrator.core.doubts import MEANINGS, Doubt, Uncertain
+from orchestrator.core.doubts import BY_A_RUN, MEANINGS, Doubt, Uncertain
 from orchestrator.core.overlap import Overlap, Running, Verdict, moment_of
 from orchestrator.core.rotation import CURRENT, PENDING
-from orchestrator.report.layout import columns, wrap
+from orchestrator.report.layout import WIDTH, columns, folded_command, wrap
 from orchestrator.report.times import moment
 from orchestrator.report.visible import visible
 
@@ -19,10 +21,14 @@ _SEEN = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """Where and when it was looked (epoch seconds), and what the generations are called where that is known."""
+    """Where and when it was looked (epoch seconds), and what the generations are called where that is known.
+
+    `command`: the run that gives the cluster the credential, word by word.
+    """
 
     cluster: str
     at: float
+    command: tuple[str, ...]
     names: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -78,7 +84,7 @@ def overlap_text(found: Overlap, scene: Scene) -> str:
     grouped: dict[Doubt, list[Uncertain]] = {}
     for each in found.doubts:
         grouped.setdefault(each.doubt, []).append(each)
-    doubts = "\n".join(_doubt(doubt, members) for doubt, members in grouped.items())
+    doubts = "\n".join(_doubt(doubt, members, scene) for doubt, members in grouped.items())
     closing = wrap(verdict_line(found, scene))
     return "\n\n".join(part for part in (table, doubts, closing) if part)
 
@@ -103,7 +109,7 @@ def _moment(seconds: float | None) -> str | None:
     return None if seconds is None else moment(seconds)
 
 
-def _doubt(doubt: Doubt, members: list[Uncertain]) -> str:
+def _doubt(doubt: Doubt, members: list[Uncertain], scene: Scene) -> str:
     meaning, remedy = MEANINGS[doubt]
     seen = sorted({each.seen for each in members if each.seen})
     return "\n".join(
@@ -112,8 +118,14 @@ def _doubt(doubt: Doubt, members: list[Uncertain]) -> str:
             wrap(meaning, "    "),
             *(wrap(f"seen: {visible(each)}", "    ") for each in seen[:_SEEN]),
             wrap(f"do: {remedy}", "    "),
+            *((indent(folded_command(scene.command, WIDTH - 4), "    "),) if doubt in BY_A_RUN else ()),
         )
     )
+
+
+def _remedy(doubt: Doubt, scene: Scene) -> str:
+    remedy = MEANINGS[doubt][1]
+    return f"{remedy} `{shlex.join(scene.command)}`." if doubt in BY_A_RUN else remedy
 
 
 def _names(names: list[str]) -> str:
@@ -152,7 +164,7 @@ def overlap_object(found: Overlap, scene: Scene) -> dict[str, object]:
                 "what": each.what,
                 "seen": each.seen,
                 "meaning": MEANINGS[each.doubt][0],
-                "remedy": MEANINGS[each.doubt][1],
+                "remedy": _remedy(each.doubt, scene),
             }
             for each in found.doubts
         ],

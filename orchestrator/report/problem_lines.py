@@ -7,6 +7,7 @@ from orchestrator.core.model import Outcome, OutcomeKind
 from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.core.state import RunState
 from orchestrator.report.layout import wrap
+from orchestrator.report.times import elapsed
 
 _NAMED = 6
 _INDENT = " " * 7
@@ -74,6 +75,4 @@ def _names(keys: Sequence[str]) -> str:
 
 
 def _clock(entry: Entry, state: RunState) -> str:
-    """Say how far into the run it happened, as minutes and seconds."""
-    elapsed = int(entry.at - state.started_at)
-    return f"{elapsed // 60:02d}:{elapsed % 60:02d}"
+    return elapsed(entry.at - state.started_at)

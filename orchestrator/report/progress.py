@@ -17,6 +17,7 @@ from orchestrator.core.events import (
     WaveOpened,
 )
 from orchestrator.core.model import DecisionKind, OutcomeKind
+from orchestrator.report.times import elapsed
 
 
 class PlainProgress:
@@ -35,8 +36,7 @@ class PlainProgress:
         for entry in entries:
             line = self._line(entry)
             if line:
-                elapsed = int(entry.at - self._started_at)
-                self._write(f"{elapsed // 60:02d}:{elapsed % 60:02d}  {line}")
+                self._write(f"{elapsed(entry.at - self._started_at)}  {line}")
 
     def _line(self, entry: Entry) -> str:
         match entry.event:

@@ -26,6 +26,7 @@ from orchestrator.core.events import (
     RunEnded,
     RunStarted,
     Sent,
+    Surveyed,
     WaveOpened,
 )
 from orchestrator.core.model import Outcome, Planned
@@ -69,21 +70,29 @@ def story(entries: Sequence[Entry], instance: str) -> Story:
     started = entries[0].event
     if not isinstance(started, RunStarted):
         raise TypeError("a run begins with RunStarted")
-    planned = [each for each in started.planned if instance in _names(each)]
-    if not planned:
+    outcomes: dict[str, Outcome | None] = {}
+    chapters = tuple(_followed(entries, instance, outcomes))
+    if not outcomes:
         raise UsageError(
             f"The run {started.run} knows no instance {instance!r}.",
             hint=f"`ecs-rollout report {started.run}` lists those it knows.",
         )
-    outcomes: dict[str, Outcome | None] = dict.fromkeys(each.key for each in planned)
-    chapters = [chapter for each in planned for chapter in _planned(each, entries[0].at)]
-    chapters += _followed(entries[1:], planned, outcomes)
     return Story(
         run=started.run,
         cluster=started.cluster,
         instance=instance,
         outcomes=tuple(outcomes.items()),
-        chapters=tuple(chapters),
+        chapters=chapters,
+    )
+
+
+def knows(entries: Iterable[Entry], instance: str) -> bool:
+    """Say whether a run has an instance of this name: from its beginning, or since it joined."""
+    return any(
+        instance in _names(each)
+        for entry in entries
+        if isinstance(entry.event, RunStarted | Surveyed)
+        for each in entry.event.planned
     )
 
 
@@ -92,18 +101,27 @@ def _names(planned: Planned) -> frozenset[str]:
     return frozenset({planned.key, planned.instance.instance_id, arn, arn.rpartition("/")[2]})
 
 
-def _followed(
-    entries: Iterable[Entry], planned: Sequence[Planned], outcomes: dict[str, Outcome | None]
-) -> Iterator[Chapter]:
-    """Find what names the instance or its commands, and what concerned the whole run before its outcome."""
-    waves = {each.wave for each in planned}
+def _followed(entries: Iterable[Entry], instance: str, outcomes: dict[str, Outcome | None]) -> Iterator[Chapter]:
+    """Find what names the instance or its commands, and what concerned the whole run before its outcome.
+
+    `outcomes` is filled by key, as the instance is met.
+    """
+    waves: set[int] = set()
     batches: set[str] = set()
     for at, event in ((entry.at, entry.event) for entry in entries):
+        if isinstance(event, RunStarted | Surveyed):
+            for each in event.planned:
+                if instance in _names(each):
+                    outcomes[each.key] = None
+                    waves.add(each.wave)
+                    yield from _planned(each, at)
+            continue
         named = outcomes.keys() & set(keys_of(event))
         batch = getattr(event, "batch", "")
         if named and batch:
             batches.add(batch)
-        followed = isinstance(event, Promoting | Promoted | EndTold)  # it comes once all have their outcomes
+        after = isinstance(event, Promoting | Promoted | EndTold)  # it comes once all have their outcomes
+        followed = bool(outcomes) and after
         for_all = not keys_of(event) and not batch and (None in outcomes.values() or followed)
         if isinstance(event, WaveOpened):
             for_all = for_all and event.wave in waves

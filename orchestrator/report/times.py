@@ -22,3 +22,8 @@ def duration(seconds: float) -> str:
     if minutes < _HOUR // _MINUTE * 2:
         return f"{minutes} min"
     return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
+
+
+def elapsed(seconds: float) -> str:
+    """How far into a run something happened, as minutes and seconds: what a line of progress begins with."""
+    return f"{int(seconds) // 60:02d}:{int(seconds) % 60:02d}"

@@ -154,6 +154,7 @@ class Bench:
             moto=self._moto,
             control=(),
             access=self.access,
+            region="us-east-1",
             faults=self.faults,
             clock=self.clock,
         )
@@ -166,12 +167,13 @@ class Bench:
         mode: Literal["standard", "adaptive"] = "standard",
         validate: bool = True,
         keys: tuple[str, str, str | None] = (ACCESS_KEY, SECRET_KEY, None),
+        region: str = "us-east-1",
     ) -> Any:
         """An unmodified boto3 client; by default it retries nothing, so that tests see each error."""
         return _session().create_client(
             service,
             endpoint_url=f"http://127.0.0.1:{self.server.port}",
-            region_name="us-east-1",
+            region_name=region,
             aws_access_key_id=keys[0],
             aws_secret_access_key=keys[1],
             aws_session_token=keys[2],

@@ -153,3 +153,19 @@ def test_other_keys_are_nobodys_business(lab: Bench) -> None:
     keys = (assumed["AccessKeyId"], assumed["SecretAccessKey"], assumed["SessionToken"])
     assert lab.client("sts", keys=keys).get_caller_identity()["Account"] == "222222222222"
     assert lab.client("sts", keys=(ACCESS_KEY, SECRET_KEY, None)).get_caller_identity()["Account"] == "123456789012"
+
+
+@pytest.mark.parametrize(("service", "code"), [("ssm", "InvalidSignatureException"), ("sts", "SignatureDoesNotMatch")])
+def test_a_region_that_aws_does_not_have(lab: Bench, service: str, code: str) -> None:
+    """It is refused by name, as at an endpoint of AWS, and is no fault of the lab."""
+    caller = lab.client(service, region="eu-nowhere-1")
+    with refused(code, saying="'eu-nowhere-1'"):
+        caller.list_commands() if service == "ssm" else caller.get_caller_identity()
+    assert lab.server.slips == []
+
+
+def test_another_region_has_nothing_of_the_fleet(lab: Bench) -> None:
+    """What the lab keeps itself is of one Region; what moto keeps is of all that AWS has."""
+    with refused("InvalidSignatureException", saying="'eu-west-1'"):
+        lab.client("ssm", region="eu-west-1").list_commands()
+    assert lab.client("sns", region="eu-west-1").list_topics()["Topics"] == []

@@ -30,6 +30,16 @@ def report(journal: Path, *more: str) -> int:
     return invoke(["report", "run-1", "--journal", str(journal), *more])
 
 
+@pytest.mark.parametrize("name", ["report.docx", "report"])
+def test_a_suffix_that_tells_no_form_is_refused(name: str, journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No file with another content than its name promises: the suffixes that are known are named."""
+    assert report(journal, "--out", str(journal.parent / name)) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert f"{name} tells no form of a report." in first
+    assert ".html, .json, .csv, .md, .xml, .txt" in second
+    assert not (journal.parent / name).exists()
+
+
 @pytest.mark.parametrize(
     ("name", "flags", "begins"),
     [
@@ -38,7 +48,7 @@ def report(journal: Path, *more: str) -> int:
         ("r.csv", (), "instance_id,"),
         ("r.md", (), "**c**"),
         ("r.txt", (), "failed("),
-        ("r.txt", ("--output", "junit"), "<?xml"),
+        ("r.docx", ("--output", "junit"), "<?xml"),
         ("r.json", ("--output", "csv"), "instance_id,"),
     ],
 )

@@ -25,6 +25,10 @@ def renew(place: Workplace, password: str) -> None:
     boto3.client("secretsmanager").put_secret_value(SecretId="registry", SecretString=json.dumps(login))
 
 
+def remedy(answer: Answer) -> str:
+    return next(each["remedy"] for each in answer.report["doubts"] if each["doubt"] == "not_ours")
+
+
 def doubts(answer: Answer) -> set[tuple[str, str]]:
     return {(each["doubt"], each["what"]) for each in answer.report["doubts"]}
 
@@ -36,6 +40,8 @@ def test_a_rotation_seen_from_outside(workplace: Start) -> None:
     before = look(place, "--check")
     assert before.code == 1
     assert "unknown(not_ours): i-00000000000000000, i-00000000000000001" in before.out
+    assert "ecs-rollout run --cluster demo --credential SOURCE\n" in before.out  # nobody has said which
+    assert remedy(look(place, "--credential", source, "--output", "json")).endswith(f"--credential {source}`.")
     assert place.rollout("run").code == 0
     renew(place, "the-next-one")
     one = fleet(2)[0].instance_id

@@ -25,6 +25,7 @@ from orchestrator.core.events import (
     Looked,
     RunEnded,
     RunStarted,
+    Surveyed,
     WaveOpened,
 )
 from orchestrator.core.gates import GateAnswer
@@ -113,9 +114,9 @@ def test_runs_lists_the_newest_first(shell: Shell, path: Path, run: list[Entry])
 
 
 def test_runs_of_no_journal_are_none(shell: Shell, path: Path) -> None:
-    """Where there is no journal there are no runs, and none is made by looking."""
+    """Where there is no journal there are no runs, which is said, and none is made by looking."""
     code, out, err = shell("runs")
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, "The journal knows no run yet.\n")
     assert len(out.splitlines()) == 1
     assert not path.exists()
 
@@ -274,6 +275,61 @@ def test_an_instance_is_found_by_any_of_its_names(run: list[Entry]) -> None:
     arn = next(each.instance.arn for each in started.planned if each.key == LOST)
     stories = [story(run, name).chapters for name in (LOST, arn, arn.rpartition("/")[2])]
     assert stories[0] == stories[1] == stories[2]
+
+
+OLDER, NEWER = "20261123-013006-d617fabc", "20261124-013006-0a0b0c0d"
+
+
+@pytest.fixture
+def two_runs(path: Path, run: list[Entry]) -> None:
+    """A journal with an older run of 12 instances, and a newer one of the first two of them."""
+    kept(path, run, OLDER)
+    kept(path, [replace(each, at=each.at + 90) for each in roll(fleet_of(2), Policy())[2].entries], NEWER)
+
+
+@pytest.mark.usefixtures("two_runs")
+def test_why_without_a_run_takes_the_newest_that_knows_the_instance(shell: Shell) -> None:
+    """Which one that is stands on stderr; stdout is as if it had been named."""
+    for instance, run, said in (("i-00000000000000001", NEWER, ""), (LOST, OLDER, " that knows it")):
+        code, out, err = shell("why", instance)
+        assert (code, err) == (0, f"the newest run{said}: {run}\n")
+        assert out == shell("why", run, instance)[1]
+    code, out, err = shell("why", "i-nobody")
+    assert (code, out) == (2, "")
+    assert "None of the last 30 runs knows an instance 'i-nobody'" in err
+
+
+@pytest.mark.usefixtures("two_runs")
+def test_why_understands_its_words_in_either_order(shell: Shell) -> None:
+    """RUN and INSTANCE may change places; a run alone is asked for its instance; three words are one too many."""
+    assert shell("why", LOST, OLDER) == shell("why", OLDER, LOST)
+    for words, said in (((OLDER,), f"`ecs-rollout why {OLDER} INSTANCE`"), ((OLDER, LOST, LOST), "one instance")):
+        code, out, err = shell("why", *words)
+        assert (code, out) == (2, "")
+        assert said in err
+
+
+@pytest.mark.usefixtures("two_runs")
+def test_report_without_a_run_takes_the_newest(shell: Shell) -> None:
+    """As status does; which one that is stands on stderr."""
+    code, out, err = shell("report", "--output", "json")
+    assert (code, err) == (0, f"the newest run: {NEWER}\n")
+    assert len(json.loads(out)["instances"]) == 2
+
+
+def test_what_a_survey_decided_is_told(run: list[Entry]) -> None:
+    """An instance that joined late has its decision in the story, with nothing of the time before it was there."""
+    started = run[0].event
+    assert isinstance(started, RunStarted)
+    late = next(each for each in started.planned if each.key == REFUSED)
+    without = replace(started, planned=tuple(each for each in started.planned if each is not late))
+    middle = next(number for number, each in enumerate(run) if isinstance(each.event, Halted | RunEnded))
+    rest = [each for each in run[1:] if getattr(each.event, "key", "") != REFUSED]
+    joined = replace(run[middle - 1], event=Surveyed(planned=(late,)))
+    told = story([replace(run[0], event=without), *rest[: middle - 1], joined], REFUSED)
+    assert [each.event for each in told.chapters] == ["discovered", "inspected", "decided"]
+    assert told.chapters[0].at == joined.at
+    assert told.outcomes == ((REFUSED, None),)
 
 
 def test_why_of_an_unknown_instance_says_so(shell: Shell, path: Path, run: list[Entry]) -> None:

@@ -1,6 +1,8 @@
 """May the old credential be revoked? Never 'unused' while anything could still use it or bring it back."""
 
+import json
 import re
+import shlex
 from dataclasses import replace
 
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.core.deciding import Look
-from orchestrator.core.doubts import MEANINGS, Doubt, Uncertain
+from orchestrator.core.doubts import BY_A_RUN, MEANINGS, Doubt, Uncertain
 from orchestrator.core.model import (
     AgentState,
     Armed,
@@ -46,7 +48,8 @@ MARKED = Facts(
     last="", last_run="", registries=("reg.example.com",), registries_total=1, warnings=(), fetch="curl",
 )  # fmt: skip
 PREVIOUS = replace(MARKED, generation=OLD, run=EARLIER)
-SCENE = Scene(cluster="web", at=1_795_000_000.0)
+ROLL = ("ecs-rollout", "run", "--cluster", "web", "--credential", "secretsmanager:registry", "--region", "eu-central-1")
+SCENE = Scene(cluster="web", at=1_795_000_000.0, command=ROLL)
 
 
 def instance(number: int, ami: str = "") -> Instance:
@@ -227,6 +230,20 @@ def test_every_doubt_says_what_it_means_and_what_to_do() -> None:
     found = seen(MARKED, Reason.SSM_OFFLINE)
     assert '"verdict": "unknown"' in overlap_json(found, SCENE)
     assert EXPLANATIONS[Reason.SSM_OFFLINE].meaning in overlap_json(found, SCENE)
+
+
+def test_what_a_run_would_end_names_its_command() -> None:
+    """Where rolling is what to do, the whole command stands there, to be copied, in table and JSON."""
+    ours_not = replace(MARKED, agrees=False, generation="")
+    found = seen(MARKED, ours_not)
+    text = overlap_text(found, SCENE)
+    assert "    do: Roll it:\n" in text
+    folded = text.partition("do: Roll it:\n")[2].partition("\n\n")[0].replace("\\\n", " ")
+    assert tuple(shlex.split(folded)) == ROLL
+    assert max(map(len, text.splitlines())) <= 80
+    (doubt,) = json.loads(overlap_json(found, SCENE))["doubts"]
+    assert doubt["remedy"] == f"Roll it: `{shlex.join(ROLL)}`."
+    assert {doubt for doubt, (_, remedy) in MEANINGS.items() if remedy.endswith(":")} == BY_A_RUN
 
 
 def test_an_image_that_hands_a_credential_out_is_named() -> None:
