@@ -258,6 +258,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         run_command           The engine for SSM Run Command: what is accepted, what is listed, and when (F70-F76)
         scenario              The values a scenario file holds: the fleet, its trouble, and the moods of the API
         scenario_file         Reads scenario files (TOML) and the packaged ones
+        scenario_keys         The keys of a scenario file as data: how each is read, what it becomes, what it means
         scheduler             Where tasks go and when they move
         send_checks           What SendCommand checks before it accepts
         server                The one HTTP endpoint

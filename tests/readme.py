@@ -10,7 +10,7 @@ from tabulate import tabulate
 from orchestrator.core.lifecycle import LIFECYCLE, diagram
 from orchestrator.core.reasons import EXPLANATIONS
 from orchestrator.errors import ExitCode
-from tests import defaults_table
+from tests import defaults_table, scenario_table
 from tests.budget_table import CASES
 from tests.hosts_table import ROWS
 
@@ -53,6 +53,8 @@ def blocks() -> dict[str, str]:
             [(row.host, row.trouble, f"`{row.outcome}`", f"`{row.reason}`", row.ground) for row in ROWS],
             ("host kind", "what is wrong there", "outcome", "reason", "tried on"),
         ),
+        "scenario-keys": _table(list(scenario_table.key_rows()), ("table", "key", "value", "default", "what it means")),
+        "scenario-values": _table(list(scenario_table.value_rows()), ("key", "value", "what happens")),
     }
 
 

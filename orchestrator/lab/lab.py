@@ -69,13 +69,17 @@ class Lab:
         self.registry = Registry(scenario.logins)
         self.server = Server(
             routes=(
-                Route(prefix="AmazonSSM", service="ssm", engine=self.ssm, owns=self.ssm.owns),
-                Route(prefix="AmazonEC2ContainerServiceV20141113", service="ecs", engine=self.ecs),
+                Route(prefix="AmazonSSM", service="ssm", engine=self.ssm, region=scenario.region, owns=self.ssm.owns),
+                Route(
+                    prefix="AmazonEC2ContainerServiceV20141113",
+                    service="ecs",
+                    engine=self.ecs,
+                    region=scenario.region,
+                ),
             ),
             moto=self._moto,
             control=(*control.routes(), *self.registry.routes()),
             access=self.access,
-            region=scenario.region,
             faults=self.faults,
             clock=self.clock,
         )

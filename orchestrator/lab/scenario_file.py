@@ -8,18 +8,16 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from orchestrator.lab import scenario_keys as keys
 from orchestrator.lab import tables as read
 from orchestrator.lab.faults import ApiFaults, Rate
 from orchestrator.lab.scenario import (
     AfterRestart,
     Deed,
-    Disk,
     Event,
     InstanceSpec,
-    Platform,
     Scenario,
     ServiceSpec,
-    Ssm,
 )
 from orchestrator.lab.tables import ScenarioError, Table
 
@@ -61,7 +59,7 @@ def parse(text: str) -> Scenario:
         account=top.take("account", read.matching(re.compile(r"[0-9]{12}")), "123456789012"),
         cluster=top.take("cluster", read.matching(_CLUSTER), "demo"),
         api=_api(api, seed),
-        service=_service(service),
+        service=ServiceSpec(**keys.take(service, keys.SERVICE)),
         instances=fleet,
         events=tuple(_event(each, common, fleet) for each in events),
     )
@@ -100,10 +98,7 @@ def _event(table: Table, common: Mapping[str, Any], fleet: tuple[InstanceSpec, .
     table.take_into(found, "instance", "instance_id", _member(there))
     table.take_into(found, "when", "when", read.matching(_OCCASION))
     table.take_into(found, "of", "of", _member(there))
-    table.take_into(found, "nth", "nth", read.within(1, 1000))
-    for key in ("after", "away"):
-        table.take_into(found, key, key, read.seconds)
-    table.take_into(found, "version", "version", read.text)
+    found |= keys.take(table, keys.EVENT)
     if "instance_id" not in found and what is not Deed.JOIN:
         raise table.error("instance", "say whom it happens to")
     if "when" in found and not found.get("of", found.get("instance_id")):
@@ -146,20 +141,7 @@ def _fresh_id(number: int, taken: set[str]) -> str:
 
 
 def _instance_fields(table: Table, common: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = dict(common)
-    for key in ("name", "instance_type", "ami_id", "agent_version", "ssm_agent_version", "auth_type", "auth_data"):
-        table.take_into(found, key, key, read.text)
-    for key in ("persistent", "ecs_connected", "docker_down", "role", "managed_instances", "already_current"):
-        table.take_into(found, key, key, read.boolean)
-    for key in ("restart_seconds", "retry_seconds"):
-        table.take_into(found, key, key, read.span)
-    table.take_into(found, "config_lines", "config_lines", read.texts)
-    table.take_into(found, "attributes", "attributes", read.pairs)
-    table.take_into(found, "platform", "platform", read.one_of(Platform))
-    table.take_into(found, "ssm", "ssm", read.one_of(Ssm))
-    table.take_into(found, "disk", "disk", read.one_of(Disk))
-    table.take_into(found, "vanish_after", "vanish_after", read.seconds)
-    table.take_into(found, "outcome", "outcome", read.text)
+    found: dict[str, Any] = {**common, **keys.take(table, keys.INSTANCE)}
     if table.has("tasks"):
         tasks = table.table("tasks")
         found["service_tasks"] = tasks.take("service", read.within(0, 100), found.get("service_tasks", 2))
@@ -178,27 +160,9 @@ def _after_restart(value: object) -> dict[str, Any]:
 
 
 def _api(table: Table, seed: int) -> ApiFaults:
-    found: dict[str, Any] = {"seed": seed}
+    found: dict[str, Any] = {"seed": seed, **keys.take(table, keys.API)}
     table.take_into(found, "throttle", "throttle", _throttles)
-    for field in ("latency", "list_lag", "delivery_delay", "result_delay", "late_by"):
-        table.take_into(found, f"{field}_seconds", field, read.span)
-    for field in ("lost_results", "late_results", "cut_connections"):
-        table.take_into(found, field, field, read.share)
-    for field in ("lost_results_of", "undeliverable"):
-        table.take_into(found, field, field, lambda value: frozenset(read.texts(value)))
-    table.take_into(found, "spaced_details", "spaced_details", read.boolean)
-    table.take_into(found, "time_scale", "time_scale", read.seconds)
     return ApiFaults(**found)
-
-
-def _service(table: Table) -> ServiceSpec:
-    found: dict[str, Any] = {}
-    table.take_into(found, "name", "name", read.text)
-    table.take_into(found, "minimum_healthy_percent", "minimum_healthy_percent", read.within(0, 100))
-    table.take_into(found, "maximum_percent", "maximum_percent", read.within(0, 200))
-    table.take_into(found, "start_seconds", "start_seconds", read.seconds)
-    table.take_into(found, "stop_seconds", "stop_seconds", read.seconds)
-    return ServiceSpec(**found)
 
 
 def _throttles(value: object) -> dict[str, Rate]:

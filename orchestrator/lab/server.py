@@ -31,18 +31,20 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One service of our own: its target prefix, its model's name, its engine; what `owns` denies is moto's."""
+    """One service of our own: its target prefix, its model's name, its engine; what `owns` denies is moto's.
+
+    `region`: the only one that it stands in; moto's services stand in all that there are.
+    """
 
     prefix: str
     service: str
     engine: Engine
+    region: str
     owns: Callable[[str, Mapping[str, Any]], bool] = lambda _operation, _params: True
 
 
 class Server:
     """The endpoint on 127.0.0.1. `control` are the routes of the instances' own requests: shims and metadata.
-
-    Our own engines know one `region`; moto knows all that there are.
 
     A reply that breaks botocore's output shape, or an engine that raises anything but AwsError, is a fault of the
     lab: the caller gets the error `LabFault`, which no retry handles, and `slips` keeps the text.
@@ -55,12 +57,10 @@ class Server:
         moto: MotoFront,
         control: Iterable[web.RouteDef],
         access: Access,
-        region: str,
         faults: Faults,
         clock: Clock,
     ) -> None:
         self._access = access
-        self._region = region
         self._routes = {route.prefix: route for route in routes}
         self._moto = moto
         self._control = tuple(control)
@@ -131,7 +131,7 @@ class Server:
             if not shapes.knows(operation):
                 raise AwsError("UnknownOperationException")
             shapes.check_input(operation, json_params(plain.body))
-        check_region(plain, self._region, elsewhere=route is None)
+        check_region(plain, route.region if route is not None else "")
         self._access.check(plain)
 
     async def _engine_reply(self, route: Route, operation: str, plain: PlainRequest) -> PlainResponse:

@@ -54,20 +54,20 @@ def signed_for(request: PlainRequest) -> tuple[str, str]:
     return (found[2], found[1]) if found else ("", "")
 
 
-def check_region(request: PlainRequest, own: str, *, elsewhere: bool) -> None:
-    """Raise AwsError, as a regional endpoint does, for a request that was signed for another Region than its `own`.
+def check_region(request: PlainRequest, only: str) -> None:
+    """Raise AwsError, as a regional endpoint does, for a request that was signed for another Region.
 
-    `elsewhere`: the endpoint stands for every Region that AWS has.
+    `only`: the endpoint's Region; empty for one that stands for every Region that AWS has.
     """
     _, region = signed_for(request)
-    if region in {"", own} or (elsewhere and region in _regions()):
-        return
-    raise AwsError("InvalidSignatureException", f"Credential should be scoped to a valid Region, not '{region}'.")
+    known = {only} if only else _regions()
+    if region and region not in known:
+        raise AwsError("InvalidSignatureException", f"Credential should be scoped to a valid Region, not '{region}'.")
 
 
 @cache
 def _regions() -> frozenset[str]:
-    """List the Regions that botocore knows; read only where somebody signs for another one."""
+    """List the Regions that botocore knows."""
     session = botocore.session.Session()
     partitions = session.get_available_partitions()
     return frozenset(region for each in partitions for region in session.get_available_regions("ec2", each))

@@ -25,6 +25,7 @@ from orchestrator.lab.wire import Clock, Engine
 
 Script = Callable[[ScriptJob], ScriptResult]
 _SPINS = 60
+REGION = "us-east-1"
 
 
 @functools.cache
@@ -148,13 +149,12 @@ class Bench:
         self._moto = MotoFront(account="123456789012")
         self.server = Server(
             routes=(
-                Route(prefix="AmazonSSM", service="ssm", engine=self.ssm, owns=self.ssm.owns),
-                Route(prefix="AmazonEC2ContainerServiceV20141113", service="ecs", engine=ecs or NoEcs()),
+                Route(prefix="AmazonSSM", service="ssm", engine=self.ssm, region=REGION, owns=self.ssm.owns),
+                Route(prefix="AmazonEC2ContainerServiceV20141113", service="ecs", engine=ecs or NoEcs(), region=REGION),
             ),
             moto=self._moto,
             control=(),
             access=self.access,
-            region="us-east-1",
             faults=self.faults,
             clock=self.clock,
         )
@@ -167,7 +167,7 @@ class Bench:
         mode: Literal["standard", "adaptive"] = "standard",
         validate: bool = True,
         keys: tuple[str, str, str | None] = (ACCESS_KEY, SECRET_KEY, None),
-        region: str = "us-east-1",
+        region: str = REGION,
     ) -> Any:
         """An unmodified boto3 client; by default it retries nothing, so that tests see each error."""
         return _session().create_client(

@@ -1,13 +1,19 @@
 """Scenario files become fleets; what is wrong in one is said with its line and key."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from orchestrator.lab import scenario_keys
 from orchestrator.lab.faults import Rate
 from orchestrator.lab.scenario import AfterRestart, Deed, Event, InstanceSpec, Scenario, Ssm
 from orchestrator.lab.scenario_file import ScenarioError, load, packaged, parse
+from orchestrator.lab.tables import Table
+from tests import scenario_table
+from tests.readme import README
 
 WHOLE = """\
 seed = 11
@@ -150,14 +156,44 @@ def test_a_fleet_scales_and_keeps_its_trouble(count: int) -> None:
     assert sum(spec.troubled for spec in scaled.instances) == min(count, 4)
 
 
-def test_the_scenario_in_the_docs_is_one() -> None:
-    """The example that docs/lab.md shows is read as it stands."""
-    readme = (Path(__file__).parents[2] / "docs" / "lab.md").read_text(encoding="utf-8")
-    block = next(each for each in readme.split("```toml\n")[1:] if "[[events]]" in each).partition("```")[0]
-    event = parse(block).events[0]
+def test_the_scenarios_in_the_docs_are_some() -> None:
+    """The examples that docs/lab.md shows are read as they stand."""
+    page = (README.parent / "docs" / "lab.md").read_text(encoding="utf-8")
+    fleet, events = (each.partition("```")[0] for each in page.split("```toml\n")[1:])
+    assert [each.after_restart for each in parse(fleet).instances] == [AfterRestart.STAYS_DOWN] * 12
+    event = parse(events).events[0]
     assert (event.what, event.when, event.after) == (Deed.REPLACE, "begun:ecs-rollout-apply", 0.5)
-    kinds = next(line for line in block.splitlines() if line.startswith("what")).partition("#")[2]
+    kinds = next(line for line in events.splitlines() if line.startswith("what")).partition("#")[2]
     assert {each.strip() for each in kinds.split(",")} == set(Deed)
+
+
+def test_the_docs_name_every_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked of a file's tables when it is read is what docs/lab.md lists, and nothing else."""
+    asked: dict[str, set[str]] = {}
+
+    def noting(method: str) -> Callable[..., Any]:
+        original = getattr(Table, method)
+
+        def noted(table: Table, *given: Any) -> Any:
+            key = next(each for each in given if isinstance(each, str))
+            asked.setdefault(table._name, set()).add(key)  # noqa: SLF001 - a table's name is nobody else's business
+            return original(table, *given)
+
+        return noted
+
+    for method in ("take", "take_into", "table", "tables", "has"):
+        monkeypatch.setattr(Table, method, noting(method))
+    parse(WHOLE)
+    listed = {table: {row[0].partition(".")[0] for row in rows} for table, rows in scenario_table.TABLES.items()}
+    assert asked[""] == listed[""] | {"api", "service", "defaults", "instances", "events"}
+    assert asked["api"] == listed["[api]"]
+    assert asked["service"] == listed["[service]"]
+    assert asked["instances"] == listed["[[instances]]"]
+    assert asked["defaults"] == listed["[[instances]]"] - {"count", "id", "zone"}
+    assert asked["joins"] == listed["[[instances]]"] - {"count"}
+    assert asked["events"] == listed["[[events]]"]
+    assert set(scenario_keys.AFTER_RESTART) == set(AfterRestart)
+    assert set(scenario_keys.DEEDS) == set(Deed)
 
 
 def test_events_go_with_their_instances() -> None:

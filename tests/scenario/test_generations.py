@@ -26,7 +26,7 @@ def renew(place: Workplace, password: str) -> None:
 
 
 def remedy(answer: Answer) -> str:
-    return next(each["remedy"] for each in answer.report["doubts"] if each["doubt"] == "not_ours")
+    return str(next(each["remedy"] for each in answer.report["doubts"] if each["doubt"] == "not_ours"))
 
 
 def doubts(answer: Answer) -> set[tuple[str, str]]:
