@@ -11,6 +11,7 @@ _WIDEST = 80
 _NARROWEST = 20
 _FIXED = "\N{NO-BREAK SPACE}"
 _QUOTED = re.compile(r"`[^`]+`")
+_LAID_OUT = re.compile(r"^ |\S  +\S")
 _TIMED = re.compile(r"\d\d+:\d\d  ")
 
 
@@ -24,22 +25,19 @@ def fitting(text: str, terminal: TextIO) -> str:
 
 
 def folded(text: str, width: int) -> str:
-    """Fold each line that is too long; what goes on is indented. A command in backticks stays in one piece."""
+    """Fold each sentence that is too long; what goes on is indented. A command in backticks stays in one piece.
+
+    Lines that have been laid out, of a table or of a command that goes on, stay as they are.
+    """
     width = max(width, _NARROWEST)
-    return "\n".join(line if len(line) <= width else _folded(line, width) for line in text.split("\n"))
+    return "\n".join(_folded(line, width) if len(line) > width else line for line in text.split("\n"))
 
 
 def _folded(line: str, width: int) -> str:
-    bare = line.lstrip(" ")
-    indent = line[: len(line) - len(bare)]
-    further = indent + " " * (len(timed[0]) if (timed := _TIMED.match(bare)) else 2)
-    fixed = _QUOTED.sub(lambda found: found[0].replace(" ", _FIXED), bare)
-    lines = textwrap.wrap(
-        fixed,
-        width,
-        initial_indent=indent,
-        subsequent_indent=further,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    timed = _TIMED.match(line)
+    if not timed and _LAID_OUT.search(line):
+        return line
+    fixed = _QUOTED.sub(lambda found: found[0].replace(" ", _FIXED), line)
+    further = " " * (len(timed[0]) if timed else 2)
+    lines = textwrap.wrap(fixed, width, subsequent_indent=further, break_long_words=False, break_on_hyphens=False)
     return "\n".join(lines).replace(_FIXED, " ")

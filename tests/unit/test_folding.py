@@ -36,7 +36,8 @@ def test_a_command_stays_in_one_piece() -> None:
 def test_a_line_of_progress_goes_on_below_its_text() -> None:
     """A line that begins with its time, and lines that have been laid out already, keep their columns."""
     assert folded("00:04  applying    i-1, i-2 and 3 more", 30).splitlines()[1] == "       and 3 more"
-    assert folded("  INSTANCE  ZONE\n  i-1       a", 20) == "  INSTANCE  ZONE\n  i-1       a"
+    table = "INSTANCE             ZONE  OUTCOME\ni-00000000000000001  a     updated\n  ecs-rollout run --cluster c \\"
+    assert folded(table, 20) == table
 
 
 def said(command: list[str], *, terminal: bool) -> str:
