@@ -42,7 +42,7 @@ _DEMO = (
 _AFTERWARDS = (
     ("runs", "runs"),
     ("status", "status"),
-    ("why", "why i-0b000000000000008"),
+    ("why", "why i-0b000000000000008 | head -n {rows}"),
     ("doctor", "doctor --cluster web --credential file:login.json --allow-removal"),
 )
 
@@ -82,7 +82,7 @@ def _failing_canary(folder: Path) -> None:
                 seen.type(f"PATH={program.parent}:$PATH; cd {folder}; ecs-rollout documents publish >/dev/null; clear")
                 flags = f"--cluster web --credential file:{secret.name} --allow-removal {_QUICK}"
                 seen.wait(lambda screen: screen == "$")
-                seen.type(f"ecs-rollout plan {flags} | head -n {lines - 4}")
+                seen.type(f"ecs-rollout plan {flags}")
                 _keep(seen, Capture("plan", lambda screen: screen.endswith("\n$")), columns)
                 seen.type("clear")
                 seen.type(f"ecs-rollout run {flags}")
@@ -91,7 +91,7 @@ def _failing_canary(folder: Path) -> None:
                 _keep(seen, Capture("run-canary", lambda screen: re.search("in flight [1-9]", screen)), columns)
                 _keep(seen, Capture("run-end", lambda screen: "(exit code 1)" in screen), columns)
                 for name, command in _AFTERWARDS:
-                    seen.type(f"clear; ecs-rollout {command} | head -n {lines - 2}")
+                    seen.type(f"clear; ecs-rollout {command.format(rows=lines - 4)}")
                     _keep(seen, Capture(name, lambda screen: screen.endswith("\n$")), columns)
 
 

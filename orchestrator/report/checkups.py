@@ -55,10 +55,16 @@ def _folded(text: str, indent: str) -> str:
 
 def _closing(checks: Sequence[Check]) -> str:
     counts = counts_of(checks)
-    words = ", ".join(f"{counts[level]} {level}" for level in Level if counts[level])
+    words = ", ".join(f"{counts[level]} {level}{_which(checks, level)}" for level in Level if counts[level])
     code = exit_code_of(checks)
     verdict = _VERDICTS.get(code, "Mend what failed first")
     return wrap(f"{words}. {verdict} (exit code {code:d}).")
+
+
+def _which(checks: Sequence[Check], level: Level) -> str:
+    """Name the grave ones again: a terminal shows the end of what is longer than itself."""
+    names = dict.fromkeys(each.name for each in checks if each.level is level)
+    return f" ({', '.join(names)})" if level in {Level.FAIL, Level.WARN} else ""
 
 
 def checkup_json(checks: Sequence[Check], *, cluster: str) -> dict[str, object]:

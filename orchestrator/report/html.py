@@ -19,6 +19,7 @@ from orchestrator.report.chosen import worded
 from orchestrator.report.console import command_url, partition_of
 from orchestrator.report.formats import drifts, rotated
 from orchestrator.report.gating import sentences
+from orchestrator.report.layout import with_values
 from orchestrator.report.rows import RunReport, troubles
 from orchestrator.report.timeline import WIDTH, draw
 from orchestrator.report.times import duration
@@ -55,7 +56,7 @@ def as_html(report: RunReport) -> str:
     text = page.render(
         report=report,
         advice=advice,
-        following=[shlex.quote(word) for word in advice.command],
+        following=with_values([shlex.quote(word) for word in advice.command]),
         troubles=troubles(report),
         gates=sentences(report.gates),
         rotated=(*rotated(report), *drifts(report)),

@@ -41,7 +41,7 @@ def folded_command(words: Sequence[str], width: int = WIDTH) -> str:
     """Write a command so that it can be copied: quoted for the shell, continued by backslashes at 80 columns."""
     lines: list[str] = []
     line = " "
-    for word in _with_values([shlex.quote(word) for word in words]):
+    for word in with_values([shlex.quote(word) for word in words]):
         if len(line) + 1 + len(word) > width - 2 and line.strip():
             lines.append(line + " \\")
             line = "   "
@@ -49,7 +49,7 @@ def folded_command(words: Sequence[str], width: int = WIDTH) -> str:
     return "\n".join([*lines, line])
 
 
-def _with_values(words: Sequence[str]) -> list[str]:
+def with_values(words: Sequence[str]) -> list[str]:
     """Keep a flag and its value on one line."""
     joined: list[str] = []
     for word in words:

@@ -226,9 +226,9 @@ def _text(item: object) -> str:
 
 
 def story_text(told: Story) -> str:
-    """Write a story for a person, in UTC."""
-    heads = [f"{key} in the run {told.run} on cluster {told.cluster}: {_ended(end)}" for key, end in told.outcomes]
-    lines = [*(wrap(visible(each)) for each in heads), ""]
+    """Write a story for a person, in UTC: how it ended and what to do, on the first screen; then everything."""
+    lines = [line for key, end in told.outcomes for line in _head(told, key, end)]
+    lines.append("")
     for chapter in told.chapters:
         lines.append(wrap(visible(f"{moment(chapter.at)}  {chapter.text}")))
         lines += [_indented(visible(f"{name}: {text}")) for name, text in chapter.evidence]
@@ -242,8 +242,13 @@ def _indented(text: str) -> str:
     )
 
 
-def _ended(outcome: Outcome | None) -> str:
-    return f"{outcome.kind} ({outcome.reason})" if outcome else "no outcome yet"
+def _head(told: Story, key: str, outcome: Outcome | None) -> Iterator[str]:
+    ended = f"{outcome.kind} ({outcome.reason})" if outcome else "no outcome yet"
+    yield wrap(visible(f"{key} in the run {told.run} on cluster {told.cluster}: {ended}"))
+    if outcome is not None and not outcome.as_wanted:
+        _, seen = _concluded(outcome)
+        yield _indented(EXPLANATIONS[outcome.reason].meaning)
+        yield from (_indented(visible(f"{name}: {text}")) for name, text in seen)
 
 
 def story_json(told: Story) -> str:

@@ -131,8 +131,12 @@ def showcase(count: int = 16) -> RunState:
     _, _, journal = roll(hosts, policy, run="20261124-013006-d617fabc")
     since = 1_795_483_806 - journal.entries[0].at
     state = replay([Entry(entry.at + since, entry.event) for entry in journal.entries])
-    state.started = structs.replace(state.run, cluster="web", region="eu-central-1")
+    flags = {"credential": "secretsmanager:registry", "region": "eu-central-1", "on_ephemeral": "drain"}
+    state.started = structs.replace(state.run, cluster="web", region="eu-central-1", options={"cluster": "web", **flags})
     for progress in state.instances.values():
+        if progress.report is not None:
+            tasks = progress.planned.instance.running_tasks
+            progress.report = replace(progress.report, tasks_before=tasks, tasks_after=tasks)
         progress.command_ids = [str(uuid.uuid5(uuid.NAMESPACE_OID, each)) for each in progress.command_ids]
     return state
 

@@ -160,6 +160,8 @@ def test_the_next_command_is_the_run_again_as_it_was_meant() -> None:
     )
     again = "--cluster c --credential 'ssm:/a b' --zone a --zone b --allow-removal --journal /tmp/j"
     assert shlex.join(advise(report).command) == f"ecs-rollout plan {again}"
+    page = html.as_html(report)  # where nothing comes between a flag and its value, that would be copied
+    assert all(f"<span>{each}</span>" in page for each in ("--zone a", "--credential &#39;ssm:/a b&#39;"))
     night = replace(report, after=After(left="the fleet has not converged"))
     assert shlex.join(advise(night).command) == f"ecs-rollout rotate {again}"
     healing = replace(report, heals=True, flags={})

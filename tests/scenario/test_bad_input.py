@@ -101,12 +101,12 @@ def test_a_document_with_other_content(workplace: Start) -> None:
 
 
 def test_an_instance_that_is_not_there(workplace: Start) -> None:
-    """--instance with an id that is not in the cluster is an error that names it."""
+    """--instance with an id that is not in the cluster is an error that names it, and the command that lists them."""
     place = workplace(*fleet(1))
     place.put_secret()
-    answer = place.rollout("plan", "--instance", "i-nobody")
-    assert answer.code == 2
-    assert "i-nobody" in answer.err
+    planned = place.rollout("plan", "--instance", "i-nobody")
+    refused(planned, 2, "i-nobody")
+    assert "`ecs-rollout plan --cluster demo --credential secretsmanager:registry`" in planned.err
 
 
 def test_no_credentials_of_aws(workplace: Start, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,6 +121,18 @@ def test_what_a_dead_run_has_drained_is_told_with_its_remedy() -> None:
     assert "heal" in drained.todo
 
 
+def test_the_last_line_names_what_is_wrong() -> None:
+    """A terminal shows the end of what is longer than itself: what failed or is doubtful stands there by name."""
+    checks = [
+        Check(name="lock", level=Level.FAIL, seen="Held.", todo="Wait.", code=ExitCode.LOCKED),
+        Check(name="instances", level=Level.WARN, seen="One."),
+        Check(name="instances", level=Level.WARN, seen="Two."),
+        Check(name="region", level=Level.OK, seen="There."),
+    ]
+    last = checkup_text(checks).splitlines()[-1]
+    assert last == "1 ok, 2 warn (instances), 1 fail (lock). A run cannot begin now (exit code 5)."
+
+
 def test_what_others_wrote_steers_no_terminal() -> None:
     """A name from AWS with control characters in it is written out; colour is the painter's alone."""
     check = Check(name="lock", level=Level.WARN, seen="held by \x1b[31mmallory.", todo="Wait.")

@@ -222,7 +222,11 @@ def test_why_tells_every_decision(shell: Shell, path: Path, run: list[Entry]) ->
     kept(path, run)
     code, out, _ = shell("why", "run-1", LOST)
     assert code == 0
-    assert out.startswith(f"{LOST} in the run run-1 on cluster c: rolled_back")
+    first = out.partition("\n\n")[0].splitlines()
+    assert first[0].startswith(f"{LOST} in the run run-1 on cluster c: rolled_back")
+    known = EXPLANATIONS[Reason.WATCHDOG_RESTORED]
+    assert any(known.meaning.startswith(line.strip()) for line in first[1:])
+    assert any(line.startswith(f"    do: {known.remedy[:30]}") for line in first)
     order = [
         "ECS and Systems Manager say:",
         "ping: Online",
