@@ -69,7 +69,7 @@ def _failing_canary(folder: Path) -> None:
         served.wait(lambda screen: "Ctrl-C ends it" in screen)
         exports = dict(re.findall(r"^export (\w+)='?([^'\n]*)'?$", served.everything(), re.MULTILINE))
         login = json.loads(re.findall(r"'(\{.*\})'", served.everything())[0])
-        environment = {**exports, "XDG_STATE_HOME": str(folder / "state"), "PS1": "$ ", "HOME": str(folder)}
+        environment = {**exports, "XDG_STATE_HOME": "state", "PS1": "$ ", "HOME": str(folder)}
         program = folder / "bin" / "ecs-rollout"
         program.parent.mkdir()
         program.write_text(f'#!/bin/sh\nexec {sys.executable} -m orchestrator.cli.main "$@"\n')

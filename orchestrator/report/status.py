@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from orchestrator.core.asks import Ask, AskKind
 from orchestrator.core.gates import GateAnswer
 from orchestrator.core.model import OutcomeKind
+from orchestrator.core.reasons import Reason
 from orchestrator.core.settings import Budget, Word
 from orchestrator.core.state import RunState
 from orchestrator.report.layout import columns, wrap
@@ -21,6 +22,9 @@ SILENT = 120.0
 
 _SHOWN = 20
 """Rows of instances at work in the table; JSON has all."""
+
+_NAMED = 3
+"""Instances of one problem that are named; JSON has all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,15 @@ class Spent:
     allowed: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Those that ended in one way, and not as wanted; those that a halt left unattempted are none."""
+
+    outcome: str
+    reason: str
+    keys: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """How a run stands at `now`. Times in epoch seconds; `result` is empty while the run has not ended."""
@@ -59,6 +72,7 @@ class Status:
     waves: int
     window: int
     counts: tuple[tuple[str, int], ...]
+    problems: tuple[Problem, ...]
     queued: int
     at_work: tuple[AtWork, ...]
     gates: tuple[GateAnswer, ...]
@@ -87,6 +101,7 @@ def status_of(
         waves=max((each.wave for each in run.planned), default=0),
         window=state.window,
         counts=tuple((kind.value, state.counts[kind]) for kind in OutcomeKind if state.counts[kind]),
+        problems=_problems(state),
         queued=len(state.roster.queue),
         at_work=tuple(_at_work(state, key, now) for key in state.roster.in_flight),
         gates=tuple(state.gates.last.values()),
@@ -98,6 +113,15 @@ def status_of(
         ),
         asked=tuple(asked),
     )
+
+
+def _problems(state: RunState) -> tuple[Problem, ...]:
+    found: dict[tuple[str, str], list[str]] = {}
+    for key, progress in state.instances.items():
+        end = progress.outcome
+        if end is not None and not end.as_wanted and end.reason is not Reason.HALTED:
+            found.setdefault((end.kind.value, end.reason.value), []).append(key)
+    return tuple(Problem(kind, reason, tuple(keys)) for (kind, reason), keys in found.items())
 
 
 def _at_work(state: RunState, key: str, now: float) -> AtWork:
@@ -122,6 +146,10 @@ def status_text(status: Status) -> str:
     held = [f"gate {each.gate}: {each.word}: {each.reason}" for each in status.gates if each.word is not Word.GO]
     lines += [*held, *(f"waits for {each}" for each in status.waits)]
     lines += [f"asked: {_asked(each)} by {each.by} at {moment(each.at)}" for each in status.asked]
+    lines += [f"{each.outcome}({each.reason}): {_names(each.keys)}" for each in status.problems]
+    if status.problems:
+        report = shlex.join(("ecs-rollout", "report", status.run, *status.store))
+        lines.append(f"what that means and what to do: `{report}`")
     if status.halted:
         lines.append(f"HALTED, nothing more is admitted: {status.halted}")
     if not (status.result or status.waits or held) and status.now - status.last_at > SILENT:
@@ -136,6 +164,10 @@ def status_text(status: Status) -> str:
     if len(status.at_work) > _SHOWN:
         parts.append(f"and {len(status.at_work) - _SHOWN} more")
     return "\n\n".join(parts)
+
+
+def _names(keys: Sequence[str]) -> str:
+    return ", ".join(keys[:_NAMED]) + (f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else "")
 
 
 def _budget(spent: Spent) -> str:
@@ -170,6 +202,9 @@ def status_json(status: Status) -> str:
             "wave": {"now": status.wave, "of": status.waves},
             "window": {"used": len(status.at_work), "of": status.window},
             "summary": dict(status.counts),
+            "problems": [
+                {"outcome": each.outcome, "reason": each.reason, "instances": each.keys} for each in status.problems
+            ],
             "not_begun": status.queued,
             "at_work": [
                 {"instance": each.key, "phase": each.phase, "seconds": round(each.seconds, 3)}

@@ -135,6 +135,8 @@ def test_status_tells_how_a_run_stands(shell: Shell, path: Path, run: list[Entry
     assert "done: 3 updated, 1 refused" in out
     gone = replay(run[: middle(run)]).counts[OutcomeKind.UNREACHABLE]
     assert f"budgets: failures 0, at most 1; unreachable {gone}, at most 12; refused 1, no limit" in out
+    assert f"refused(ephemeral): {REFUSED}\n" in out
+    assert re.search(r"what that means and what to do: `ecs-rollout report run-1 --journal ", " ".join(out.split()))
     assert f"asked: abort by {identity.who()} at 20" in out
     assert out.splitlines()[-2].split() == ["AT", "WORK", "PHASE", "SEC"]
     assert out.splitlines()[-1].split()[:2] == [LOST, "applying"]
@@ -167,6 +169,7 @@ def test_status_json_has_it_all(shell: Shell, path: Path, run: list[Entry]) -> N
     assert code == 0
     assert found["schema"] == 1
     assert found["summary"] == {kind.value: count for kind, count in state.counts.items() if count}
+    assert found["problems"] == [{"outcome": "refused", "reason": "ephemeral", "instances": [REFUSED]}]
     assert found["not_begun"] == len(state.roster.queue)
     assert [each["instance"] for each in found["at_work"]] == list(state.roster.in_flight)
     assert found["wave"] == {"now": 2, "of": 3}
