@@ -132,7 +132,9 @@ def showcase(count: int = 16) -> RunState:
     since = 1_795_483_806 - journal.entries[0].at
     state = replay([Entry(entry.at + since, entry.event) for entry in journal.entries])
     flags = {"credential": "secretsmanager:registry", "region": "eu-central-1", "on_ephemeral": "drain"}
-    state.started = structs.replace(state.run, cluster="web", region="eu-central-1", options={"cluster": "web", **flags})
+    state.started = structs.replace(
+        state.run, cluster="web", region="eu-central-1", options={"cluster": "web", **flags}
+    )
     for progress in state.instances.values():
         if progress.report is not None:
             tasks = progress.planned.instance.running_tasks

@@ -291,7 +291,7 @@ OLDER, NEWER = "20261123-013006-d617fabc", "20261124-013006-0a0b0c0d"
 def two_runs(path: Path, run: list[Entry]) -> None:
     """A journal with an older run of 12 instances, and a newer one of the first two of them."""
     kept(path, run, OLDER)
-    kept(path, [replace(each, at=each.at + 90) for each in roll(fleet_of(2), Policy())[2].entries], NEWER)
+    kept(path, [structs.replace(each, at=each.at + 90) for each in roll(fleet_of(2), Policy())[2].entries], NEWER)
 
 
 @pytest.mark.usefixtures("two_runs")
@@ -329,11 +329,11 @@ def test_what_a_survey_decided_is_told(run: list[Entry]) -> None:
     started = run[0].event
     assert isinstance(started, RunStarted)
     late = next(each for each in started.planned if each.key == REFUSED)
-    without = replace(started, planned=tuple(each for each in started.planned if each is not late))
+    without = structs.replace(started, planned=tuple(each for each in started.planned if each is not late))
     middle = next(number for number, each in enumerate(run) if isinstance(each.event, Halted | RunEnded))
     rest = [each for each in run[1:] if getattr(each.event, "key", "") != REFUSED]
-    joined = replace(run[middle - 1], event=Surveyed(planned=(late,)))
-    told = story([replace(run[0], event=without), *rest[: middle - 1], joined], REFUSED)
+    joined = structs.replace(run[middle - 1], event=Surveyed(planned=(late,)))
+    told = story([structs.replace(run[0], event=without), *rest[: middle - 1], joined], REFUSED)
     assert [each.event for each in told.chapters] == ["discovered", "inspected", "decided"]
     assert told.chapters[0].at == joined.at
     assert told.outcomes == ((REFUSED, None),)
