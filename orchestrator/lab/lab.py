@@ -69,13 +69,8 @@ class Lab:
         self.registry = Registry(scenario.logins)
         self.server = Server(
             routes=(
-                Route(prefix="AmazonSSM", service="ssm", engine=self.ssm, region=scenario.region, owns=self.ssm.owns),
-                Route(
-                    prefix="AmazonEC2ContainerServiceV20141113",
-                    service="ecs",
-                    engine=self.ecs,
-                    region=scenario.region,
-                ),
+                Route(prefix="AmazonSSM", service="ssm", engine=self.ssm, owns=self.ssm.owns),
+                Route(prefix="AmazonEC2ContainerServiceV20141113", service="ecs", engine=self.ecs),
             ),
             moto=self._moto,
             control=(*control.routes(), *self.registry.routes()),

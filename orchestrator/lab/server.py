@@ -31,15 +31,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One service of our own: its target prefix, its model's name, its engine; what `owns` denies is moto's.
-
-    `region`: the only one that it stands in; moto's services stand in all that there are.
-    """
+    """One service of our own: its target prefix, its model's name, its engine; what `owns` denies is moto's."""
 
     prefix: str
     service: str
     engine: Engine
-    region: str
     owns: Callable[[str, Mapping[str, Any]], bool] = lambda _operation, _params: True
 
 
@@ -131,7 +127,7 @@ class Server:
             if not shapes.knows(operation):
                 raise AwsError("UnknownOperationException")
             shapes.check_input(operation, json_params(plain.body))
-        check_region(plain, route.region if route is not None else "")
+        check_region(plain)
         self._access.check(plain)
 
     async def _engine_reply(self, route: Route, operation: str, plain: PlainRequest) -> PlainResponse:

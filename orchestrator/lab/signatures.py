@@ -54,14 +54,10 @@ def signed_for(request: PlainRequest) -> tuple[str, str]:
     return (found[2], found[1]) if found else ("", "")
 
 
-def check_region(request: PlainRequest, only: str) -> None:
-    """Raise AwsError, as a regional endpoint does, for a request that was signed for another Region.
-
-    `only`: the endpoint's Region; empty for one that stands for every Region that AWS has.
-    """
+def check_region(request: PlainRequest) -> None:
+    """Raise AwsError, as an endpoint does, for a request that was signed for a Region that AWS does not have."""
     _, region = signed_for(request)
-    known = {only} if only else _regions()
-    if region and region not in known:
+    if region and region not in _regions():
         raise AwsError("InvalidSignatureException", f"Credential should be scoped to a valid Region, not '{region}'.")
 
 

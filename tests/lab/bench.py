@@ -25,7 +25,6 @@ from orchestrator.lab.wire import Clock, Engine
 
 Script = Callable[[ScriptJob], ScriptResult]
 _SPINS = 60
-REGION = "us-east-1"
 
 
 @functools.cache
@@ -149,8 +148,8 @@ class Bench:
         self._moto = MotoFront(account="123456789012")
         self.server = Server(
             routes=(
-                Route(prefix="AmazonSSM", service="ssm", engine=self.ssm, region=REGION, owns=self.ssm.owns),
-                Route(prefix="AmazonEC2ContainerServiceV20141113", service="ecs", engine=ecs or NoEcs(), region=REGION),
+                Route(prefix="AmazonSSM", service="ssm", engine=self.ssm, owns=self.ssm.owns),
+                Route(prefix="AmazonEC2ContainerServiceV20141113", service="ecs", engine=ecs or NoEcs()),
             ),
             moto=self._moto,
             control=(),
@@ -167,7 +166,7 @@ class Bench:
         mode: Literal["standard", "adaptive"] = "standard",
         validate: bool = True,
         keys: tuple[str, str, str | None] = (ACCESS_KEY, SECRET_KEY, None),
-        region: str = REGION,
+        region: str = "us-east-1",
     ) -> Any:
         """An unmodified boto3 client; by default it retries nothing, so that tests see each error."""
         return _session().create_client(

@@ -162,10 +162,3 @@ def test_a_region_that_aws_does_not_have(lab: Bench, service: str, code: str) ->
     with refused(code, saying="'eu-nowhere-1'"):
         caller.list_commands() if service == "ssm" else caller.get_caller_identity()
     assert lab.server.slips == []
-
-
-def test_another_region_has_nothing_of_the_fleet(lab: Bench) -> None:
-    """What the lab keeps itself is of one Region; what moto keeps is of all that AWS has."""
-    with refused("InvalidSignatureException", saying="'eu-west-1'"):
-        lab.client("ssm", region="eu-west-1").list_commands()
-    assert lab.client("sns", region="eu-west-1").list_topics()["Topics"] == []
