@@ -1,6 +1,7 @@
 """`ecs-rollout runs`, `status`, `report` and `why`: from the journal alone, also while the run runs."""
 
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,19 +123,24 @@ def why(words: tuple[str, ...], output: str, journal: JournalPlace) -> None:
     """
     from orchestrator.report.story import story, story_json, story_text
 
-    run, instance = _told_apart(words)
+    run, instance = _told_apart(words, journal.words)
     with store.opened(journal, read_only=True) as found:
-        told = story(found.entries(run) if run else _newest_about(found, instance), instance)
+        told = story(
+            found.entries(run) if run else _newest_about(found, instance, journal.words), instance, store=journal.words
+        )
     speech.show(story_json(told) if output == "json" else story_text(told))
 
 
-def _told_apart(words: tuple[str, ...]) -> tuple[str, str]:
-    """Tell RUN and INSTANCE apart, in whatever order they come; RUN is empty where it is left out."""
+def _told_apart(words: tuple[str, ...], store: tuple[str, ...]) -> tuple[str, str]:
+    """Tell RUN and INSTANCE apart, in whatever order they come; RUN is empty where it is left out.
+
+    `store`: the flags that name the journal.
+    """
     match words:
         case (run,) if _RUN.fullmatch(run):
             raise UsageError(
                 f"Why what? The run {run} is named, and no instance of it.",
-                hint=f"`ecs-rollout report {run}` lists them; then `ecs-rollout why {run} INSTANCE`.",
+                hint=f"`{_line('report', run, *store)}` lists them; then `{_line('why', run, 'INSTANCE', *store)}`.",
             )
         case (instance,):
             return "", instance
@@ -146,7 +152,7 @@ def _told_apart(words: tuple[str, ...]) -> tuple[str, str]:
             raise UsageError("`why` takes a run and one instance.", hint="Ask about one instance at a time.")
 
 
-def _newest_about(journal: "Store", instance: str) -> "Sequence[Entry]":
+def _newest_about(journal: "Store", instance: str, store: tuple[str, ...]) -> "Sequence[Entry]":
     """Read the newest run that knows an instance. Raises UsageError where none of the last ones does."""
     from orchestrator.report.story import knows
 
@@ -158,5 +164,10 @@ def _newest_about(journal: "Store", instance: str) -> "Sequence[Entry]":
             return entries
     raise UsageError(
         f"None of the last {_LOOKED} runs knows an instance {instance!r}.",
-        hint=f"`ecs-rollout report {newest}` lists those of the newest; `ecs-rollout runs` the runs.",
+        hint=f"`{_line('report', newest, *store)}` lists those of the newest; `{_line('runs', *store)}` the runs.",
     )
+
+
+def _line(*words: str) -> str:
+    """Write a command of ours as it can be typed."""
+    return shlex.join(("ecs-rollout", *words))

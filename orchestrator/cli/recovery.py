@@ -1,5 +1,6 @@
 """`ecs-rollout restore`, `resume` and `heal`: what is done after a run, or after its controller has died."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -196,21 +197,23 @@ def go_on(journal: "Store", state: "RunState", rolls: "Rolls", *, region: str | 
         if not rolling.finish(parts, watch, state, take_over=rolls.take_over) and not carrying.owes_take_back(
             state, journal
         ):
-            raise _nothing_left(state, state.ended.result, journal)
+            raise _nothing_left(state, state.ended.result, journal, rolls.journal.words)
         return state
 
     request = _request_again(state, region=region, profile=profile)
     return carrying.carry_out(request, journal, rolls, roll, run=state.run.run)
 
 
-def _nothing_left(state: "RunState", result: str, journal: "Store") -> UsageError:
-    """Say that a run has ended, and what may come next."""
+def _nothing_left(state: "RunState", result: str, journal: "Store", store: tuple[str, ...]) -> UsageError:
+    """Say that a run has ended, and what may come next. `store`: the flags that name the journal."""
     run = state.run.run
     back = next((head.run for head in journal.runs() if head.summary.restores == run and not head.summary.result), "")
-    hint = f"`ecs-rollout report {run}` shows what became of it; a new run does the rest."
+    report, resume = (shlex.join(("ecs-rollout", *words, *store)) for words in (("report", run), ("resume", back)))
     return UsageError(
         f"The run {run} has ended ({result}): there is nothing to resume.",
-        hint=f"It is being taken back by the run {back}: `ecs-rollout resume {back}`." if back else hint,
+        hint=f"It is being taken back by the run {back}: `{resume}`."
+        if back
+        else f"`{report}` shows what became of it; a new run does the rest.",
     )
 
 

@@ -1,5 +1,6 @@
 """`--output` and `--out` of `report`, `run` and `restore`: in which form a run is reported, and where to."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,4 +74,5 @@ def conclude(wish: Wanted, state: "RunState", code: ExitCode, after: "After") ->
     try:
         show(wish, state, code, after)
     except EnvironmentFault as error:
-        say(f"warning: {error.message} `ecs-rollout report {state.run.run} --out FILE` writes it from the journal.")
+        again = shlex.join(("ecs-rollout", "report", state.run.run, "--out", "FILE", *wish.store))
+        say(f"warning: {error.message} `{again}` writes it from the journal.")

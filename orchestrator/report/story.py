@@ -1,6 +1,7 @@
 """Everything that a journal holds about one instance, in order: each decision with its evidence and its time."""
 
 import json
+import shlex
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
@@ -62,10 +63,10 @@ class Story:
     chapters: tuple[Chapter, ...]
 
 
-def story(entries: Sequence[Entry], instance: str) -> Story:
+def story(entries: Sequence[Entry], instance: str, *, store: tuple[str, ...] = ()) -> Story:
     """Tell one instance's story: by EC2 instance id, by key, or by the ARN or id of its container instance.
 
-    Raises UsageError for one that the run does not know.
+    Raises UsageError for one that the run does not know; `store`: the flags that name its journal.
     """
     started = entries[0].event
     if not isinstance(started, RunStarted):
@@ -75,7 +76,7 @@ def story(entries: Sequence[Entry], instance: str) -> Story:
     if not outcomes:
         raise UsageError(
             f"The run {started.run} knows no instance {instance!r}.",
-            hint=f"`ecs-rollout report {started.run}` lists those it knows.",
+            hint=f"`{shlex.join(('ecs-rollout', 'report', started.run, *store))}` lists those it knows.",
         )
     return Story(
         run=started.run,

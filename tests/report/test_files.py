@@ -82,11 +82,12 @@ def test_a_file_that_cannot_be_written_does_not_change_what_became_of_the_fleet(
 ) -> None:
     """A run that has ended prints its table and says how to get the file; only `report` itself fails (4)."""
     _, _, made = roll(fleet_of(2))
-    wish = reporting.Wanted(form="json", out=tmp_path / "gone" / "r.json")
+    store = ("--state", "dynamodb:rollouts")
+    wish = reporting.Wanted(form="json", out=tmp_path / "gone" / "r.json", store=store)
     reporting.conclude(wish, replay(made.entries), ExitCode.OK, NOTHING)
     captured = capsys.readouterr()
     assert "2 of 2 instances run the credential" in captured.out
-    assert "`ecs-rollout report run-1 --out FILE`" in captured.err
+    assert "`ecs-rollout report run-1 --out FILE --state dynamodb:rollouts`" in captured.err
     assert not list(tmp_path.iterdir())
 
 

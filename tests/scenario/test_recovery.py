@@ -124,6 +124,7 @@ def test_a_run_whose_controller_was_killed_is_resumed(workplace: Start) -> None:
     assert not any("/payload/" in name for name in parameters())
     again = place.cli("resume", run)
     assert (again.code, "has ended (ok)" in again.err) == (2, True)
+    assert f"hint: `ecs-rollout report {run}` shows what became of it" in again.err
 
 
 def test_a_drained_instance_of_a_dead_run_is_resumed(workplace: Start) -> None:

@@ -304,13 +304,15 @@ def test_why_without_a_run_takes_the_newest_that_knows_the_instance(shell: Shell
     code, out, err = shell("why", "i-nobody")
     assert (code, out) == (2, "")
     assert "None of the last 30 runs knows an instance 'i-nobody'" in err
+    assert f"`ecs-rollout report {NEWER} {' '.join(shell.flags)}`" in err
 
 
 @pytest.mark.usefixtures("two_runs")
 def test_why_understands_its_words_in_either_order(shell: Shell) -> None:
     """RUN and INSTANCE may change places; a run alone is asked for its instance; three words are one too many."""
     assert shell("why", LOST, OLDER) == shell("why", OLDER, LOST)
-    for words, said in (((OLDER,), f"`ecs-rollout why {OLDER} INSTANCE`"), ((OLDER, LOST, LOST), "one instance")):
+    alone = f"`ecs-rollout why {OLDER} INSTANCE {' '.join(shell.flags)}`"
+    for words, said in (((OLDER,), alone), ((OLDER, LOST, LOST), "one instance")):
         code, out, err = shell("why", *words)
         assert (code, out) == (2, "")
         assert said in err
@@ -345,7 +347,7 @@ def test_why_of_an_unknown_instance_says_so(shell: Shell, path: Path, run: list[
     code, out, err = shell("why", "run-1", "i-nobody")
     assert (code, out) == (2, "")
     assert "knows no instance 'i-nobody'" in err
-    assert "`ecs-rollout report run-1`" in err
+    assert f"`ecs-rollout report run-1 {' '.join(shell.flags)}`" in err
 
 
 def test_every_entry_about_an_instance_is_in_its_story(run: list[Entry]) -> None:
