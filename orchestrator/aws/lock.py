@@ -256,6 +256,6 @@ def held_by(owner: Owner) -> LockedError:
     return LockedError(
         f"{owner.holder} holds this cluster since {clock(owner.since)} (run {owner.run}, "
         f"last heartbeat {clock(owner.heartbeat)}).",
-        hint=f"Wait until it has ended. If it is dead: `ecs-rollout resume {owner.run}`, or say --take-over for a new "
-        "run, which first waits for the dead one's commands.",
+        hint=f"Wait until it has ended. If it is dead: `ecs-rollout resume {owner.run}`. For a new run, or where no "
+        "journal knows that one, since it died before it began, say --take-over: it waits for the dead one's commands.",
     )

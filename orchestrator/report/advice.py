@@ -48,7 +48,12 @@ def _next(report: RunReport) -> tuple[str, tuple[str, ...]]:
     if report.result == "ok" and not report.after.left:
         return "Nothing to do.", ()
     if report.result == "running":
-        return "If nobody runs it any more, go on with it:", ("ecs-rollout", "resume", report.run, *report.store)
+        return "If its controller has been dead for two minutes, go on with it:", (
+            "ecs-rollout",
+            "resume",
+            report.run,
+            *report.store,
+        )
     if report.restores:
         return _MENDED, ("ecs-rollout", "restore", report.restores, *report.store)
     verb = "heal" if report.heals else "rotate" if report.promotion or report.after.left else "plan"

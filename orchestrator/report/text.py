@@ -19,7 +19,7 @@ def report_text(report: RunReport) -> str:
     holders = report.after.holders.text if report.after.holders else ""
     found = troubles(report)
     parts = ["\n".join(_problem(each) for each in found), _table(report), holders, _closing(report)]
-    if found and sum(part.count("\n") + 2 for part in parts if part) > SCREEN:
+    if found and report.result != "running" and sum(part.count("\n") + 2 for part in parts if part) > SCREEN:
         # A terminal shows the end of what is longer than itself: the worst has to stand there, too.
         parts.append(_worst(found[0]))
     return "\n\n".join(part for part in [*parts, _next(report)] if part)
@@ -93,7 +93,8 @@ def _closing(report: RunReport) -> str:
     lines += [wrap(label)] if (label := label_words(report)) else []
     lines += [wrap(f"Boot configuration {boot_words(each)}") for each in report.after.boots]
     lines += [wrap(f"Not everybody was told: {each}") for each in report.after.undelivered]
-    lines.append(f"Run {report.run} on cluster {report.cluster}: {report.result} (exit code {report.exit_code}).")
+    code = "" if report.result == "running" else f" (exit code {report.exit_code})"
+    lines.append(f"Run {report.run} on cluster {report.cluster}: {report.result}{code}.")
     return "\n".join(lines)
 
 

@@ -48,7 +48,7 @@ def test_the_second_one_is_told_who_holds_it(ssm: SSMClient) -> None:
     lock(ssm, "run-1").acquire()
     with pytest.raises(LockedError, match=r"me \(run-1\) holds this cluster since 1970-01-12 .*run-1") as caught:
         lock(ssm, "run-2").acquire()
-    assert "--take-over" in caught.value.hint
+    assert "where no journal knows that one, since it died before it began, say --take-over" in caught.value.hint
     assert caught.value.exit_code == 5
 
 

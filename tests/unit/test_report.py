@@ -118,6 +118,19 @@ def test_a_run_that_has_not_ended_can_be_reported() -> None:
         assert report["run"]["result"] == "running"
 
 
+def test_a_run_that_goes_on_is_no_alarm() -> None:
+    """It has no exit code yet and nobody to look at first; whether it broke off is not known, so both are said."""
+    _, journal = troubled()
+    text = render_report(replay(journal.entries[:-1]), "table", ExitCode.NOT_ALL_UPDATED)
+    assert "Run run-1 on cluster c: running.\n" in text
+    assert "exit code" not in text
+    assert "Look first" not in text
+    assert text.splitlines()[-2:] == [
+        "If its controller has been dead for two minutes, go on with it:",
+        "  ecs-rollout resume run-1",
+    ]
+
+
 def test_an_instance_that_was_begun_is_not_called_not_attempted() -> None:
     """Where a run broke off, those in flight are unverified and those in the queue not attempted, by their reasons."""
     _, journal = troubled()
