@@ -115,10 +115,10 @@ def _objects(parts: Parts, asked: Asked) -> Iterator[Boot]:
             yield Boot(name=str(source), unread=error.message)
 
 
-def command_of(parts: Parts, runs: Sequence[RunState]) -> tuple[str, ...]:
-    """Write the run that gives the cluster its credential: the given one, or that of the newest of the `runs`.
+def command_of(parts: Parts, runs: Iterable[RunState]) -> tuple[str, ...]:
+    """Write the run that gives the cluster its credential: the given one, or that of the first of the `runs`.
 
-    SOURCE stands for it where neither is known.
+    `runs`: newest first. SOURCE stands for the credential where neither is known.
     """
     request = parts.request
     about: dict[str, OptionValue | None] = {
@@ -127,7 +127,7 @@ def command_of(parts: Parts, runs: Sequence[RunState]) -> tuple[str, ...]:
         "allow-readable-file": request.allow_readable_file or None,
     }
     if not request.credential:
-        flags = next((each.run.options for each in reversed(runs) if "credential" in each.run.options), {})
+        flags = next((each.run.options for each in runs if "credential" in each.run.options), {})
         known = {name.replace("_", "-"): value for name, value in flags.items()}
         about = {name: known.get(name) for name in about} if known else {"credential": "SOURCE"}
     place = {"region": request.region, "profile": request.profile}

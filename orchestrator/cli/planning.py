@@ -23,7 +23,7 @@ def apply_goal(parts: Parts, key: bytes | None) -> Goal:
     """Say what a run wants: this credential everywhere. Without a `key` no instance can be current yet."""
     loaded = parts.credential
     return Goal(
-        generation=loading.generation_of(loaded, key) if key else "",
+        generation=loading.wanted_generation(parts, key),
         registries=frozenset(loaded.registries),
         allow_removal=parts.request.allow_removal,
     )

@@ -4,11 +4,13 @@ import json
 import re
 import shlex
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.cli.overlap import command_of
 from orchestrator.core.deciding import Look
 from orchestrator.core.doubts import BY_A_RUN, MEANINGS, Doubt, Uncertain
 from orchestrator.core.model import (
@@ -244,6 +246,19 @@ def test_what_a_run_would_end_names_its_command() -> None:
     (doubt,) = json.loads(overlap_json(found, SCENE))["doubts"]
     assert doubt["remedy"] == f"Roll it: `{shlex.join(ROLL)}`."
     assert {doubt for doubt, (_, remedy) in MEANINGS.items() if remedy.endswith(":")} == BY_A_RUN
+
+
+def test_that_command_is_of_the_newest_run_that_tells_its_credential() -> None:
+    """Without --credential it is taken from the journal: an older run's credential would bring the old one back."""
+    request = SimpleNamespace(credential="", registry=None, allow_readable_file=False, region=None, profile=None)
+    newest_first = [
+        SimpleNamespace(run=SimpleNamespace(options=options))
+        for options in ({}, {"credential": "ssm:/new", "allow_readable_file": True}, {"credential": "ssm:/old"})
+    ]
+    parts = SimpleNamespace(request=request, cluster="web")
+    words = command_of(parts, newest_first)  # type: ignore[arg-type]  # what it reads of them
+    assert words == ("ecs-rollout", "run", "--cluster", "web", "--credential", "ssm:/new", "--allow-readable-file")
+    assert "SOURCE" in command_of(parts, ())  # type: ignore[arg-type]  # what it reads of them
 
 
 def test_an_image_that_hands_a_credential_out_is_named() -> None:
