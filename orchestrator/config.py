@@ -10,18 +10,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from orchestrator.config_model import REFUSED, UNKNOWN, USE, Setting, model_of, text_of
+from orchestrator.core.settings import OptionValue
 from orchestrator.core.toml_lines import line_of, lines_of
 from orchestrator.errors import UsageError, in_words
-
-Value = str | int | float | bool | list[str]
-"""A setting's value as a flag takes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
     """A value that a file gives, and where: its line, and the table that was chosen, if it stands in one."""
 
-    value: Value
+    value: OptionValue
     line: int
     table: str = ""
 
@@ -68,7 +66,7 @@ def _load(path: Path) -> tuple[str, dict[str, Any]]:
         raise UsageError(f"{path} is not TOML: {error}.", hint="Mend the line it names.") from error
 
 
-def _plain(value: object) -> Value:
+def _plain(value: object) -> OptionValue:
     """Give a value as a flag takes it: texts but for switches and numbers."""
     if isinstance(value, list):
         return [text_of(each) for each in value]

@@ -1,13 +1,13 @@
 """`ecs-rollout runs`, `status`, `report` and `why`: from the journal alone, also while the run runs."""
 
 import re
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from orchestrator.cli import options, reporting, speech, store
+from orchestrator.core.settings import typed
 from orchestrator.errors import UsageError
 from orchestrator.journal.place import JournalPlace
 
@@ -140,7 +140,7 @@ def _told_apart(words: tuple[str, ...], store: tuple[str, ...]) -> tuple[str, st
         case (run,) if _RUN.fullmatch(run):
             raise UsageError(
                 f"Why what? The run {run} is named, and no instance of it.",
-                hint=f"`{_line('report', run, *store)}` lists them; then `{_line('why', run, 'INSTANCE', *store)}`.",
+                hint=f"`{typed('report', run, *store)}` lists them; then `{typed('why', run, 'INSTANCE', *store)}`.",
             )
         case (instance,):
             return "", instance
@@ -164,10 +164,5 @@ def _newest_about(journal: "Store", instance: str, store: tuple[str, ...]) -> "S
             return entries
     raise UsageError(
         f"None of the last {_LOOKED} runs knows an instance {instance!r}.",
-        hint=f"`{_line('report', newest, *store)}` lists those of the newest; `{_line('runs', *store)}` the runs.",
+        hint=f"`{typed('report', newest, *store)}` lists those of the newest; `{typed('runs', *store)}` the runs.",
     )
-
-
-def _line(*words: str) -> str:
-    """Write a command of ours as it can be typed."""
-    return shlex.join(("ecs-rollout", *words))

@@ -1,6 +1,5 @@
 """The cluster while it is ours: won, and let go of; what earlier owners had begun is waited for first."""
 
-import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from orchestrator.aws.lock import HEARTBEAT_SECONDS, Predecessor
 from orchestrator.cli import loading
 from orchestrator.cli.compose import Parts
 from orchestrator.core.orders import PayloadReference
+from orchestrator.core.settings import typed
 from orchestrator.errors import EnvironmentFault, LockedError
 from orchestrator.ports import Lock
 
@@ -74,7 +74,7 @@ def locked(
             say(f"the commands of the run {unresolved.run} are not resolved: the lock is its own again")
             _tidy(say, "the lock was not given back", lambda: parts.lock.hand_back(unresolved))
         elif hold.at_work if hold is not None else resumes:
-            command = shlex.join(("ecs-rollout", "resume", parts.run_id, "--take-over", *store))
+            command = typed("resume", parts.run_id, "--take-over", *store)
             say(f"the run {parts.run_id} broke off, and its lock stays: `{command}` goes on with it")
         else:
             _let_go(parts, hold, say)

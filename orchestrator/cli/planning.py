@@ -1,6 +1,5 @@
 """The plan of a run: discover, select, inspect, decide. And the looks at the cluster after its last wave."""
 
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -11,7 +10,7 @@ from orchestrator.core.model import DecisionKind, Instance, Plan, Planned
 from orchestrator.core.planning import Shape, find_ghosts, make_plan, without_standalone
 from orchestrator.core.reasons import Reason
 from orchestrator.core.selection import NO_LABELS, Labels
-from orchestrator.core.settings import EVERYTHING, StandaloneTasks, spelled
+from orchestrator.core.settings import EVERYTHING, StandaloneTasks, spelled, typed
 from orchestrator.errors import RolloutError, UsageError
 from orchestrator.gates import CommandGate
 from orchestrator.inspection import EVERY, Inspection
@@ -159,4 +158,4 @@ def command_about(parts: Parts, verb: str) -> str:
     request = parts.request
     place = {"region": request.region, "profile": request.profile}
     about = spelled({"cluster": request.cluster, "credential": request.credential or "SOURCE", **place})
-    return shlex.join(("ecs-rollout", verb, *about))
+    return typed(verb, *about)

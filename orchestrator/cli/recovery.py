@@ -1,6 +1,5 @@
 """`ecs-rollout restore`, `resume` and `heal`: what is done after a run, or after its controller has died."""
 
-import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ import click
 from orchestrator.cli import approvals, flags, options, reporting, requests, speech, store
 from orchestrator.cli.rollout_options import rollout_options
 from orchestrator.cli.unattended import telling_options
-from orchestrator.core.settings import VerifyLogin
+from orchestrator.core.settings import VerifyLogin, typed
 from orchestrator.errors import ExitCode, UsageError
 from orchestrator.journal.place import JournalPlace
 
@@ -208,7 +207,7 @@ def _nothing_left(state: "RunState", result: str, journal: "Store", store: tuple
     """Say that a run has ended, and what may come next. `store`: the flags that name the journal."""
     run = state.run.run
     back = next((head.run for head in journal.runs() if head.summary.restores == run and not head.summary.result), "")
-    report, resume = (shlex.join(("ecs-rollout", *words, *store)) for words in (("report", run), ("resume", back)))
+    report, resume = (typed(*words, *store) for words in (("report", run), ("resume", back)))
     return UsageError(
         f"The run {run} has ended ({result}): there is nothing to resume.",
         hint=f"It is being taken back by the run {back}: `{resume}`."

@@ -1,6 +1,5 @@
 """`--output` and `--out` of `report`, `run` and `restore`: in which form a run is reported, and where to."""
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from click.core import ParameterSource
 
 from orchestrator.cli import files, speech
 from orchestrator.cli.speech import say
+from orchestrator.core.settings import typed
 from orchestrator.errors import EnvironmentFault, ExitCode, UsageError
 from orchestrator.journal.place import JournalPlace
 
@@ -74,5 +74,5 @@ def conclude(wish: Wanted, state: "RunState", code: ExitCode, after: "After") ->
     try:
         show(wish, state, code, after)
     except EnvironmentFault as error:
-        again = shlex.join(("ecs-rollout", "report", state.run.run, "--out", "FILE", *wish.store))
+        again = typed("report", state.run.run, "--out", "FILE", *wish.store)
         say(f"warning: {error.message} `{again}` writes it from the journal.")

@@ -1,6 +1,5 @@
 """Ctrl-C and SIGTERM: while a fleet is rolled the first stops safely, the second leaves at once."""
 
-import shlex
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +26,9 @@ class BrokenOffError(RolloutError):
     """The run was left with commands under way. `store`: the flags that name its journal."""
 
     def __init__(self, run: str, code: ExitCode, store: Sequence[str] = ()) -> None:
-        resume = shlex.join(("ecs-rollout", "resume", run, "--take-over", *store))
+        from orchestrator.core.settings import typed
+
+        resume = typed("resume", run, "--take-over", *store)
         super().__init__(
             f"Left at once; what the run {run} had sent may still be at work.",
             # The first signal has halted the run: whom it had not begun with, a new one changes.

@@ -1,5 +1,6 @@
 """What an operator may choose about a run, with defaults that surprise nobody (README, 'Defaults')."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -24,6 +25,11 @@ def spelled(options: Mapping[str, OptionValue | None]) -> tuple[str, ...]:
         else:
             found += [word for each in (value if isinstance(value, list) else [value]) for word in (flag, str(each))]
     return tuple(found)
+
+
+def typed(*words: str) -> str:
+    """Write a command of ours, given word by word without its first, as it can be typed."""
+    return shlex.join(("ecs-rollout", *words))
 
 
 SSM_MIN_DELIVERY = 30
@@ -112,6 +118,12 @@ class Word(StrEnum):
 
 Budget = tuple[Amount, ...]
 """How many may be: each amount alone halts the run when it is exceeded; none at all means no limit."""
+
+
+def allowed(budget: Budget, in_scope: int) -> int | None:
+    """Say how many a budget allows of so many; None for no limit."""
+    return min((amount.of(in_scope, at_least=0) for amount in budget), default=None)
+
 
 WAVES = (Amount(1, percent=False), TEN_PERCENT, Amount(50, percent=True), EVERYTHING)
 

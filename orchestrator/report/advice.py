@@ -48,12 +48,7 @@ def _next(report: RunReport) -> tuple[str, tuple[str, ...]]:
     if report.result == "ok" and not report.after.left:
         return "Nothing to do.", ()
     if report.result == "running":
-        return "If its controller has been dead for two minutes, go on with it:", (
-            "ecs-rollout",
-            "resume",
-            report.run,
-            *report.store,
-        )
+        return _BROKEN_OFF, ("ecs-rollout", "resume", report.run, *report.store)
     if report.restores:
         return _MENDED, ("ecs-rollout", "restore", report.restores, *report.store)
     verb = "heal" if report.heals else "rotate" if report.promotion or report.after.left else "plan"
@@ -61,6 +56,7 @@ def _next(report: RunReport) -> tuple[str, tuple[str, ...]]:
     return words, ("ecs-rollout", verb, *(_flags(report, rotates=verb == "rotate") or _least(report)), *report.store)
 
 
+_BROKEN_OFF = "If its controller has been dead for two minutes, go on with it:"
 _MENDED = "Mend what is named here, then see to what is left:"
 
 

@@ -1,7 +1,6 @@
 """A run for machines: JSON lines; and for a log that people read: one line per wave and per problem."""
 
 import json
-import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
 from enum import StrEnum
@@ -26,7 +25,7 @@ from orchestrator.core.events import (
 )
 from orchestrator.core.model import Outcome, Plan
 from orchestrator.core.reasons import EXPLANATIONS, Reason
-from orchestrator.core.settings import Word
+from orchestrator.core.settings import Word, typed
 from orchestrator.core.state import RunState
 from orchestrator.report.times import moment
 
@@ -179,7 +178,7 @@ def _quiet(event: Event, state: RunState, store: Sequence[str]) -> str:
         case WaveOpened(wave=wave):
             return f"wave {wave}: {len(state.roster.waiting.get(wave, ()))} to change; so far {_counts(state)}"
         case ApprovalAwaited(wave=wave):
-            command = shlex.join(("ecs-rollout", "approve", state.run.run, "--wave", str(wave), *store))
+            command = typed("approve", state.run.run, "--wave", str(wave), *store)
             return f"wave {wave} waits for approval: {command}"
         case GateAnswered(answer=answer):
             return f"gate {answer.gate}: {answer.word}: {answer.reason}"

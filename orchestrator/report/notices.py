@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from orchestrator.core.model import WORST_FIRST, OutcomeKind, Plan
 from orchestrator.core.notices import Moment, Notice, Problem
 from orchestrator.core.reasons import EXPLANATIONS, Reason
-from orchestrator.core.settings import spelled
+from orchestrator.core.settings import spelled, typed
 from orchestrator.core.state import RunState
 from orchestrator.errors import RolloutError
 from orchestrator.report.rows import RunReport, build, troubles
@@ -45,7 +45,7 @@ class Origin:
 
     def command(self, name: str, run: str, *more: str) -> str:
         """Write a command about a run."""
-        return shlex.join(("ecs-rollout", name, run, *more, *self._where))
+        return typed(name, run, *more, *self._where)
 
     @property
     def _where(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import WORST_FIRST, OutcomeKind
 from orchestrator.core.progress import Progress
-from orchestrator.core.settings import Budget
+from orchestrator.core.settings import allowed
 from orchestrator.core.state import RunState
 from orchestrator.report.remaining import Left, remaining
 from orchestrator.report.times import duration
@@ -105,17 +105,13 @@ def _ended(progress: Progress) -> bool:
 def _budgets(state: RunState) -> tuple[Used, ...]:
     rules = state.run.policy
     return tuple(
-        Used(what=what, count=count, allowed=_allowed(budget, state.roster.in_scope))
+        Used(what=what, count=count, allowed=allowed(budget, state.roster.in_scope))
         for what, count, budget in (
             ("failed", state.failed, rules.max_failures),
             ("unreachable", state.unreachable, rules.max_unreachable),
             ("refused", state.counts[OutcomeKind.REFUSED], rules.max_refused),
         )
     )
-
-
-def _allowed(budget: Budget, in_scope: int) -> int | None:
-    return min((amount.of(in_scope, at_least=0) for amount in budget), default=None)
 
 
 def _flight(progress: Progress, now: float) -> Flight:

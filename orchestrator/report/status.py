@@ -1,7 +1,6 @@
 """How a run stands, from its journal: what it is at, what it waits for, and what is left of its budgets."""
 
 import json
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +8,7 @@ from orchestrator.core.asks import Ask, AskKind
 from orchestrator.core.gates import GateAnswer
 from orchestrator.core.model import OutcomeKind
 from orchestrator.core.reasons import Reason
-from orchestrator.core.settings import Budget, Word
+from orchestrator.core.settings import Budget, Word, allowed, typed
 from orchestrator.core.state import RunState
 from orchestrator.report.layout import columns, wrap
 from orchestrator.report.times import moment
@@ -130,7 +129,7 @@ def _at_work(state: RunState, key: str, now: float) -> AtWork:
 
 
 def _spent(state: RunState, name: str, used: int, budget: Budget) -> Spent:
-    return Spent(name, used, min((amount.of(state.roster.in_scope, at_least=0) for amount in budget), default=None))
+    return Spent(name, used, allowed(budget, state.roster.in_scope))
 
 
 def status_text(status: Status) -> str:
@@ -148,12 +147,12 @@ def status_text(status: Status) -> str:
     lines += [f"asked: {_asked(each)} by {each.by} at {moment(each.at)}" for each in status.asked]
     lines += [f"{each.outcome}({each.reason}): {_names(each.keys)}" for each in status.problems]
     if status.problems:
-        report = shlex.join(("ecs-rollout", "report", status.run, *status.store))
+        report = typed("report", status.run, *status.store)
         lines.append(f"what that means and what to do: `{report}`")
     if status.halted:
         lines.append(f"HALTED, nothing more is admitted: {status.halted}")
     if not (status.result or status.waits or held) and status.now - status.last_at > SILENT:
-        resume = shlex.join(("ecs-rollout", "resume", status.run, *status.store))
+        resume = typed("resume", status.run, *status.store)
         lines.append(f"is its controller gone? `{resume}` sees to it")
     parts = ["\n".join(wrap(visible(line)) for line in lines)]
     if status.at_work:

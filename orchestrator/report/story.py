@@ -1,7 +1,6 @@
 """Everything that a journal holds about one instance, in order: each decision with its evidence and its time."""
 
 import json
-import shlex
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
@@ -32,6 +31,7 @@ from orchestrator.core.events import (
 )
 from orchestrator.core.model import Outcome, Planned
 from orchestrator.core.reasons import EXPLANATIONS
+from orchestrator.core.settings import typed
 from orchestrator.errors import UsageError
 from orchestrator.report.layout import WIDTH, wrap
 from orchestrator.report.log_lines import keys_of, snake
@@ -76,7 +76,7 @@ def story(entries: Sequence[Entry], instance: str, *, store: tuple[str, ...] = (
     if not outcomes:
         raise UsageError(
             f"The run {started.run} knows no instance {instance!r}.",
-            hint=f"`{shlex.join(('ecs-rollout', 'report', started.run, *store))}` lists those it knows.",
+            hint=f"`{typed('report', started.run, *store)}` lists those it knows.",
         )
     return Story(
         run=started.run,

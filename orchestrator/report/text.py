@@ -1,9 +1,9 @@
 """A report for a person, in at most 80 columns: the problems, each with what to do, then the table."""
 
-import shlex
 from statistics import median
 
 from orchestrator.core.reasons import Reason
+from orchestrator.core.settings import typed
 from orchestrator.report.advice import advise
 from orchestrator.report.formats import boot_words, drifts, label_words
 from orchestrator.report.gating import sentences
@@ -88,7 +88,7 @@ def _closing(report: RunReport) -> str:
     if report.halted:
         lines.append(wrap(f"The run stopped admitting instances: {report.halted}."))
     if len(report.rows) > MANY:
-        command = shlex.join(("ecs-rollout", "report", report.run, "--output", "csv", *report.store))
+        command = typed("report", report.run, "--output", "csv", *report.store)
         lines.append(wrap(f"Every instance by name: `{command}`."))
     lines += [wrap(label)] if (label := label_words(report)) else []
     lines += [wrap(f"Boot configuration {boot_words(each)}") for each in report.after.boots]

@@ -1,9 +1,8 @@
 """What a run waits for before it begins with anybody else, in words."""
 
-import shlex
 from collections.abc import Sequence
 
-from orchestrator.core.settings import Word
+from orchestrator.core.settings import Word, typed
 from orchestrator.core.state import RunState
 from orchestrator.report.times import duration
 
@@ -24,7 +23,7 @@ def wanting(state: RunState, now: float, store: Sequence[str] = ()) -> tuple[str
     if state.awaiting is not None and state.awaiting[0] not in state.approved:
         wave, since = state.awaiting
         left = duration(max(since + state.run.policy.approve_timeout - now, 0.0))
-        command = shlex.join(("ecs-rollout", "approve", state.run.run, *store))
+        command = typed("approve", state.run.run, *store)
         found.append(f"approval of wave {wave}: `{command}` within {left}")
     crowded = [each.held for key in state.roster.queue if (each := state.instances[key]).held and now < each.again_at]
     if crowded:
