@@ -107,7 +107,7 @@ def status_of(
         waits=() if state.ended else wanting(state, now, store),
         budgets=(
             _spent(state, "failures", state.failed, run.policy.max_failures),
-            _spent(state, "unreachable", state.counts[OutcomeKind.UNREACHABLE], run.policy.max_unreachable),
+            _spent(state, "unreachable", state.unreachable, run.policy.max_unreachable),
             _spent(state, "refused", state.counts[OutcomeKind.REFUSED], run.policy.max_refused),
         ),
         asked=tuple(asked),

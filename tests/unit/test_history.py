@@ -19,6 +19,7 @@ from orchestrator.core.asks import Ask, AskKind
 from orchestrator.core.events import (
     ApprovalAwaited,
     Concluded,
+    Deferred,
     Entry,
     GateAnswered,
     Halted,
@@ -124,6 +125,16 @@ def test_runs_of_no_journal_are_none(shell: Shell, path: Path) -> None:
 # status
 
 
+def test_status_counts_laggards_as_the_budget_does() -> None:
+    """Who is to be tried once more counts as unreachable by now, as it does where the run decides whether to halt."""
+    _, _, made = roll(fleet_of(3, behaviour="undelivered"))
+    lagging = next(number for number, each in enumerate(made.entries) if isinstance(each.event, Deferred))
+    state = replay(made.entries[: lagging + 1])
+    assert state.counts[OutcomeKind.UNREACHABLE] == 0
+    spent = {each.name: each.used for each in status_of(state, last_at=1.0, asked=(), now=2.0).budgets}
+    assert spent["unreachable"] == state.unreachable == 1
+
+
 def test_status_tells_how_a_run_stands(shell: Shell, path: Path, run: list[Entry]) -> None:
     """In the middle of a run: wave, window, counts, budgets, who is at work in which phase, and what was asked."""
     kept(path, run[: middle(run)])
@@ -133,7 +144,7 @@ def test_status_tells_how_a_run_stands(shell: Shell, path: Path, run: list[Entry
     assert out.startswith("Run run-1 on cluster c (us-east-1): not ended\n")
     assert "wave 2 of 3; 1 of at most 1 at work, 6 not begun" in out
     assert "done: 3 updated, 1 refused" in out
-    gone = replay(run[: middle(run)]).counts[OutcomeKind.UNREACHABLE]
+    gone = replay(run[: middle(run)]).unreachable
     assert f"budgets: failures 0, at most 1; unreachable {gone}, at most 12; refused 1, no limit" in out
     assert f"refused(ephemeral): {REFUSED}\n" in out
     assert re.search(r"what that means and what to do: `ecs-rollout report run-1 --journal ", " ".join(out.split()))
