@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from tests.documents.support import on_loopback
+
 PASSWORD = 'p"a\\ss: wörd'
 
 
@@ -47,11 +49,6 @@ async def registry_at_work() -> AsyncIterator[Registry]:
     app = web.Application()
     app.router.add_get("/v2/", found.v2)
     app.router.add_get("/token", found.token)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.name = f"127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with on_loopback(app) as address:
+        found.name = address
         yield found
-    finally:
-        await runner.cleanup()

@@ -81,18 +81,25 @@ class Store:
 
 
 @contextlib.asynccontextmanager
+async def on_loopback(app: web.Application) -> AsyncIterator[str]:
+    """Serve an application; give its host and port."""
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
 async def store_at_work(**parameters: str) -> AsyncIterator[Store]:
     store = Store(parameters=dict(parameters))
     app = web.Application()
     app.router.add_post("/", store.answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    store.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with on_loopback(app) as address:
+        store.url = f"http://{address}"
         yield store
-    finally:
-        await runner.cleanup()
 
 
 def rendered(kind: Kind) -> str:
