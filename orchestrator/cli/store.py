@@ -1,7 +1,7 @@
 """Where the journal is, and its life around a command. A SQLite journal needs no boto3."""
 
 import os
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,16 @@ def opened(place: "JournalPlace", *, read_only: bool = False) -> "Iterator[Store
         from orchestrator.journal.sqlite import SqliteJournal
 
         with closing(SqliteJournal(place.path or default_path(), read_only=read_only)) as file:
+            if place.path is None and not read_only:
+                _close_to_others(default_path().parent)
             yield file
+
+
+def _close_to_others(folder: Path) -> None:
+    """Make our own folder its owner's alone, also where an older umask or another program had made it."""
+    if folder.stat().st_mode & 0o077:
+        with suppress(PermissionError):  # somebody else's folder; each file in it is closed to others by itself
+            folder.chmod(0o700)
 
 
 def table_of(place: "JournalPlace") -> "DynamoJournal":

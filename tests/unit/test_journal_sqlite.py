@@ -14,9 +14,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from orchestrator.cli.store import opened
 from orchestrator.core.asks import Ask, AskKind
 from orchestrator.core.events import Entry
 from orchestrator.errors import ExitCode, JournalFault, LockedError
+from orchestrator.journal.place import JournalPlace
 from orchestrator.journal.sqlite import SqliteJournal
 from tests.journal_runs import troubled_run
 
@@ -67,6 +69,21 @@ def test_a_file_that_others_could_read_is_closed_to_them(path: Path, run: list[E
     journal.append("run-1", 1, run[2:])
     assert [stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()] == [0o600] * 3
     journal.close()
+
+
+def test_our_own_folder_is_closed_to_others_and_nobody_elses_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The usual folder is its owner's alone whoever had made it; a folder that --journal names is left as it is."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    ours, named = tmp_path / "ecs-rollout", tmp_path / "named"
+    for folder in (ours, named):
+        folder.mkdir()
+        folder.chmod(0o755)
+    for place in (JournalPlace(), JournalPlace(path=named / "journal.db")):
+        with opened(place):
+            pass
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (ours, named)] == [0o700, 0o755]
 
 
 def test_a_transaction_is_whole_or_not_at_all(path: Path, run: list[Entry], monkeypatch: pytest.MonkeyPatch) -> None:
