@@ -13,6 +13,9 @@ from orchestrator.core.settings import OnEphemeral
 from orchestrator.errors import ExitCode
 
 NAME = "instances"
+"""The check of who can be rolled; what is remarked beside that has a name of its own."""
+
+_AGENTS, _DOCKER, _ENV_FILE, _LEFTOVERS, _TOOLS = "agents", "docker", "env file", "leftovers", "tools"
 
 REMARKS: Mapping[str, tuple[str, str]] = {
     "auth_data_malformed": (
@@ -75,6 +78,7 @@ ANY_CREDENTIAL = Goal(generation="none of them", registries=frozenset(), allow_r
 
 
 class _Kind(NamedTuple):
+    name: str
     level: Level
     seen: str
     todo: str
@@ -98,7 +102,7 @@ def instance_checks(
         if early is not None:
             found = [_of_reason(early.reason, left_out=early.kind is DecisionKind.SKIP)]
         elif looks is None:
-            found = [_Kind(Level.OK, _NOT_INSPECTED, ""), *_around(each)]
+            found = [_Kind(NAME, Level.OK, _NOT_INSPECTED, ""), *_around(each)]
         else:
             look = looks.get(each.instance_id, Reason.NO_RESULT)
             refusal = _refusal(look, goal, on_ephemeral)
@@ -116,7 +120,7 @@ def instance_checks(
 
 def _check(kind: _Kind, ids: tuple[str, ...]) -> Check:
     code = ExitCode.NOT_ALL_UPDATED if kind.level is Level.FAIL else ExitCode.OK
-    return Check(name=NAME, level=kind.level, seen=kind.seen, todo=kind.todo, code=code, instances=ids)
+    return Check(name=kind.name, level=kind.level, seen=kind.seen, todo=kind.todo, code=code, instances=ids)
 
 
 def _refusal(look: Look, goal: Goal, on_ephemeral: OnEphemeral) -> _Kind | None:
@@ -128,22 +132,33 @@ def _refusal(look: Look, goal: Goal, on_ephemeral: OnEphemeral) -> _Kind | None:
 def _around(instance: Instance) -> Iterator[_Kind]:
     """Say what ECS remarks."""
     if not instance.agent_connected:
-        yield _Kind(Level.WARN, *_DISCONNECTED)
+        yield _Kind(_AGENTS, Level.WARN, *_DISCONNECTED)
     if instance.mark:
-        yield _of_reason(Reason.NEEDS_RELEASE, left_out=True)
+        yield _of_reason(Reason.NEEDS_RELEASE, left_out=True)._replace(name=_LEFTOVERS)
 
 
 def _remarks(look: Look) -> Iterator[_Kind]:
     """Say what inspect remarks."""
     for remark in look.warnings if isinstance(look, Facts) else ():
-        yield _Kind(Level.WARN, *REMARKS.get(remark, (f"Inspect remarks: {remark}.", "Look at it there.")))
+        yield _of_remark(remark)
+
+
+def _of_remark(remark: str) -> _Kind:
+    if remark in REMARKS:
+        return _Kind(_DOCKER if remark == "docker_silent" else _ENV_FILE, Level.WARN, *REMARKS[remark])
+    if remark.startswith("no_"):
+        tool = remark.removeprefix("no_")
+        return _Kind(
+            _TOOLS, Level.WARN, f"Inspect misses {tool} there.", f"Install {tool}: without it apply may refuse."
+        )
+    return _Kind(NAME, Level.WARN, f"Inspect remarks: {remark}.", "Look at it there.")
 
 
 def _of_reason(reason: Reason, *, left_out: bool) -> _Kind:
     """Judge a reason not to roll an instance. One that a run leaves out on purpose is no failure."""
     known = EXPLANATIONS[reason]
     level = Level.WARN if left_out and reason not in UNREACHED else Level.FAIL
-    return _Kind(level, f"{known.meaning} [{reason}]", known.remedy)
+    return _Kind(NAME, level, f"{known.meaning} [{reason}]", known.remedy)
 
 
 def _summary(facts: Sequence[Facts]) -> str:

@@ -134,22 +134,27 @@ def _idle(plan: Plan) -> str:
 
 
 def _registries(plan: Plan, credential: Credential | None) -> list[str]:
-    """Say which registries instances get, keep and lose. Whether a kept one's login changes, names cannot tell."""
+    """Say which registries those that are changed get, keep and lose, and for which ones others are refused.
+
+    Whether a kept one's login changes, names cannot tell.
+    """
     if credential is None:
         return []
-    counts: dict[str, Counter[str]] = {"added": Counter(), "kept or changed": Counter(), "removed": Counter()}
+    added, kept, removed, refused = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
     for each in plan.planned:
-        if each.facts is not None:
-            changes = compare(each.facts.registries, credential)
-            for names, what in (
-                (changes.added, "added"),
-                (changes.kept, "kept or changed"),
-                (changes.removed, "removed"),
-            ):
-                counts[what].update(names)
+        if each.facts is None:
+            continue
+        changes = compare(each.facts.registries, credential)
+        if each.decision.changes:
+            added.update(changes.added)
+            kept.update(changes.kept)
+            removed.update(changes.removed)
+        elif each.decision.reason is Reason.REGISTRY_REMOVED:
+            refused.update(changes.removed)
+    told = {"added": added, "kept or changed": kept, "removed": removed, "not removed without --allow-removal": refused}
     return [
         wrap(f"  {what}: " + ", ".join(f"{name} (on {count})" for name, count in sorted(found.items())))
-        for what, found in counts.items()
+        for what, found in told.items()
         if found
     ]
 

@@ -134,12 +134,11 @@ def _spent(state: RunState, name: str, used: int, budget: Budget) -> Spent:
 
 def status_text(status: Status) -> str:
     """Write it for a person, in at most 80 columns."""
-    at_work = f"{len(status.at_work)} of at most {status.window}"
     lines = [
         f"Run {status.run} on cluster {status.cluster} ({status.region}): {status.result or 'not ended'}",
         f"started {moment(status.started_at)}, last entry {_age(status.now - status.last_at)} ago",
-        f"wave {status.wave} of {status.waves}; {at_work} at work, {status.queued} not begun",
-        "done: " + (", ".join(f"{count} {kind}" for kind, count in status.counts) or "none"),
+        _place(status),
+        "outcomes: " + (", ".join(f"{count} {kind}" for kind, count in status.counts) or "none yet"),
         "budgets: " + "; ".join(_budget(each) for each in status.budgets),
     ]
     held = [f"gate {each.gate}: {each.word}: {each.reason}" for each in status.gates if each.word is not Word.GO]
@@ -163,6 +162,14 @@ def status_text(status: Status) -> str:
     if len(status.at_work) > _SHOWN:
         parts.append(f"and {len(status.at_work) - _SHOWN} more")
     return "\n\n".join(parts)
+
+
+def _place(status: Status) -> str:
+    """Say how far it is; once it has ended nobody is at work, and whom it never began with has an outcome for that."""
+    if status.result:
+        return f"ended in wave {status.wave} of {status.waves}" if status.wave else "ended before any wave was opened"
+    at_work = f"{len(status.at_work)} of at most {status.window} at work"
+    return f"wave {status.wave} of {status.waves}; {at_work}, {status.queued} not begun"
 
 
 def _names(keys: Sequence[str]) -> str:

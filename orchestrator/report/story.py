@@ -3,29 +3,15 @@
 import json
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from enum import Enum
-
-from msgspec import Struct
+from dataclasses import dataclass
 
 from orchestrator.core.events import (
-    Admitted,
     Concluded,
     EndTold,
     Entry,
-    Event,
-    GateAnswered,
-    Halted,
-    Looked,
-    Looking,
-    Lost,
-    NotSent,
     Promoted,
     Promoting,
-    Reported,
-    RunEnded,
     RunStarted,
-    Sent,
     Surveyed,
     WaveOpened,
 )
@@ -35,11 +21,12 @@ from orchestrator.core.settings import typed
 from orchestrator.errors import UsageError
 from orchestrator.report.layout import WIDTH, wrap
 from orchestrator.report.log_lines import keys_of, snake
+from orchestrator.report.sentences import Evidence, concluded, evidence, sentence
 from orchestrator.report.times import moment
 from orchestrator.report.visible import visible
+from orchestrator.report.wording import worded
 
 SCHEMA = 1
-Evidence = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +114,7 @@ def _followed(entries: Iterable[Entry], instance: str, outcomes: dict[str, Outco
         if isinstance(event, WaveOpened):
             for_all = for_all and event.wave in waves
         if named or batch in batches or for_all:
-            text, seen = _told(event)
+            text, seen = sentence(event)
             yield Chapter(at=at, event=snake(type(event).__name__), text=text, evidence=seen)
         if isinstance(event, Concluded) and named:
             outcomes[event.key] = event.outcome
@@ -144,95 +131,13 @@ def _planned(planned: Planned, at: float) -> Iterator[Chapter]:
     yield Chapter(at=at, event="decided", text=text)
 
 
-def _told(event: Event) -> tuple[str, Evidence]:
-    """Say an event in a sentence, with the evidence that does not stand in it; an event without one says its fields."""
-    match event:
-        case Admitted(batch=batch, not_after=until):
-            return f"admitted: the command {batch} is to be sent, and does nothing after {moment(until)}", ()
-        case Looking(batch=batch):
-            return f"looked at again: the inspection {batch} is to be sent", ()
-        case Sent(batch=batch, command_id=command):
-            return f"SSM accepted {batch} as {command}", ()
-        case NotSent(detail=detail):
-            return f"SSM surely did not accept it: {detail}", ()
-        case Reported(report=report):
-            text = f"the instance reported {report.claim} ({report.reason}): {EXPLANATIONS[report.reason].meaning}"
-            return text, evidence(report)
-        case Lost(detail=detail, look_at=look_at):
-            return f"no result came: {detail}; it may or may not have run, look again at {moment(look_at)}", ()
-        case Looked(facts=None, reason=reason):
-            return f"the second look gave nothing ({reason}): {EXPLANATIONS[reason].meaning}", ()
-        case Looked(facts=facts):
-            return "the second look saw:", evidence(facts)
-        case Concluded(outcome=outcome):
-            return _concluded(outcome)
-        case other:
-            return _told_of_the_run(other)
-
-
-def _told_of_the_run(event: Event) -> tuple[str, Evidence]:
-    match event:
-        case WaveOpened(wave=wave):
-            return f"wave {wave} opened", ()
-        case GateAnswered(answer=answer):
-            return f"gate {answer.gate}: {answer.word}: {answer.reason}", ()
-        case Halted(why=why):
-            return f"the run stopped admitting instances: {why}", ()
-        case RunEnded(result=result):
-            return f"the run ended: {result}", ()
-        case Promoting(secret=secret, version=version):
-            return f"AWSCURRENT of {secret} is to be moved to {version}", ()
-        case Promoted(secret=secret, version=version):
-            return f"AWSCURRENT of {secret} is at {version}", ()
-        case EndTold():
-            return "those who want to know were told how the run ended", ()
-        case other:
-            return snake(type(other).__name__).replace("_", " "), evidence(other)
-
-
-def _concluded(outcome: Outcome) -> tuple[str, Evidence]:
-    known = EXPLANATIONS[outcome.reason]
-    seen = (("seen", outcome.message),) if outcome.message else ()
-    to_do = () if outcome.as_wanted else (("do", known.remedy),)
-    return f"outcome {outcome.kind} ({outcome.reason}): {known.meaning}", (*seen, *to_do)
-
-
-def evidence(value: object) -> Evidence:
-    """Write a value's fields as names and texts; what is empty or unknown, and the other instances, is left out."""
-    found: list[tuple[str, str]] = []
-    for name in _fields_of(value):
-        item = getattr(value, name)
-        if is_dataclass(item):
-            found += evidence(item)
-        elif name not in {"key", "keys"} and item not in ("", (), None, -1):
-            found.append((name, _text(item)))
-    return tuple(found)
-
-
-def _fields_of(value: object) -> Sequence[str]:
-    """List the fields of an event, or of a value that it holds."""
-    if isinstance(value, Struct):
-        return value.__struct_fields__
-    return [each.name for each in fields(value)]  # type: ignore[arg-type]  # what is no event is a dataclass
-
-
-def _text(item: object) -> str:
-    if isinstance(item, bool):
-        return "yes" if item else "no"
-    if isinstance(item, Enum):
-        return str(item.value)
-    if isinstance(item, tuple | list | frozenset):
-        return ", ".join(_text(each) for each in item)
-    return str(item)
-
-
 def story_text(told: Story) -> str:
     """Write a story for a person, in UTC: how it ended and what to do, on the first screen; then everything."""
     lines = [line for key, end in told.outcomes for line in _head(told, key, end)]
     lines.append("")
     for chapter in told.chapters:
         lines.append(wrap(visible(f"{moment(chapter.at)}  {chapter.text}")))
-        lines += [_indented(visible(f"{name}: {text}")) for name, text in chapter.evidence]
+        lines += [_indented(visible(worded(name, text))) for name, text in chapter.evidence]
     return "\n".join(lines)
 
 
@@ -247,9 +152,9 @@ def _head(told: Story, key: str, outcome: Outcome | None) -> Iterator[str]:
     ended = f"{outcome.kind} ({outcome.reason})" if outcome else "no outcome yet"
     yield wrap(visible(f"{key} in the run {told.run} on cluster {told.cluster}: {ended}"))
     if outcome is not None and not outcome.as_wanted:
-        _, seen = _concluded(outcome)
+        _, seen = concluded(outcome)
         yield _indented(EXPLANATIONS[outcome.reason].meaning)
-        yield from (_indented(visible(f"{name}: {text}")) for name, text in seen)
+        yield from (_indented(visible(worded(name, text))) for name, text in seen)
 
 
 def story_json(told: Story) -> str:

@@ -383,7 +383,7 @@ def test_each_instance_s_readiness(workplace: Start, tmp_path: Path) -> None:
     seen = {
         each["seen"].rpartition(" [")[2].rstrip("]"): (each["level"], each["instances"])
         for each in answer.report["checks"]
-        if each["name"] == "instances" and each["instances"]
+        if each["name"] in {"instances", "env file"} and each["instances"]
     }
     assert seen == {
         "ephemeral": ("fail", [specs[1].instance_id]),

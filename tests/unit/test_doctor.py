@@ -121,6 +121,21 @@ def test_what_a_dead_run_has_drained_is_told_with_its_remedy() -> None:
     assert "heal" in drained.todo
 
 
+def test_a_check_is_named_for_what_it_looks_at() -> None:
+    """`instances` is who can be rolled; what is remarked beside that is told apart by its name already."""
+    fleet = [numbered(0, agent_connected=False, mark="run-7"), numbered(1, ping=Ping.INACTIVE)]
+    looks: dict[str, Facts | Reason] = {}
+    remarks = ("config_world_readable", "docker_silent", "no_flock")
+    looks[fleet[0].instance_id] = replace(GOOD, warnings=remarks)
+    found = instance_checks(fleet, looks)
+    assert [each.level.value for each in found if each.name == "instances"] == ["ok", "fail"]
+    checks = {each.name: each for each in found if each.level is Level.WARN}
+    assert checks.keys() == {"agents", "leftovers", "env file", "docker", "tools"}
+    assert "connected" in checks["agents"].seen
+    assert "flock" in checks["tools"].todo
+    assert checks["env file"].seen.startswith("Everybody on the instance")
+
+
 def test_the_last_line_names_what_is_wrong() -> None:
     """A terminal shows the end of what is longer than itself: what failed or is doubtful stands there by name."""
     checks = [

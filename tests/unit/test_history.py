@@ -1,5 +1,6 @@
 """What the journal alone tells: `runs`, `status`, `why`, and what other shells ask with `approve` and `abort`."""
 
+import inspect
 import json
 import re
 import subprocess
@@ -7,7 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from msgspec import structs
@@ -21,6 +22,7 @@ from orchestrator.core.events import (
     Concluded,
     Deferred,
     Entry,
+    Event,
     GateAnswered,
     Halted,
     Looked,
@@ -30,17 +32,23 @@ from orchestrator.core.events import (
     WaveOpened,
 )
 from orchestrator.core.gates import GateAnswer
-from orchestrator.core.model import OutcomeKind
+from orchestrator.core.model import Facts, Instance, Outcome, OutcomeKind
+from orchestrator.core.orders import PayloadReference
 from orchestrator.core.reasons import EXPLANATIONS, Reason
+from orchestrator.core.result import Report
 from orchestrator.core.settings import EVERYTHING, Policy, Word
 from orchestrator.core.state import RunState, replay
 from orchestrator.journal.sqlite import SqliteJournal
+from orchestrator.report import sentences
+from orchestrator.report.sentences import SENTENCES
 from orchestrator.report.status import status_json, status_of, status_text
 from orchestrator.report.story import story, story_text
 from orchestrator.report.times import moment
+from orchestrator.report.wording import NAMES, worded
 from tests.fake_fleet import fleet_of, roll
 from tests.journal_runs import a_table, troubled_run
 
+AGENT = Path(__file__).parents[2] / "documents" / "src" / "agent.sh"
 LOST = "i-00000000000000002"
 REFUSED = "i-00000000000000006"
 
@@ -143,7 +151,7 @@ def test_status_tells_how_a_run_stands(shell: Shell, path: Path, run: list[Entry
     assert code == 0
     assert out.startswith("Run run-1 on cluster c (us-east-1): not ended\n")
     assert "wave 2 of 3; 1 of at most 1 at work, 6 not begun" in out
-    assert "done: 3 updated, 1 refused" in out
+    assert "outcomes: 3 updated, 1 refused" in out
     gone = replay(run[: middle(run)]).unreachable
     assert f"budgets: failures 0, at most 1; unreachable {gone}, at most 12; refused 1, no limit" in out
     assert f"refused(ephemeral): {REFUSED}\n" in out
@@ -207,6 +215,18 @@ def test_status_says_why_a_run_waits(run: list[Entry]) -> None:
     assert found["run"]["last_entry_age_s"] == 3725.0
 
 
+def test_status_of_a_run_that_has_ended_tells_one_story() -> None:
+    """Those that a halt left have their outcome: nobody is counted as not begun, or at work, any more."""
+    hosts = fleet_of(10)
+    for each in hosts:
+        each.behaviour = "rolled_back"
+    state = roll(hosts)[0]
+    text = status_text(status_of(state, last_at=1.0, asked=(), now=2.0))
+    assert "ended in wave 1 of 3\noutcomes: 1 rolled_back, 9 not_attempted\n" in text
+    assert "not begun" not in text
+    assert "at work" not in text
+
+
 def test_status_shows_who_takes_longest() -> None:
     """In a large window the table shows those that are at work for longest, and how many more there are."""
     entries = roll(fleet_of(60), Policy(waves=(Amount.parse("100%"),), max_unavailable=Amount.parse("100%")))[2].entries
@@ -243,9 +263,9 @@ def test_why_tells_every_decision(shell: Shell, path: Path, run: list[Entry]) ->
     assert any(line.startswith(f"    do: {known.remedy[:30]}") for line in first)
     order = [
         "ECS and Systems Manager say:",
-        "ping: Online",
+        "its SSM agent: Online",
         "inspect saw:",
-        "method: systemd",
+        "restarted by: systemd",
         "decided: apply in wave 2 (needs_update)",
         "wave 2 opened",
         "admitted: the command apply-4",
@@ -253,7 +273,7 @@ def test_why_tells_every_decision(shell: Shell, path: Path, run: list[Entry]) ->
         "no result came: no result line",
         "looked at again: the inspection inspect-5",
         "the second look saw:",
-        "last: watchdog_restored",
+        "its watchdog did last: brought the old state back",
         "outcome rolled_back (watchdog_restored)",
         f"do: {EXPLANATIONS[Reason.WATCHDOG_RESTORED].remedy[:30]}",
     ]
@@ -264,6 +284,32 @@ def test_why_tells_every_decision(shell: Shell, path: Path, run: list[Entry]) ->
     assert REFUSED not in out
     assert all(line.startswith(("    ", "  ", "1970-01-12T", "i-")) for line in out.splitlines() if line)
     assert all(len(line) <= 80 or "arn:" in line for line in out.splitlines())
+
+
+def test_why_has_words_for_all_that_it_shows() -> None:
+    """No field of what is shown as evidence, and no event, is told by its bare name in the code."""
+    shown = (Instance, Facts, Report, PayloadReference, Outcome, *SENTENCES)
+    missing = {
+        name for kind in shown for name in kind.__annotations__ if name not in {"key", "keys", "step"}
+    } - NAMES.keys()
+    assert missing == {"payload", "outcome"}  # their own fields are told
+    handled = set(re.findall(r"case (\w+)\(", inspect.getsource(sentences)))
+    named = {kind.__name__ for kind in get_args(Event)}
+    assert named - handled - {kind.__name__ for kind in SENTENCES} == {"RunStarted", "Surveyed"}  # told as plans
+
+
+def test_why_tells_facts_in_words() -> None:
+    """What inspect saw can be read by who does not know its keys; a time is a time."""
+    told = {name: worded(name, text) for name, text in [("armed", "dead"), ("agrees", "no"), ("again_at", "0")]}
+    assert told == {
+        "armed": "half-way change: left behind, its watchdog is dead",
+        "agrees": "file and agent hold what a run applied: no",
+        "again_at": "looked at again: 1970-01-01T00:00:00.000Z",
+    }
+    assert worded("why", "datadir_set, agent_db") == "known by: ECS_DATADIR is set, agent.db is there"
+    assert "Everybody on the instance can read" in worded("warnings", "config_world_readable, new_one")
+    reasons = set(re.findall(r"why\+?=\((\w+)\)", AGENT.read_text(encoding="utf-8")))
+    assert {each for each in reasons if worded("why", each).endswith(each)} == set()
 
 
 def test_why_tells_where_the_credential_was_delivered(run: list[Entry]) -> None:

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from orchestrator.cli import flags, options
 from orchestrator.cli.rollout_options import rollout_options
+from orchestrator.core.agent_auth import Login
 from orchestrator.core.amount import Amount
-from orchestrator.core.model import Ping, Plan, Planned
+from orchestrator.core.credential import Credential, Entry
+from orchestrator.core.model import Decision, DecisionKind, Ping, Plan, Planned
 from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.core.settings import EVERYTHING, Policy, ZoneOrder
 from orchestrator.report.estimates import USUAL, Expected, Experience, Places, expect, learn, times, whole_run
@@ -50,6 +52,25 @@ def test_those_who_stay_are_named_with_what_to_do() -> None:
         "- ephemeral (i-0000000000000a000, i-0000000000000a001, i-0000000000000a002 and 2 more): The agent keeps no"
         in text
     )
+
+
+def test_registries_are_counted_on_those_that_are_changed() -> None:
+    """The numbers agree with how many would be changed; for whom others are refused stands apart, with its flag."""
+    hosts = fleet_of(5)
+    for host in hosts:
+        host.registries = ("old.example",)
+    apply = Decision(DecisionKind.APPLY, Reason.NEEDS_UPDATE)
+    current = Decision(DecisionKind.SKIP, Reason.ALREADY_CURRENT)
+    refused = Decision(DecisionKind.REFUSE, Reason.REGISTRY_REMOVED)
+    planned = tuple(
+        Planned(key=each.key, instance=each.instance, facts=each.facts, decision=decision, wave=int(decision.changes))
+        for each, decision in zip(planned_for(hosts).planned, (apply, apply, apply, current, refused), strict=True)
+    )
+    entry = Entry(key="new.example", login=Login(username="u", password="p"))
+    wish = replace(WISH, credential=Credential(entries=(entry,)))
+    text = plan_text(Plan(cluster="c", generation="g", planned=planned), wish)
+    assert "  added: new.example (on 3)\n  removed: old.example (on 3)\n" in text
+    assert "\n  not removed without --allow-removal: old.example (on 1)\n3 of 5 instances would be changed" in text
 
 
 def test_a_large_fleet_is_summed_up_by_kind() -> None:
