@@ -52,7 +52,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         schema                `ecs-rollout schema`: print the JSON Schema of what this tool writes or reads
         settings              Which flags a configuration file may hold
         showing               What a plan is shown with
-        signals               Ctrl-C and SIGTERM
+        signals               Ctrl-C, SIGTERM and a closed terminal
         speech                What commands say on stderr
         state                 `ecs-rollout state init`: make the table of a journal that machines share
         store                 Where the journal is, and its life around a command. A SQLite journal needs no boto3

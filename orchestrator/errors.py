@@ -14,6 +14,7 @@ class ExitCode(IntEnum):
     LOCKED = 5
     CHANGES_PENDING = 6
     DEFECT = 70
+    HUNG_UP = 129
     INTERRUPTED = 130
     TERMINATED = 143
 

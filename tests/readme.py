@@ -25,6 +25,7 @@ EXITS = {
     ExitCode.LOCKED: "another run holds the cluster",
     ExitCode.CHANGES_PENDING: "`plan --detailed-exitcode`: changes are pending",
     ExitCode.DEFECT: "a defect of ecs-rollout; what a run had begun, `resume` finds out",
+    ExitCode.HUNG_UP: "stopped since its terminal was closed (SIGHUP), safely",
     ExitCode.INTERRUPTED: "stopped by Ctrl-C, safely",
     ExitCode.TERMINATED: "stopped by SIGTERM, safely",
 }

@@ -50,7 +50,7 @@ class Approver:
             self.reader.start()
 
     def _read(self) -> None:
-        for line in iter(sys.stdin.readline, ""):  # when nobody is there any more, another shell can still approve
+        for line in iter(_line, ""):  # when nobody is there any more, another shell can still approve
             word, wave = line.strip().lower(), self._wave
             if not wave:
                 continue
@@ -69,6 +69,14 @@ class Approver:
                     journal.ask(self._run, ask)
         except RolloutError as error:
             say(f"warning: the answer was not taken: {error.message} {error.hint}")
+
+
+def _line() -> str:
+    """Read a line of the terminal; one that has gone says nothing more."""
+    try:
+        return sys.stdin.readline()
+    except OSError:
+        return ""
 
 
 def made(place: "JournalPlace", run: str, clock: "Clock") -> tuple[Approver, ...]:

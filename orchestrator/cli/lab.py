@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli import display, speech
+from orchestrator.cli.signals import ending
 from orchestrator.cli.speech import say
 from orchestrator.errors import EnvironmentFault, UsageError, in_words
 
@@ -96,7 +97,7 @@ def lab(*, instances: int | None, scenario: Path | None, port: int, directory: P
     """
     wanted = _scenario(scenario, instances, packaged="plain")
     stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ending():
         signal.signal(number, lambda *_: stopped.set())
     with tempfile.TemporaryDirectory(prefix="ecs-rollout-lab-") as fresh, _silenced():
         try:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: while a fleet is rolled the first stops safely, the second leaves at once."""
+"""Ctrl-C, SIGTERM and a closed terminal: while a fleet is rolled the first stops safely, the second leaves at once."""
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -6,8 +6,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+import click
+
 from orchestrator.clock import SystemClock
 from orchestrator.errors import ExitCode, RolloutError
+
+_CODES = {
+    signal.SIGINT: ExitCode.INTERRUPTED,
+    signal.SIGTERM: ExitCode.TERMINATED,
+    signal.SIGHUP: ExitCode.HUNG_UP,
+}
 
 
 class LeftError(KeyboardInterrupt):
@@ -50,28 +58,38 @@ class Stop:
     @property
     def why(self) -> str:
         """The reason for the run's record; empty while nobody asks."""
+        if self.signal == signal.SIGHUP:
+            return "the terminal was closed (SIGHUP)"
         return "stopped by a signal" if self else ""
 
     @property
     def exit_code(self) -> ExitCode:
-        """130 or 143, as shells know it."""
-        return ExitCode.TERMINATED if self.signal == signal.SIGTERM else ExitCode.INTERRUPTED
+        """129, 130 or 143, as shells know it."""
+        return _CODES[signal.Signals(self.signal)] if self else ExitCode.INTERRUPTED
+
+
+def ending() -> tuple[signal.Signals, ...]:
+    """List the signals that are to end us; SIGHUP is none where it was ignored when we began, as under nohup."""
+    unheard = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return tuple(number for number in _CODES if not (unheard and number == signal.SIGHUP))
 
 
 @contextmanager
 def stopping(clock: SystemClock, say: Callable[[str], None]) -> Iterator[Stop]:
-    """Listen for the two signals while the command lasts."""
+    """Listen for the signals while the command lasts."""
     stop = Stop()
 
     def handle(number: int, _frame: FrameType | None) -> None:
         again = bool(stop)
+        if again and number == signal.SIGHUP:
+            return  # a closing terminal says so twice, its shell and the kernel; nobody means by it to leave at once
         stop.signal = number
         if again or not stop.rolling:
             raise LeftError
         clock.interrupt()
         say("stopping: what is in flight is seen through (again: leave at once)")
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handle) for number in ending()}
     try:
         yield stop
     finally:
@@ -88,7 +106,7 @@ def stopping_run(clock: SystemClock, say: Callable[[str], None], run: str, store
     with stopping(clock, say) as stop:
         try:
             yield stop
-        except LeftError as error:
+        except (LeftError, click.Abort) as error:  # click's own: at its prompt it makes one of the other, or of Ctrl-D
             if stop.rolling:
                 raise BrokenOffError(run, stop.exit_code, store) from error
             raise StoppedError(stop.exit_code) from error

@@ -13,8 +13,9 @@ _TO_THE_END_OF_THE_SCREEN = "\x1b[J"
 
 
 def size_of(stream: TextIO) -> os.terminal_size:
-    """Ask the terminal itself, whatever COLUMNS says: it may have been resized."""
-    return os.get_terminal_size(stream.fileno())
+    """Ask the terminal itself, whatever COLUMNS says: it may have been resized. A serial console may not know it."""
+    found = os.get_terminal_size(stream.fileno())
+    return os.terminal_size((found.columns or 80, found.lines or 24))
 
 
 class Painter:

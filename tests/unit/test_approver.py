@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -50,6 +51,20 @@ def test_the_answer_goes_through_the_journal(answer: Answer, text: str, kind: As
     (ask,) = answer(text)
     assert (ask.kind, ask.wave) == (kind, wave)
     assert ask.by
+
+
+def test_a_terminal_that_has_gone_says_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading it fails; that is no defect, and another shell can still approve."""
+
+    def gone() -> str:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(readline=gone))
+    approver = Approver(JournalPlace(path=Path("nowhere")), "run-1", VirtualClock())
+    approver.saw([awaited(2)])
+    assert approver.reader is not None
+    approver.reader.join(10)  # what escapes a thread fails the test: warnings are errors
+    assert not approver.reader.is_alive()
 
 
 def awaited(wave: int) -> Entry:

@@ -151,13 +151,40 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, capsys:
     assert "ecs-rollout[lab]" in hint
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_before_anything_is_rolled_one_signal_is_enough(number: signal.Signals, code: int) -> None:
     """At the prompt or while instances are inspected a signal ends the command at once, with its own exit code."""
     with stopping(SystemClock(), lambda _: None) as stop, pytest.raises(LeftError):
         signal.raise_signal(number)
     assert stop.exit_code == code
     assert StoppedError(stop.exit_code).exit_code == code
+
+
+def test_a_terminal_that_closes_is_never_the_second_signal() -> None:
+    """Its shell and the kernel both tell of it: it stops safely, and does not cut short what a first signal began."""
+    with stopping(SystemClock(), lambda _: None) as stop:
+        stop.rolling = True
+        signal.raise_signal(signal.SIGHUP)
+        assert (stop.why, stop.exit_code) == ("the terminal was closed (SIGHUP)", 129)
+        signal.raise_signal(signal.SIGHUP)
+        with pytest.raises(LeftError):
+            signal.raise_signal(signal.SIGTERM)
+    with stopping(SystemClock(), lambda _: None) as stop:
+        with pytest.raises(LeftError):
+            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGHUP)  # while the lock is let go of
+    assert stop.exit_code == 143
+
+
+def test_under_nohup_a_closed_terminal_is_not_heard() -> None:
+    """SIGHUP that was ignored when the command began stays ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stopping(SystemClock(), lambda _: None) as stop:
+            signal.raise_signal(signal.SIGHUP)
+        assert not stop
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_while_a_fleet_is_rolled_the_second_signal_leaves() -> None:
