@@ -221,7 +221,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         command_views         How the API shows a command
         commands              A command and its invocations: where each stands (F74, F75)
         container_service     The lab's ECS
-        control               Serves what instances ask of the lab itself
+        control               Serves what is asked of the lab itself
         delivery              Carries a command to its instances
         docker_state          The simulated Docker's containers
         documents_model       A document and its versions, and how the API describes them (F50, F63, F70)

@@ -81,7 +81,7 @@ def places(text: str) -> list[str]:
     return re.findall(r"<!-- begin ([a-z-]+) -->", text)
 
 
-SHOWN = frozenset({"demo"})
+SHOWN = frozenset({"canary", "demo"})
 """Blocks that hold what a test has seen: tests/scenario/test_demo.py."""
 
 

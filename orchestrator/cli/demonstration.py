@@ -35,11 +35,12 @@ RULES = (
 
 
 class Demonstration:
-    """One demo in a lab that runs. `show` writes the first rollout's report (table, JSON), `progress` follows it."""
+    """One demo in a lab that runs. `show` writes the first rollout's report (table, JSON), `progress` follows it.
 
-    def __init__(
-        self, lab: Lab, directory: Path, *, show: Callable[[str, str], None], progress: Observer | None
-    ) -> None:
+    `journal` is the file that is written.
+    """
+
+    def __init__(self, lab: Lab, journal: Path, *, show: Callable[[str, str], None], progress: Observer | None) -> None:
         self._lab = lab
         registry = lab.registry_name
         self._words = (
@@ -47,14 +48,14 @@ class Demonstration:
             *("--allow-removal", "--probe-image", f"{registry}/team/app:1"),  # instances start with another login
             *RULES,
         )
-        self._journal = directory / "journal.db"
+        self._journal = journal
         self._clock = SystemClock()
         self._say = speech.say
         self._show = show
         self._progress = progress or PlainProgress(speech.say)
 
-    def perform(self) -> ExitCode:
-        """Do it all; 0 when every instance ended as its trouble implies and the second run changed nothing."""
+    def perform(self) -> tuple[RunState, ExitCode]:
+        """Do it all; give the rollout, and 0 when all ended as the trouble implies and a second run changed nothing."""
         self._introduce()
         self._arrange()
         self._say("\nThe rollout stands for this; no budget halts it, so it goes on after trouble:")
@@ -68,7 +69,7 @@ class Demonstration:
         self._say("\n--- the same again, for those that hold it now ---\n")
         done = tuple(key for key, each in state.instances.items() if each.outcome and _holds(each.outcome.kind))
         restarts = self._again(done) if done else 0
-        return self._close(state, unexpected, restarts)
+        return state, self._close(state, unexpected, restarts)
 
     def _introduce(self) -> None:
         specs = self._lab.scenario.instances

@@ -17,8 +17,10 @@ from orchestrator.cli import display, speech
 from orchestrator.cli.signals import ending
 from orchestrator.cli.speech import say
 from orchestrator.errors import EnvironmentFault, UsageError, in_words
+from orchestrator.report.layout import folded_command
 
 if TYPE_CHECKING:
+    from orchestrator.core.state import RunState
     from orchestrator.lab.lab import Lab
     from orchestrator.lab.scenario import Scenario
 
@@ -104,20 +106,22 @@ def lab(*, instances: int | None, scenario: Path | None, port: int, directory: P
             with _running(wanted, directory or Path(fresh), isolation=isolation, port=port) as running:
                 for name, value in running.exports().items():
                     speech.show(f"export {name}={shlex.quote(value)}")
-                _introduce(wanted, running.registry_name)
+                _introduce(running)
                 stopped.wait()
         except OSError as error:
             why = in_words(error)
             raise EnvironmentFault(f"The lab cannot start: {why}.", hint="Is the port taken? Say --port.") from error
 
 
-def _introduce(scenario: "Scenario", registry: str) -> None:
+def _introduce(lab: "Lab") -> None:
     """Say what can be done with the lab, by commands that need nothing else."""
-    from orchestrator.report.layout import folded_command
-
+    scenario, registry = lab.scenario, lab.registry_name
     (user, passwords), *_ = scenario.logins.items()
     login = json.dumps({registry: {"username": user, "password": passwords[-1]}})
-    about = ("--cluster", scenario.cluster, "--credential", "file:lab.json", "--allow-removal")
+    about = (
+        *("--cluster", scenario.cluster, "--credential", "file:lab.json", "--allow-removal"),
+        *("--verify-seconds", "15"),  # its agents return within a second or not at all
+    )
     say(f"\n{len(scenario.instances)} container instances in the cluster {scenario.cluster}.")
     say("In another shell, with the exports above, and ecs-rollout in its PATH:")
     say(f"  (umask 077; echo \\\n    {shlex.quote(login)} \\\n    >lab.json)")
@@ -126,6 +130,12 @@ def _introduce(scenario: "Scenario", registry: str) -> None:
     say(folded_command(("ecs-rollout", "run", *about)))
     say("With the AWS CLI the login may be a secret, secretsmanager:registry, instead:")
     say("  aws secretsmanager create-secret --name registry \\\n    --secret-string file://lab.json")
+    say("Each instance's files are under its id in this directory, among them")
+    say("etc/ecs/ecs.config and var/log/ecs/ecs-agent.log:")
+    say(f"  {lab.directory}")
+    if any(each.mended != each for each in scenario.instances):
+        say("What is wrong with an instance ends with:")
+        say("  curl -X POST $AWS_ENDPOINT_URL/-/instances/INSTANCE/mend")
     say("Ctrl-C ends it.")
 
 
@@ -133,15 +143,20 @@ def _introduce(scenario: "Scenario", registry: str) -> None:
 @instances_option
 @scenario_option
 @isolation_option
+@click.option(
+    "--journal",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File in which the journal stays, for report, status and why. [default: none]",
+)
 @click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
-def demo(*, instances: int | None, scenario: Path | None, isolation: str, output: str) -> int:
+def demo(*, instances: int | None, scenario: Path | None, isolation: str, journal: Path | None, output: str) -> int:
     """Roll a fleet with realistic trouble in the lab, and report.
 
     Ends with 0 when every instance ended as its trouble implies. Nothing outside this machine is touched.
 
     \b
       ecs-rollout demo
-      ecs-rollout demo --instances 60 --output json
+      ecs-rollout demo --instances 60 --journal demo.db
     """
     wanted = _scenario(scenario, instances, packaged="demo")
     from orchestrator.cli.demonstration import Demonstration
@@ -153,7 +168,26 @@ def demo(*, instances: int | None, scenario: Path | None, isolation: str, output
             os.environ.update(running.exports())
             live = display.make(SystemClock()) if speech.at_terminal() and speech.terminal_is_able() else None
             with display.shown(live):
-                return Demonstration(running, directory, show=_shown(output), progress=live).perform()
+                kept = journal or directory / "journal.db"
+                demonstration = Demonstration(running, kept, show=_shown(output), progress=live)
+                state, code = demonstration.perform()
+        _say_what_stays(state, journal)
+    return code
+
+
+def _say_what_stays(state: "RunState", journal: Path | None) -> None:
+    """Say what can still be asked now that the lab is gone, and where commands that need AWS can be tried."""
+    say("\nThe lab has ended, so nothing above can be run any more; `ecs-rollout lab` serves one to try it in.")
+    if journal is None:
+        say("Its journal is gone, too; `ecs-rollout demo --journal demo.db` keeps it for report, status and why.")
+        return
+    run, store = state.run.run, ("--journal", str(journal))
+    troubled = [key for key, each in state.instances.items() if each.outcome and not each.outcome.as_wanted]
+    say("Its journal stays, and tells:")
+    say(folded_command(("ecs-rollout", "status", run, *store)))
+    say(folded_command(("ecs-rollout", "report", run, "--out", "report.html", *store)))
+    for each in troubled[:1]:
+        say(folded_command(("ecs-rollout", "why", run, each, *store)))
 
 
 def _shown(output: str) -> Callable[[str, str], None]:

@@ -114,6 +114,15 @@ class EcsAgent:
         """Be another version from the next start on."""
         self._spec = replace(self._spec, agent_version=version)
 
+    def become(self, spec: InstanceSpec) -> None:
+        """Behave as that from now on, in whatever version it is."""
+        self._spec = replace(spec, agent_version=self._spec.agent_version)
+
+    def give_up(self, environment: Mapping[str, str], why: str) -> None:
+        """Be a process that ends before it does anything, and say why where somebody looks for it."""
+        self._log.set_levels(dict(environment))
+        self._log.line("crit", why, module="agent.go")
+
     async def _live(self, environment: Mapping[str, str]) -> int:
         self._cluster = environment.get("ECS_CLUSTER", "") or "default"
         try:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator.lab.docker_state import AGENT, AGENT_IMAGE, Container, DockerState, new_id, write_atomically
@@ -92,6 +93,10 @@ class EcsUnit:
         (directory / UNIT).write_text(_UNIT_FILE, encoding="utf-8")
         (self._root / "run/lab/units").mkdir(parents=True, exist_ok=True)
         self._show("inactive", "dead")
+
+    def become(self, spec: InstanceSpec) -> None:
+        """Behave as that from now on."""
+        self._spec = spec
 
     async def command(self, verb: str, *, no_block: bool = False) -> str:
         """Do what systemctl asks; return the complaint that goes with exit code 1, "" when all is well."""
@@ -219,15 +224,16 @@ class EcsUnit:
         changed = self._auth_changed(environment)
         match self._spec.after_restart:
             case AfterRestart.STAYS_DOWN if changed:
-                return await self._crash(1)
+                return await self._crash(1, environment)
             case AfterRestart.EXIT5 if changed:
-                return await self._crash(EXIT_TERMINAL)
+                return await self._crash(EXIT_TERMINAL, environment)
             case AfterRestart.NEVER_RETURNS if self._created > 1:
-                return await self._crash(1)
+                return await self._crash(1, environment)
             case _:
                 return await self._agent.run(environment)
 
-    async def _crash(self, code: int) -> int:
+    async def _crash(self, code: int, environment: Mapping[str, str]) -> int:
+        self._agent.give_up(environment, f"The lab's scenario ends this agent: {self._spec.after_restart}")
         await self._clock.sleep(0.1)
         return code
 

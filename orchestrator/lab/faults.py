@@ -147,6 +147,11 @@ class Faults:
         """Say whether the document worker dies with the result: the script ran, nobody ever says so (F61)."""
         return instance_id in self.lost or self._happens(self.plan.lost_results, "lost", instance_id, ordinal)
 
+    def spare(self, instance_id: str) -> None:
+        """Let commands reach an instance from now on, and their results come back."""
+        self.undeliverable.discard(instance_id)
+        self.lost.discard(instance_id)
+
     def _plan(self, operation: str, verdict: Verdict, call: int, times: int) -> None:
         first = self.calls[operation] + call
         for number in range(first, first + times):

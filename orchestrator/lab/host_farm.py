@@ -81,7 +81,7 @@ class HostFarm:
     async def __aenter__(self) -> Self:
         self._ground.start()
         app = web.Application()
-        app.add_routes(Control(self.hosts.get).routes())
+        app.add_routes(Control(self.hosts.get, lambda _: None).routes())
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)

@@ -54,6 +54,10 @@ class InstanceMetadata:
         self._seed = seed
         self._tokens: dict[str, float] = {}
 
+    def become(self, spec: InstanceSpec) -> None:
+        """Answer as that from now on."""
+        self._spec = spec
+
     def handle(self, method: str, path: str, headers: dict[str, str]) -> Reply:
         """Answer a request; `path` begins with /latest, header names are lower case."""
         if path == "/latest/api/token":

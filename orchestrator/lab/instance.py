@@ -41,6 +41,7 @@ _DIRECTORIES = (
     "var/run",
     "run/lab",
 )
+_WRITABLE = 0o755
 _OBEY_PERMISSIONS = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
 _NO_SPACE = ("/bin/sh", "-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh")
 
@@ -201,6 +202,23 @@ class Host:
         """Let the ECS agent update itself: it ends, and ecs-init starts the new version in a new container (F18)."""
         self.agent.update_to(version)
         await self.unit.command("kill")
+
+    async def mend(self) -> None:
+        """Take the machine's trouble away, for good; its files stay as they are. An agent that ECS misses is restarted.
+
+        Raises HostLostError for an instance that is gone.
+        """
+        if self._lost.is_set():
+            raise HostLostError(self.instance_id)
+        if self.spec.disk is Disk.READ_ONLY:
+            self.config_file.parent.chmod(_WRITABLE)
+        self.spec = self.spec.mended
+        self.agent.become(self.spec)
+        self.unit.become(self.spec)
+        self.metadata.become(self.spec)
+        self._docker.set_down(down=False)
+        if not self.agent.connected:
+            await self.unit.command("kill")
 
     def rebase(self, parameters: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, str]:
         """Return the values to render: given ones over defaults, paths and local URLs made this instance's own.

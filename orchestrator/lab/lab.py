@@ -65,7 +65,7 @@ class Lab:
         self._wanted_port = port
         self.access = Access(account=scenario.account, seed=scenario.seed, tags=self._tags)
         self._ground = ground_for(isolation)
-        control = Control(self.hosts.get)
+        control = Control(self.hosts.get, self.faults.spare)
         self.registry = Registry(scenario.logins)
         self.server = Server(
             routes=(

@@ -96,6 +96,21 @@ class InstanceSpec:
         """Whether anything about it is out of the ordinary, so that scaling a fleet must keep it."""
         return bool(self.name) or self.already_current or self.outcome not in {"", "updated"}
 
+    @property
+    def mended(self) -> "InstanceSpec":
+        """The same machine without its trouble; what it is, and what its files hold, stays."""
+        return replace(
+            self,
+            after_restart=AfterRestart.RETURNS,
+            slow_registration=0.0,
+            vanish_after=None,
+            ssm=Ssm.ONLINE,
+            ecs_connected=True,
+            disk=Disk.FINE,
+            docker_down=False,
+            role=True,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceSpec:

@@ -317,6 +317,7 @@ async def test_the_old_credential_heals_what_the_new_one_broke(
 
     await eventually(done)
     assert await refuses(host)
+    assert f"ends this agent: {trouble}" in (host.root / "var/log/ecs/ecs-agent.log").read_text()
     set_variable(host, "ECS_ENGINE_AUTH_DATA", host.spec.auth_data)
     await restart(host)
     assert host.agent.arn == arn
@@ -332,6 +333,20 @@ async def test_an_agent_that_never_returns(farm: HostFarm) -> None:
 
     await eventually(done)
     assert await refuses(host)
+
+
+@pytest.mark.parametrize("trouble", [AfterRestart.STAYS_DOWN, AfterRestart.EXIT5, AfterRestart.NEVER_RETURNS])
+async def test_a_mended_agent_returns(farm: HostFarm, trouble: AfterRestart) -> None:
+    """Once its trouble is taken away it comes back by itself, with whatever the file holds, and after each restart."""
+    host = await add(farm, after_restart=trouble)
+    set_variable(host, "ECS_ENGINE_AUTH_DATA", NEW)
+    await restart(host, wait=False)
+    assert await refuses(host)
+    async with aiohttp.ClientSession() as session, session.post(f"{host.control_url}/mend") as reply:
+        assert (reply.status, await reply.text()) == (200, f"{host.instance_id} has no trouble any more\n")
+    await host.agent.registered.wait()
+    await restart(host)
+    assert not await refuses(host)
 
 
 async def test_an_agent_that_is_not_replaced(farm: HostFarm) -> None:

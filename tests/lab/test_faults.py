@@ -89,6 +89,14 @@ def test_a_share_of_answers_is_lost_by_the_seed() -> None:
         assert sends(lab) == 1
 
 
+def test_an_instance_that_is_spared_is_reached() -> None:
+    """Whoever was unreachable, or lost his results, is treated as everybody from then on."""
+    plan = ApiFaults(undeliverable=frozenset({"i-1"}), lost_results_of=frozenset({"i-1", "i-2"}))
+    faults = Faults(plan, ManualClock())
+    faults.spare("i-1")
+    assert (faults.undeliverable, faults.loses_result("i-1", 1), faults.loses_result("i-2", 1)) == (set(), False, True)
+
+
 def test_a_held_call_waits() -> None:
     """A planned delay holds the call itself."""
     clock = ManualClock()

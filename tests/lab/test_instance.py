@@ -353,6 +353,21 @@ async def test_a_read_only_directory_holds_even_for_root(farm: HostFarm) -> None
     assert (await run(host, script)).stdout.split() == ["3", "failed", "fine"]
 
 
+async def test_a_mended_instance_has_no_trouble_any_more(farm: HostFarm) -> None:
+    """Its disk takes files, Docker answers, ECS and Systems Manager see it; one that is gone cannot be mended."""
+    lame = spec(docker_down=True, disk=Disk.READ_ONLY, ecs_connected=False, ssm=Ssm.CONNECTION_LOST)
+    host = await farm.add(lame)
+    assert (host.agent.connected, host.ping_status) == (False, Ssm.CONNECTION_LOST)
+    await host.mend()
+    await host.agent.registered.wait()
+    assert (host.agent.connected, host.ping_status) == (True, Ssm.ONLINE)
+    script = f"#!/bin/bash\ndocker ps -q && cd {host.root}/etc/ecs && echo x >new && echo fine"
+    assert (await run(host, script)).stdout.split()[-1:] == ["fine"]
+    await host.vanish()
+    async with aiohttp.ClientSession() as session, session.post(f"{host.control_url}/mend") as reply:
+        assert reply.status == 409
+
+
 async def test_the_metadata_service_wants_a_token(host: Host) -> None:
     """IMDSv2: 401 without a token, credentials of this very instance with one, 404 for what is not there."""
     script = f"""#!/bin/bash

@@ -42,7 +42,8 @@ def normalised(table: str) -> str:
     without_ids = re.sub(r"\b\d{8}-\d{6}-[0-9a-f]{8}\b", "20261124-013006-d617fabc", table)
     without_ids = re.sub(r"(?<=agent container )[0-9a-f]{12} (running|stopped)\b", "9f5f3c1b5cac stopped", without_ids)
     without_ids = re.sub(r"(?<= was )[0-9a-f]{12}\b", "78cd1ee57977", without_ids)
-    return re.sub(r"(?m)^(i-.* )\d+$", r"\g<1>3", without_ids)
+    without_times = re.sub(r"(?<= time=)[-0-9T:]{19}Z", "2026-11-24T01:30:06Z", without_ids)
+    return re.sub(r"(?m)^(i-.* )\d+$", r"\g<1>3", without_times)
 
 
 def test_the_demo_ends_as_its_trouble_implies(
@@ -77,6 +78,8 @@ def test_the_demo_ends_as_its_trouble_implies(
     assert "0 restarts, 0 drains" in captured.err
     assert "so the demo ends with 0" in captured.err
     assert "The rollout itself would end with 1" in captured.err
+    assert "nothing above can be run any more; `ecs-rollout lab` serves one" in captured.err
+    assert "  ecs-rollout" not in captured.err.partition("so the demo ends with 0")[2]
     block = f"<!-- begin demo -->\n```\n{normalised(table)}\n```\n<!-- end demo -->"
     text = README.read_text(encoding="utf-8")
     if os.environ.get("UPDATE_README"):
@@ -92,6 +95,22 @@ def test_the_demo_prints_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert invoke(["demo", "--scenario", str(path), "--output", "json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert [each["outcome"] for each in report["instances"]] == ["rolled_back", "updated"]
+
+
+def test_what_the_demo_says_at_its_end_can_be_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --journal the commands that the demo ends with need no lab, and tell of the first rollout's trouble."""
+    (tmp_path / "small.toml").write_text(TROUBLE)
+    monkeypatch.chdir(tmp_path)
+    assert invoke(["demo", "--scenario", "small.toml", "--journal", "demo.db"]) == 0
+    said = capsys.readouterr().err.partition("Its journal stays")[2].partition("\n")[2]
+    commands = [shlex.split(line) for line in said.replace("\\\n", " ").splitlines()]
+    assert [words[:2] for words in commands] == [["ecs-rollout", name] for name in ("status", "report", "why")]
+    for words in commands:
+        assert invoke(words[1:]) == 0
+    assert "i-0000000000000000b" in capsys.readouterr().out
+    assert "agent_did_not_return" in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.parametrize("size", [4, 5])
@@ -128,10 +147,10 @@ def test_the_demo_scales(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 @contextmanager
-def lab_in_another_process(tmp_path: Path) -> Iterator[tuple[Mapping[str, str], Path]]:
+def lab_in_another_process(tmp_path: Path, *flags: str) -> Iterator[tuple[Mapping[str, str], Path]]:
     """Start `ecs-rollout lab` as a process; give the environment that its exports make."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    program = [sys.executable, "-m", "orchestrator.cli.main", "lab", "--instances", "20", "--port", "0"]
+    program = [sys.executable, "-m", "orchestrator.cli.main", "lab", *(flags or ("--instances", "20")), "--port", "0"]
     said = (tmp_path / "said").open("w")
     process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=said, text=True, env=clean)
     try:
@@ -149,6 +168,16 @@ def lab_in_another_process(tmp_path: Path) -> Iterator[tuple[Mapping[str, str], 
         assert process.wait(timeout=30) == 0
         said.close()
         process.stdout.close()  # type: ignore[union-attr]  # it was a pipe
+
+
+OURS = f'ecs-rollout() {{ {sys.executable} -m orchestrator.cli.main "$@"; }}'
+
+
+def introduction(tmp_path: Path) -> str:
+    """What the lab has said, once that is all."""
+    while not (text := (tmp_path / "said").read_text(encoding="utf-8")).endswith("Ctrl-C ends it.\n"):
+        SystemClock().wait(0.05)
+    return text
 
 
 def run(environment: Mapping[str, str], *command: str) -> subprocess.CompletedProcess[str]:
@@ -194,19 +223,38 @@ def test_the_lab_serves_other_processes(tmp_path: Path, monkeypatch: pytest.Monk
 def test_what_the_lab_prints_can_be_done(tmp_path: Path) -> None:
     """Its steps are as narrow as a terminal, need no AWS CLI, and end with a fleet that is rolled."""
     with lab_in_another_process(tmp_path) as (environment, _):
-        said = tmp_path / "said"
-        while not (text := said.read_text(encoding="utf-8")).endswith("Ctrl-C ends it.\n"):
-            SystemClock().wait(0.05)
+        text = introduction(tmp_path)
         assert max(map(len, text.splitlines())) <= 80
+        assert "/mend" not in text
         steps = text.partition("PATH:\n")[2].partition("With the AWS CLI")[0]
         assert steps.count("ecs-rollout ") == 3
-        ours = f'ecs-rollout() {{ {sys.executable} -m orchestrator.cli.main "$@"; }}'
         quick = "--poll-seconds 0.3 --max-unavailable 50%"
-        program = f"set -e; {ours}; cd {tmp_path}\n{steps.rstrip()} --yes {quick}\n"
+        program = f"set -e; {OURS}; cd {tmp_path}\n{steps.rstrip()} --yes {quick}\n"
         done = run(environment, "bash", "-c", program)
         assert "20 of 20 instances would be changed" in done.stdout, done.stderr
         assert "20 of 20 instances run the credential" in done.stdout, done.stderr
         assert stat.S_IMODE((tmp_path / "lab.json").stat().st_mode) == 0o600
+
+
+def test_a_failing_canary_is_mended_as_the_documentation_says(tmp_path: Path) -> None:
+    """The transcript of docs/lab.md is what one sees, with its scenario and in the directory that the lab names."""
+    page = (README.parent / "docs" / "lab.md").read_text(encoding="utf-8")
+    scenario = next(text for text in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if "stays_down" in text)
+    (tmp_path / "web.toml").write_text(scenario)
+    transcript = page.partition("<!-- begin canary -->\n```\n")[2].partition("```\n<!-- end canary -->")[0]
+    flags = ("--scenario", str(tmp_path / "web.toml"), "--directory", str(tmp_path / "fleet"))
+    with lab_in_another_process(tmp_path, *flags) as (environment, _):
+        text = introduction(tmp_path)
+        assert f"  {tmp_path / 'fleet'}\n" in text
+        assert "/-/instances/INSTANCE/mend" in text
+        login = text.partition("PATH:\n")[2].partition("  ecs-rollout documents")[0]
+        for step in transcript.split("$ ")[1:]:
+            command, _, shown = step.partition("\n")
+            quick = "--poll-seconds 0.3 --max-unavailable 50%" if command.startswith("ecs-rollout run") else ""
+            done = run(environment, "bash", "-c", f"{OURS}; cd {tmp_path}\n{login}\n{command} {quick}")
+            seen = iter(normalised(done.stdout).splitlines())
+            for line in shown.splitlines():
+                assert line == "..." or line in seen, f"{line!r} after {command!r}:\n{done.stdout}\n{done.stderr}"
 
 
 def test_the_lab_serves_the_aws_cli(tmp_path: Path) -> None:
