@@ -24,6 +24,7 @@ ALIVE_SECONDS = 4 * HEARTBEAT_SECONDS
 """A heartbeat younger than this may be that of a living controller."""
 
 _ATTEMPTS = 5
+_MINUTES_FROM = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class ClusterLock:
             if owner is not None and resumes:
                 self._check_resumable(owner, take_over=take_over)
             elif owner is not None and held and not take_over:
-                raise held_by(owner)
+                raise held_by(owner, self._clock.now())
             now = self._clock.now()
             mine = Owner(
                 holder=self._holder,
@@ -123,7 +124,7 @@ class ClusterLock:
 
     def _check_resumable(self, owner: Owner, *, take_over: bool) -> None:
         if owner.run != self._run and not owner.released:
-            raise held_by(owner)
+            raise held_by(owner, self._clock.now())
         if owner.run != self._run:
             raise RefusedError(
                 f"The run {owner.run} has been at this cluster since; {self._run} cannot be resumed any more.",
@@ -133,7 +134,7 @@ class ClusterLock:
         if not owner.released and silent < ALIVE_SECONDS and not take_over:
             raise LockedError(
                 f"{owner.holder} may still be at work on this run: its last heartbeat is {silent:.0f} s old.",
-                hint=f"Wait until it is {ALIVE_SECONDS:.0f} s old, or say --take-over if it is dead for certain.",
+                hint=f"Wait {ALIVE_SECONDS - silent:.0f} s more, or say --take-over if it is dead for certain.",
             )
 
     def keep(self) -> None:
@@ -247,15 +248,27 @@ def _inherited(owner: Owner | None) -> tuple[Predecessor, ...]:
     return owner.to_resolve if owner is not None and not owner.released else ()
 
 
-def held_by(owner: Owner) -> LockedError:
-    """Say who holds a cluster."""
-
-    def clock(seconds: float) -> str:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
+def held_by(owner: Owner, now: float) -> LockedError:
+    """Say who holds a cluster, whether that one seems to live, and what can be done in either case."""
+    silent = max(now - owner.heartbeat, 0.0)
+    since = datetime.fromtimestamp(owner.since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    ago = f"{silent:.0f} s" if silent < _MINUTES_FROM else f"{silent / 60:.0f} min"
+    waits = max(each.until(now) for each in owner.to_resolve) - now
+    first = "it first waits until nothing of the other one is under way"
+    if waits > 0:
+        first += f" or can still begin, {waits:.0f} s at least"
+    resume = f"`ecs-rollout resume {owner.run}"
+    if silent < ALIVE_SECONDS:
+        hint = (
+            f"It seems to be alive: wait until it has ended, or stop it by `ecs-rollout abort {owner.run}`. If it is "
+            f"dead for certain: {resume} --take-over`. A new run can say --take-over, too: {first}."
+        )
+    else:
+        hint = (
+            f"It seems to be dead: {resume}` goes on with it. For a new run, or where no journal knows that one, since "
+            f"it died before it began, say --take-over: {first}."
+        )
     return LockedError(
-        f"{owner.holder} holds this cluster since {clock(owner.since)} (run {owner.run}, "
-        f"last heartbeat {clock(owner.heartbeat)}).",
-        hint=f"Wait until it has ended. If it is dead: `ecs-rollout resume {owner.run}`. For a new run, or where no "
-        "journal knows that one, since it died before it began, say --take-over: it waits for the dead one's commands.",
+        f"{owner.holder} holds this cluster since {since} (run {owner.run}, last heartbeat {ago} ago).",
+        hint=hint,
     )

@@ -9,13 +9,13 @@ from orchestrator.aws import checks, secrets
 from orchestrator.aws.boot_config import BootConfigs
 from orchestrator.aws.documents import Pin
 from orchestrator.aws.ecs import EcsFleet
-from orchestrator.aws.lock import HEARTBEAT_SECONDS, ClusterLock, held_by
+from orchestrator.aws.lock import ClusterLock, held_by
 from orchestrator.aws.session import Session, UnreachableFault
 from orchestrator.aws.ssm import SsmCommands
 from orchestrator.cli import compose, loading, store
 from orchestrator.cli.compose import Request
 from orchestrator.connections import Network
-from orchestrator.core.checkup import Check, Level, clock_check, doubtful, failed, good, lock_check, not_tried
+from orchestrator.core.checkup import Check, Level, clock_check, doubtful, failed, good, not_tried
 from orchestrator.core.credential import normalise
 from orchestrator.core.credential_lint import Report
 from orchestrator.core.deciding import Look, exclude_early
@@ -82,8 +82,7 @@ def lock(place: Place) -> Iterator[Check]:
     """Who holds the cluster?"""
     path = f"{place.request.parameter_prefix}/{place.cluster}"
     owner = ClusterLock(client=place.session.ssm(), clock=place.clock, path=path, holder="", run="").owner()
-    silent = place.clock.now() - owner.heartbeat if owner else 0.0
-    yield lock_check(held_by(owner) if owner else None, silent=silent, heartbeat=HEARTBEAT_SECONDS)
+    yield failed("lock", held_by(owner, place.clock.now())) if owner else good("lock", "Nobody holds the cluster.")
 
 
 def key(place: Place) -> Iterator[Check]:

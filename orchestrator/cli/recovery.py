@@ -141,7 +141,7 @@ def _show_remnants(request: "Request", again: tuple[str, ...]) -> int:
     owner = parts.lock.owner()
     left = Remnants(
         copies=tuple(copy.name for copy in loading.leftovers(parts)),
-        lock=held_by(owner).message if owner else "",
+        lock=held_by(owner, clock.now()).message if owner else "",
         alive=owner is not None and clock.now() - owner.heartbeat < ALIVE_SECONDS,
     )
     wish = replace(showing.wish_of(parts, planned, None), next_command=again)

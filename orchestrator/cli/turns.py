@@ -82,7 +82,7 @@ def await_turn(
         if found is None or now - found.heartbeat >= ALIVE_SECONDS:
             return found
         if now >= until:
-            raise held_by(found)
+            raise held_by(found, now)
         if not told:
             say(f"waiting until {found.holder} lets go of the cluster (run {found.run}; --wait-for-lock)")
             told = True

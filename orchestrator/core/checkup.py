@@ -1,7 +1,7 @@
 """What `doctor` finds, as values: each check's level, what was seen, and what to do about it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator.core.settings import Deadlines
@@ -9,9 +9,6 @@ from orchestrator.errors import ExitCode, RolloutError
 
 SIGNATURE_SECONDS = 300
 """What AWS lets a request's time be off before it refuses the signature."""
-
-STALE_HEARTBEATS = 4
-"""Heartbeats that a holder may miss before it looks dead."""
 
 _GRAVEST = (ExitCode.ENVIRONMENT, ExitCode.LOCKED, ExitCode.REFUSED, ExitCode.USAGE, ExitCode.NOT_ALL_UPDATED)
 
@@ -85,15 +82,6 @@ def clock_check(skew: float) -> Check:
         return doubtful(name, f"{seen}: commands expire that much too {'late' if skew > 0 else 'early'}.", todo)
     seen = f"{seen}: AWS refuses requests from {SIGNATURE_SECONDS} s on."
     return Check(name=name, level=Level.FAIL, seen=seen, todo=todo, code=ExitCode.ENVIRONMENT)
-
-
-def lock_check(error: RolloutError | None, *, silent: float, heartbeat: float) -> Check:
-    """Judge a lock by who holds it, if anybody, and by the seconds since the holder's last heartbeat."""
-    if error is None:
-        return good("lock", "Nobody holds the cluster.")
-    if silent <= STALE_HEARTBEATS * heartbeat:
-        return replace(failed("lock", error), todo="A run is under way: wait until it has ended.")
-    return failed("lock", error)
 
 
 def documents_checks(states: Sequence[tuple[str, str]]) -> list[Check]:

@@ -48,8 +48,22 @@ def test_the_second_one_is_told_who_holds_it(ssm: SSMClient) -> None:
     lock(ssm, "run-1").acquire()
     with pytest.raises(LockedError, match=r"me \(run-1\) holds this cluster since 1970-01-12 .*run-1") as caught:
         lock(ssm, "run-2").acquire()
-    assert "where no journal knows that one, since it died before it began, say --take-over" in caught.value.hint
+    assert "last heartbeat 0 s ago" in caught.value.message
+    assert "or stop it by `ecs-rollout abort run-1`" in caught.value.hint
+    assert "dead for certain: `ecs-rollout resume run-1 --take-over`" in caught.value.hint
     assert caught.value.exit_code == 5
+
+
+@pytest.mark.parametrize(("silent", "ago"), [(130, "130 s ago"), (660, "11 min ago")])
+def test_a_dead_one_is_told_from_one_that_lives(ssm: SSMClient, silent: int, ago: str) -> None:
+    """After four heartbeats' silence the refusal says so, what goes on with it, and how long a take-over waits."""
+    lock(ssm, "run-1", reach=120).acquire()
+    with pytest.raises(LockedError) as caught:
+        lock(ssm, "run-2", VirtualClock(start=VirtualClock().now() + silent)).acquire()
+    assert ago in caught.value.message
+    assert caught.value.hint.startswith("It seems to be dead: `ecs-rollout resume run-1` goes on with it.")
+    assert "where no journal knows that one, since it died before it began, say --take-over" in caught.value.hint
+    assert ("or can still begin, 20 s at least" in caught.value.hint) == (silent == 130)
 
 
 def test_a_stale_heartbeat_alone_frees_nothing(ssm: SSMClient) -> None:

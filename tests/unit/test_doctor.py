@@ -18,7 +18,6 @@ from orchestrator.core.checkup import (
     exit_code_of,
     failed,
     good,
-    lock_check,
     not_tried,
 )
 from orchestrator.core.model import Facts, Instance, Ping, Status
@@ -59,14 +58,6 @@ def test_the_clock(skew: float, level: str, said: str) -> None:
     assert check.level == level
     assert said in check.seen
     assert bool(check.todo) == (level != "ok")
-
-
-@pytest.mark.parametrize(("silent", "todo"), [(0.0, "A run is under way"), (120.0, "A run is"), (121.0, "Take over.")])
-def test_a_holder_is_dead_after_four_heartbeats(silent: float, todo: str) -> None:
-    """As long as somebody holds the cluster no run can begin; how it could depends on the holder's last sign."""
-    check = lock_check(LockedError("anna holds it.", hint="Take over."), silent=silent, heartbeat=30)
-    assert check.todo.startswith(todo)
-    assert exit_code_of([check]) == ExitCode.LOCKED
 
 
 def test_the_gravest_failure_is_the_exit_code() -> None:
