@@ -92,6 +92,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         render                A run's report in the form that was asked for
         rows                  What a report tells, as rows
         sentences             An event of a journal in a sentence, with the evidence for it as names and texts
+        silence               Say what a run does at present, where nothing was said for a while
         standing              Where a run stands at a moment, as one frozen value
         status                How a run stands, from its journal
         story                 Everything that a journal holds about one instance, in order
@@ -99,7 +100,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         timeline              The picture of a run: every instance by wave and phase over time, as SVG paths
         times                 How a moment and a duration are written, in every report and display
         visible               Others' words, made safe to show
-        waits                 What a run waits for before it begins with anybody else, in words
+        waits                 What a run, and each instance at work in it, waits for, in words
         wording               What the journal's values are called where a person reads them
     audience                  Hear what other shells ask of a run: to go on with a wave, or to stop
     clock                     The one place that reads the time and waits

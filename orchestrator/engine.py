@@ -175,6 +175,7 @@ class Engine:
         self._act()
         if self._ledger.unsaved and self._ledger.trouble:
             self._halt(f"the journal takes no events: {self._ledger.trouble.message}")
+        self._ledger.elapse()
         self._patience.tick(self.state)
 
     def _try(self, step: Callable[[], None]) -> None:

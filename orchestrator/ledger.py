@@ -51,6 +51,11 @@ class Ledger:
         else:
             self.unsaved = ()
 
+    def elapse(self) -> None:
+        """Let observers notice that time passes, whether anything has happened or not."""
+        for observer in self.observers:
+            observer.saw(())
+
     def _entries(self, events: Sequence[Event]) -> tuple[Entry, ...]:
         now = self.clock.now()
         return tuple(Entry(now, event) for event in events)

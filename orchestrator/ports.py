@@ -225,8 +225,12 @@ class Gate(Protocol):
 
 
 class Observer(Protocol):
-    """Somebody who watches the event stream: progress on a terminal, a log."""
+    """Somebody who watches the event stream: progress on a terminal, a log. Neither call may fail the run."""
+
+    def remember(self, entries: Sequence[Entry]) -> None:
+        """Take in what a run that goes on has done before; it is no news."""
+        ...
 
     def saw(self, entries: Sequence[Entry]) -> None:
-        """Take note; must not fail the run."""
+        """Take note of what happens; of nothing where only time has passed."""
         ...

@@ -17,7 +17,7 @@ from orchestrator.core.state import RunState
 from orchestrator.engine import Engine, Pace
 from orchestrator.errors import EnvironmentFault
 from orchestrator.inspection import Inspection
-from orchestrator.ports import Accepted, Answer, Doubtful, Gate, Invocation, Order, Rejected, TaskSeen
+from orchestrator.ports import Accepted, Answer, Doubtful, Gate, Invocation, Observer, Order, Rejected, TaskSeen
 from tests.fake_control import Claim, MemoryJournal, OpenLock, VirtualClock
 from tests.fake_host import (
     NEVER,
@@ -324,6 +324,7 @@ class Rollout:
     lock: OpenLock = field(default_factory=OpenLock)
     pace: Pace = STEADY
     generation: str = GENERATION
+    observers: Sequence[Observer] = ()
 
     def context(self, fence: int) -> Context:
         return Context(run=self.run, cluster="c", fence=fence, deadlines=self.policy.deadlines, paths=HostPaths())
@@ -370,6 +371,7 @@ class Rollout:
             pace=self.pace,
             gates=self.gates,
             stop_requested=self.stop_requested,
+            observers=self.observers,
         )
 
     def started(self, fence: int, planned: tuple[Planned, ...]) -> RunStarted:

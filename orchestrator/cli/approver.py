@@ -30,6 +30,10 @@ class Approver:
         self._wave = 0
         self.reader: Thread | None = None
 
+    def remember(self, entries: Sequence[Entry]) -> None:
+        """Take in what the run did before: a wave that waited still does."""
+        self.saw(entries)
+
     def saw(self, entries: Sequence[Entry]) -> None:
         """Ask where an approval is awaited after all of these; never wait for the answer here."""
         before = self._wave

@@ -16,6 +16,7 @@ from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.lab.lab import Lab
 from orchestrator.lab.scenario import InstanceSpec
 from orchestrator.ports import Observer
+from orchestrator.report.following import Follower
 from orchestrator.report.layout import folded_command
 from orchestrator.report.plans import plan_text
 from orchestrator.report.progress import PlainProgress
@@ -52,7 +53,7 @@ class Demonstration:
         self._clock = SystemClock()
         self._say = speech.say
         self._show = show
-        self._progress = progress or PlainProgress(speech.say)
+        self._progress = progress or Follower((PlainProgress(speech.say),))
 
     def perform(self) -> tuple[RunState, ExitCode]:
         """Do it all; give the rollout, and 0 when all ended as the trouble implies and a second run changed nothing."""

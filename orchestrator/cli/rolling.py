@@ -152,7 +152,7 @@ def resume(parts: Parts, watch: Watch, *, take_over: bool) -> RunState:
         planned = Plan(cluster=parts.cluster, generation=before.run.generation, planned=left)
         engine = _engine(parts, hold, watch, _goal_again(parts, hold, before), planned)
         for observer in watch.observers:
-            observer.saw(entries)
+            observer.remember(entries)
         try:
             state = engine.resume(entries, Resumed(fence=parts.lock.fence, holder=holder()))
         finally:

@@ -21,12 +21,13 @@ from orchestrator.core.state import RunState
 from orchestrator.errors import DefectError, ExitCode, RolloutError, UsageError
 from orchestrator.ports import Clock, Observer
 from orchestrator.report.following import Follower, Listener
-from orchestrator.report.log_lines import Level, LogLines, QuietLines
+from orchestrator.report.log_lines import Level, LogLines, QuietLines, json_line
 from orchestrator.report.notices import Origin
 from orchestrator.report.notifier import Channel, Notifier
 from orchestrator.report.problem_lines import ProblemLines
 from orchestrator.report.progress import PlainProgress
-from orchestrator.report.times import elapsed
+from orchestrator.report.silence import Silence
+from orchestrator.report.times import elapsed, moment
 from orchestrator.webhook import WebhookChannel
 
 
@@ -69,15 +70,17 @@ class Telling:
         self._clock = clock
         self._notifier = Notifier([_channel(each, session) for each in told.notify], origin)
         self._meters = [_meter(each, session) for each in told.metrics]
-        self.follower = Follower((self._notifier, *_lines(told, origin.store)))
         self.live = display.make(clock, origin.store) if told.live else None
+        self.follower = Follower()
+        self._silence = Silence(clock, self.follower, self._present, origin.store)
+        self.follower.listeners = (self._notifier, *self._lines())
 
     @property
     def observers(self) -> tuple[Observer, ...]:
         """Everybody who watches the run."""
         if self.live is not None:
             return (self.follower, self.live)
-        return (self.follower, *((PlainProgress(speech.say),) if self._told.watched and not self._told.quiet else ()))
+        return (self.follower,) if self._told.quiet else (self.follower, self._silence)
 
     @property
     def shows_plans(self) -> bool:
@@ -90,6 +93,27 @@ class Telling:
         if state is not None and not self._told.json:
             line = f"{elapsed(self._clock.now() - state.started_at)}  {line}".replace("\n", "\n       ")
         speech.say(line)
+
+    def _lines(self) -> tuple[Listener, ...]:
+        """Say who writes the lines of stderr; none where a display shows what changes."""
+        told, write = self._told, self._silence.heard(speech.write_line)
+        if told.json:
+            return (LogLines(write, least=Level.WARNING if told.quiet else Level.INFO),)
+        if told.quiet:
+            return (ProblemLines(write),)
+        if told.watched:
+            return () if told.live else (PlainProgress(self._silence.heard(speech.say)),)
+        return (QuietLines(write, self._origin.store),)
+
+    def _present(self, at: float, state: RunState, words: str) -> None:
+        """Write what a run does at present, in the form of the lines around it."""
+        if self._told.json:
+            where = {"run": state.run.run, "cluster": state.run.cluster}
+            speech.write_line(json_line(at, Level.INFO, "present", words, **where))
+        elif self._told.watched:
+            self.say(words)
+        else:
+            speech.write_line(f"{moment(at)} {words}")
 
     def about(self, again: tuple[str, ...]) -> None:
         """Name the command that shows how things are, now that it is known what this is about."""
@@ -159,15 +183,6 @@ def telling(told: Told, session: Session, origin: Origin, clock: Clock) -> Itera
             # Nobody watches: what nobody expected must be told as well. Its own words may hold a secret, so they stay.
             watch.failed(DefectError(error, manners.where(error)))
             raise
-
-
-def _lines(told: Told, store: Sequence[str]) -> tuple[Listener, ...]:
-    """Say who writes the lines of stderr, where there is no display of what changes."""
-    if told.json:
-        return (LogLines(speech.write_line, least=Level.WARNING if told.quiet else Level.INFO),)
-    if told.quiet:
-        return (ProblemLines(speech.write_line),)
-    return () if told.watched else (QuietLines(speech.write_line, store),)
 
 
 def _channel(target: Target, session: Session) -> Channel:

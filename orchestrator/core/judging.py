@@ -56,8 +56,28 @@ def look_time(state: RunState, batch: Batch, now: float) -> int:
 
 def overdue(state: RunState, batch: Batch, now: float) -> bool:
     """Say whether a command is so late that nothing will come: the service's own total time is over (F70)."""
+    return now > _end_of(state, batch)
+
+
+def _end_of(state: RunState, batch: Batch) -> float:
     deadlines = state.run.policy.deadlines
-    return now > batch.sent_at + deadlines.delivery + deadlines.step + 2 * deadlines.skew
+    return batch.sent_at + deadlines.delivery + deadlines.step + 2 * deadlines.skew
+
+
+def latest(state: RunState, key: str) -> float | None:
+    """Say until when, at the latest, what an instance at work waits for has come or is given up (epoch seconds).
+
+    None where tries are counted and not their time.
+    """
+    progress, policy = state.instances[key], state.run.policy
+    batch = state.batches.get(progress.batch)
+    if batch is not None and key in batch.open:
+        return _end_of(state, batch)
+    if progress.look_at is not None:
+        return progress.look_at
+    if progress.phase is Phase.DRAINING and not progress.idle:
+        return progress.spans[-1].started_at + policy.drain_timeout
+    return progress.proof_from + policy.deadlines.connect if settling(progress) else None
 
 
 def judge_overdue(state: RunState, batch: Batch, now: float) -> tuple[Event, ...]:

@@ -22,7 +22,7 @@ class Follower:
     """
 
     def __init__(self, listeners: Sequence[Listener] = ()) -> None:
-        self._listeners = listeners
+        self.listeners = listeners
         self.state: RunState | None = None
 
     def remember(self, entries: Iterable[Entry]) -> None:
@@ -35,7 +35,7 @@ class Follower:
         for entry in entries:
             state = self._fold(entry)
             if state is not None:
-                for listener in self._listeners:
+                for listener in self.listeners:
                     listener.told(entry, state)
 
     def _fold(self, entry: Entry) -> RunState | None:

@@ -27,6 +27,11 @@ def columns(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return tabulate([headers, *rows], tablefmt="plain", disable_numparse=True)
 
 
+def names(keys: Sequence[str], few: int = 3) -> str:
+    """Name the first of them, and say how many more there are."""
+    return ", ".join(keys[:few]) + (f" and {len(keys) - few} more" if len(keys) > few else "")
+
+
 def short_zone(zone: str) -> str:
     """Give the letter of an availability zone, so that a line fits a terminal; other zones stay as they are."""
     return _ZONE.sub("", zone)

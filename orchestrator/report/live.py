@@ -10,7 +10,7 @@ from typing import TextIO
 
 from rich.text import Text
 
-from orchestrator.core.events import Approved, Entry, RunEnded, RunStarted
+from orchestrator.core.events import Approved, Entry, Resumed, RunEnded, RunStarted
 from orchestrator.core.model import Plan
 from orchestrator.core.state import RunState
 from orchestrator.ports import Clock
@@ -21,6 +21,7 @@ from orchestrator.report.painter import Painter
 from orchestrator.report.problem_lines import ProblemLines
 from orchestrator.report.standing import Standing, standing
 from orchestrator.report.times import duration
+from orchestrator.report.waits import before
 
 TICK = 0.25
 """Seconds between two looks at whether there is anything new to draw."""
@@ -50,11 +51,17 @@ class LiveProgress:
         self._done = threading.Event()
         self._ticker: threading.Thread | None = None
 
+    def remember(self, entries: Sequence[Entry]) -> None:
+        """Take in what the run did before, and begin to draw where it stands."""
+        with self._lock:
+            self._follower.remember(entries)
+        self._begin()
+
     def saw(self, entries: Sequence[Entry]) -> None:
         """Follow the run; begin to draw with its start, and end with its end."""
         with self._lock:
             self._follower.saw(entries)
-            self._news = True
+            self._news = self._news or bool(entries)
         if any(isinstance(entry.event, RunStarted) for entry in entries):
             self._begin()
         if any(isinstance(entry.event, RunEnded) for entry in entries):
@@ -118,6 +125,8 @@ class _Edges:
             case RunStarted(run=run, planned=planned):
                 changes = Plan(cluster=state.run.cluster, generation=state.run.generation, planned=planned).changes
                 self._write(f"run {run}: {changes} of {len(planned)} instances to change")
+            case Resumed():
+                self._write(before(state))
             case Approved(wave=wave, by=by):
                 self._write(f"wave {wave} approved by {by}")
             case RunEnded(result=result):

@@ -9,6 +9,7 @@ from orchestrator.core.events import (
     Admitted,
     ApprovalAwaited,
     Concluded,
+    Draining,
     Entry,
     Event,
     GateAnswered,
@@ -18,6 +19,7 @@ from orchestrator.core.events import (
     Promoted,
     Promoting,
     Reported,
+    Resumed,
     RunEnded,
     RunStarted,
     Sent,
@@ -27,7 +29,9 @@ from orchestrator.core.model import Outcome, Plan
 from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.core.settings import Word, typed
 from orchestrator.core.state import RunState
+from orchestrator.report.layout import names
 from orchestrator.report.times import moment
+from orchestrator.report.waits import before, by_then
 
 
 class Level(StrEnum):
@@ -93,6 +97,8 @@ def _worded(event: Event, state: RunState) -> Worded:
     match event:
         case RunStarted(planned=planned):
             return Level.INFO, f"{_changes(event)} of {len(planned)} instances to change", {}
+        case Resumed():
+            return Level.INFO, before(state), {}
         case WaveOpened(wave=wave):
             return Level.INFO, f"wave {wave} opened", {"wave": wave}
         case ApprovalAwaited(wave=wave):
@@ -141,7 +147,7 @@ def _sentence(outcome: Outcome) -> str:
 
 
 class QuietLines:
-    """A listener for where nobody watches: a line when the run starts, per wave, per problem, and at the end.
+    """A listener for where nobody watches: a line when the run starts, two per wave, per problem, and at the end.
 
     Those about whom the plan has decided already are told in one line for each reason. `store`: the flags that name
     the run's journal.
@@ -151,6 +157,7 @@ class QuietLines:
         self._write = write
         self._store = store
         self._decided: Counter[Outcome] = Counter()
+        self._begun = 0
 
     def told(self, entry: Entry, state: RunState) -> None:
         """Write the lines of one entry, if it is worth any."""
@@ -159,7 +166,11 @@ class QuietLines:
                 kept = Outcome(outcome.kind, outcome.reason)
                 self._decided[kept] += not outcome.as_wanted and outcome.reason is not Reason.HALTED
                 return
+            case Admitted() | Draining() if self._begun == state.wave:
+                return  # the wave's first ones were named
             case event:
+                if isinstance(event, Admitted | Draining):
+                    self._begun = state.wave
                 lines = [
                     f"{count} {outcome.kind} ({outcome.reason}): {EXPLANATIONS[outcome.reason].meaning}"
                     for outcome, count in self._decided.items()
@@ -175,6 +186,8 @@ def _quiet(event: Event, state: RunState, store: Sequence[str]) -> str:
     match event:
         case RunStarted(run=run, planned=planned):
             return f"run {run}: {_changes(event)} of {len(planned)} instances to change"
+        case Resumed():
+            return before(state)
         case WaveOpened(wave=wave):
             return f"wave {wave}: {len(state.roster.waiting.get(wave, ()))} to change; so far {_counts(state)}"
         case ApprovalAwaited(wave=wave):
@@ -182,16 +195,25 @@ def _quiet(event: Event, state: RunState, store: Sequence[str]) -> str:
             return f"wave {wave} waits for approval: {command}"
         case GateAnswered(answer=answer):
             return f"gate {answer.gate}: {answer.word}: {answer.reason}"
-        case Lost(keys=keys, detail=detail):
-            return f"no result: {', '.join(keys)}: {detail}"
-        case Concluded(key=key, outcome=outcome) if not outcome.as_wanted:
-            return f"{outcome.kind} ({outcome.reason}): {key}: {_sentence(outcome)}"
         case Halted(why=why):
             return f"HALTED: {why}"
         case RunEnded(result=result):
             return f"ended: {result}: {_counts(state)}"
         case Promoted(secret=secret, version=version):
             return f"AWSCURRENT of {secret} is at {version}"
+        case _:
+            return _quiet_of_instances(event, state)
+
+
+def _quiet_of_instances(event: Event, state: RunState) -> str:
+    match event:
+        case Admitted(keys=keys) | Draining(keys=keys):
+            verb = "draining" if isinstance(event, Draining) else "restoring" if state.run.restores else "applying"
+            return f"wave {state.wave}: {verb} {names(keys)}: {by_then(state, keys[0])}"
+        case Lost(keys=keys, detail=detail):
+            return f"no result: {', '.join(keys)}: {detail}"
+        case Concluded(key=key, outcome=outcome) if not outcome.as_wanted:
+            return f"{outcome.kind} ({outcome.reason}): {key}: {_sentence(outcome)}"
         case _:
             return ""
 

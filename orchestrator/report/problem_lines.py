@@ -6,7 +6,7 @@ from orchestrator.core.events import Concluded, Deferred, Disproven, Entry, Halt
 from orchestrator.core.model import Outcome, OutcomeKind
 from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.core.state import RunState
-from orchestrator.report.layout import wrap
+from orchestrator.report.layout import names, wrap
 from orchestrator.report.times import elapsed
 
 _NAMED = 6
@@ -41,9 +41,9 @@ class ProblemLines:
             case Kept(key=key, detail=detail):
                 self._say(entry, state, f"not given back yet: {key}: {detail}")
             case Lost(keys=keys, detail=detail):
-                self._say(entry, state, f"no result from {_names(keys)}: {detail}")
+                self._say(entry, state, f"no result from {names(keys, _NAMED)}: {detail}")
             case NotSent(keys=keys, detail=detail):
-                self._say(entry, state, f"not sent to {_names(keys)}: {detail}")
+                self._say(entry, state, f"not sent to {names(keys, _NAMED)}: {detail}")
             case Halted(why=why):
                 self._say(entry, state, f"HALTED: {why}")
                 self._write(wrap("Nothing more is admitted; what is in flight is seen through.", _INDENT))
@@ -60,7 +60,7 @@ class ProblemLines:
             self._problem(entry, state, Outcome(kind, reason), keys)
 
     def _problem(self, entry: Entry, state: RunState, outcome: Outcome, keys: Sequence[str]) -> None:
-        lines = [wrap(f"{_clock(entry, state)}  {outcome.kind}({outcome.reason}): {_names(keys)}")]
+        lines = [wrap(f"{_clock(entry, state)}  {outcome.kind}({outcome.reason}): {names(keys, _NAMED)}")]
         if outcome.message:
             lines.append(wrap(f"seen: {outcome.message}", _INDENT))
         if outcome.reason not in self._explained:
@@ -68,10 +68,6 @@ class ProblemLines:
             lines += [wrap(explained.meaning, _INDENT), wrap(f"do: {explained.remedy}", _INDENT)]
             self._explained.add(outcome.reason)
         self._write("\n".join(lines))
-
-
-def _names(keys: Sequence[str]) -> str:
-    return ", ".join(keys[:_NAMED]) + (f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else "")
 
 
 def _clock(entry: Entry, state: RunState) -> str:

@@ -1,6 +1,6 @@
 """Progress in plain lines on stderr: one per thing that somebody would want to know while it runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from orchestrator.core.events import (
     Admitted,
@@ -12,59 +12,57 @@ from orchestrator.core.events import (
     Looking,
     Lost,
     Reported,
+    Resumed,
     RunEnded,
     RunStarted,
     WaveOpened,
 )
-from orchestrator.core.model import DecisionKind, OutcomeKind
+from orchestrator.core.model import OutcomeKind, Plan
+from orchestrator.core.state import RunState
+from orchestrator.report.layout import names
 from orchestrator.report.times import elapsed
+from orchestrator.report.waits import before
 
 
 class PlainProgress:
-    """An observer of the event stream that says what happens, a line each."""
+    """A listener that says what happens, a line each."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
-        self._started_at = 0.0
         self._to_change = 0
         self._changed = 0
-        self._verb = "applying"
-        self._running: set[str] = set()
 
-    def saw(self, entries: Sequence[Entry]) -> None:
-        """Write the lines of these entries."""
-        for entry in entries:
-            line = self._line(entry)
-            if line:
-                self._write(f"{elapsed(entry.at - self._started_at)}  {line}")
+    def told(self, entry: Entry, state: RunState) -> None:
+        """Write the line of an entry, if it is worth one."""
+        line = self._line(entry.event, state)
+        if line:
+            self._write(f"{elapsed(entry.at - state.started_at)}  {line}")
 
-    def _line(self, entry: Entry) -> str:
-        match entry.event:
-            case RunStarted() as started:
-                self._started_at = entry.at
-                self._to_change = sum(each.decision.kind is DecisionKind.APPLY for each in started.planned)
-                self._verb = "restoring" if started.restores else "applying"
-                return f"run {started.run}: {self._to_change} of {len(started.planned)} instances to change"
+    def _line(self, event: Event, state: RunState) -> str:
+        match event:
+            case RunStarted(run=run, planned=planned):
+                self._count(state)
+                return f"run {run}: {self._to_change} of {len(planned)} instances to change"
+            case Resumed():
+                self._count(state)
+                return before(state)
             case Admitted(keys=keys):
-                self._running.update(keys)
-                return f"{self._verb:<11} {_names(keys)}"
+                verb = "restoring" if state.run.restores else "applying"
+                return f"{verb:<11} {names(keys)}"
             case Concluded(key=key, outcome=outcome):
-                return self._concluded(key, outcome.kind, outcome.reason)
-            case event:
+                if not state.instances[key].attempts:
+                    return ""  # decided before anything began: the plan and the report say so
+                self._changed += 1
+                done = f"{self._changed}/{self._to_change}"
+                reason = "" if outcome.kind is OutcomeKind.UPDATED else f"  {outcome.reason}"
+                return f"{outcome.kind.value:<11} {key}  {done}{reason}"
+            case _:
                 return _told(event)
 
-    def _concluded(self, key: str, kind: OutcomeKind, reason: str) -> str:
-        if key not in self._running:
-            return ""  # decided before anything began: the plan and the report say so
-        self._running.discard(key)
-        self._changed += 1
-        done = f"{self._changed}/{self._to_change}"
-        return f"{kind.value:<11} {key}  {done}" + ("" if kind is OutcomeKind.UPDATED else f"  {reason}")
-
-
-def _names(keys: Sequence[str]) -> str:
-    few = 3
-    return ", ".join(keys[:few]) + (f" and {len(keys) - few} more" if len(keys) > few else "")
+    def _count(self, state: RunState) -> None:
+        run = state.run
+        self._to_change = Plan(cluster=run.cluster, generation=run.generation, planned=run.planned).changes
+        self._changed = sum(each.outcome is not None and each.attempts > 0 for each in state.instances.values())
 
 
 def _told(event: Event) -> str:
@@ -77,11 +75,9 @@ def _told(event: Event) -> str:
         case Reported(key=key, report=report) if report.changed:
             return f"restarted   {key} in {report.restart_ms / 1000:.1f} s; asking ECS"
         case Lost(keys=keys, detail=detail):
-            return (
-                f"no result   {_names(keys)}\n       {detail}\n       the watchdog has its time, then it is inspected"
-            )
+            return f"no result   {names(keys)}\n       {detail}\n       the watchdog has its time, then it is inspected"
         case Looking(keys=keys):
-            return f"looking     {_names(keys)}"
+            return f"looking     {names(keys)}"
         case Halted(why=why):
             return f"HALTED      {why}\n       nothing more is admitted; what is in flight is seen through"
         case RunEnded(result=result):

@@ -10,8 +10,7 @@ from orchestrator.core.progress import Progress
 from orchestrator.core.settings import allowed
 from orchestrator.core.state import RunState
 from orchestrator.report.remaining import Left, remaining
-from orchestrator.report.times import duration
-from orchestrator.report.waits import baking, holds
+from orchestrator.report.waits import baking, doing, holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,30 +118,7 @@ def _flight(progress: Progress, now: float) -> Flight:
     return Flight(
         key=progress.planned.key,
         zone=progress.planned.instance.zone,
-        doing=_doing(progress, now),
+        doing=doing(progress, now),
         seconds=max(now - span.started_at, 0.0),
         total=max(now - progress.begun_at, 0.0),
     )
-
-
-def _doing(progress: Progress, now: float) -> str:
-    """Word what an instance does, or what is waited for about it."""
-    if progress.looking:
-        return "no result came; looking what became of it"
-    if progress.look_at is not None:
-        return f"no result came; looked at in {duration(max(progress.look_at - now, 0.0))}"
-    match progress.phase:
-        case Phase.DRAINING if progress.idle:
-            return "drained: apply comes next"
-        case Phase.DRAINING:
-            return "draining: ECS moves its tasks away"
-        case Phase.APPLYING if progress.disproven is not None:
-            return "taking back: ECS did not bear it out"
-        case Phase.APPLYING:
-            return "applying: the document is sent or at work"
-        case Phase.SETTLING:
-            return "settling: ECS must see the agent connected"
-        case Phase.ACTIVATING:
-            return "activating: it is given back to ECS"
-        case _:
-            return str(progress.phase)

@@ -4,16 +4,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from orchestrator.core import judging
 from orchestrator.core.asks import Ask, AskKind
 from orchestrator.core.gates import GateAnswer
 from orchestrator.core.model import OutcomeKind
 from orchestrator.core.reasons import Reason
 from orchestrator.core.settings import Budget, Word, allowed, typed
 from orchestrator.core.state import RunState
-from orchestrator.report.layout import columns, wrap
-from orchestrator.report.times import moment
+from orchestrator.report.layout import columns, names, wrap
+from orchestrator.report.times import moment, time_of_day
 from orchestrator.report.visible import visible
-from orchestrator.report.waits import wanting
+from orchestrator.report.waits import doing, wanting
 
 SCHEMA = 1
 SILENT = 120.0
@@ -22,17 +23,19 @@ SILENT = 120.0
 _SHOWN = 20
 """Rows of instances at work in the table; JSON has all."""
 
-_NAMED = 3
-"""Instances of one problem that are named; JSON has all."""
-
 
 @dataclass(frozen=True, slots=True)
 class AtWork:
-    """One instance in flight, and for how many seconds it has been in its phase."""
+    """One instance in flight: for how many seconds it has been in its phase, and what it waits for there.
+
+    `until`: when that has come or is given up at the latest, in epoch seconds; None where no time bounds it.
+    """
 
     key: str
     phase: str
     seconds: float
+    waits_for: str
+    until: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +127,10 @@ def _problems(state: RunState) -> tuple[Problem, ...]:
 
 
 def _at_work(state: RunState, key: str, now: float) -> AtWork:
-    span = state.instances[key].spans[-1]
-    return AtWork(key, span.phase.value, max(now - span.started_at, 0.0))
+    progress = state.instances[key]
+    span = progress.spans[-1]
+    seconds = max(now - span.started_at, 0.0)
+    return AtWork(key, span.phase.value, seconds, doing(progress, now), judging.latest(state, key))
 
 
 def _spent(state: RunState, name: str, used: int, budget: Budget) -> Spent:
@@ -144,7 +149,7 @@ def status_text(status: Status) -> str:
     held = [f"gate {each.gate}: {each.word}: {each.reason}" for each in status.gates if each.word is not Word.GO]
     lines += [*held, *(f"waits for {each}" for each in status.waits)]
     lines += [f"asked: {_asked(each)} by {each.by} at {moment(each.at)}" for each in status.asked]
-    lines += [f"{each.outcome}({each.reason}): {_names(each.keys)}" for each in status.problems]
+    lines += [f"{each.outcome}({each.reason}): {names(each.keys)}" for each in status.problems]
     if status.problems:
         report = typed("report", status.run, *status.store)
         lines.append(f"what that means and what to do: `{report}`")
@@ -156,9 +161,11 @@ def status_text(status: Status) -> str:
     parts = ["\n".join(wrap(visible(line)) for line in lines)]
     if status.at_work:
         longest = sorted(status.at_work, key=lambda each: -each.seconds)
-        parts.append(
-            columns(("AT WORK", "PHASE", "SEC"), [(e.key, e.phase, f"{e.seconds:.0f}") for e in longest[:_SHOWN]])
-        )
+        rows = [
+            (each.key, f"{each.seconds:.0f}", time_of_day(each.until) if each.until else "", each.waits_for)
+            for each in longest[:_SHOWN]
+        ]
+        parts.append(columns(("AT WORK", "SEC", "UNTIL UTC", "DOING"), rows))
     if len(status.at_work) > _SHOWN:
         parts.append(f"and {len(status.at_work) - _SHOWN} more")
     return "\n\n".join(parts)
@@ -170,10 +177,6 @@ def _place(status: Status) -> str:
         return f"ended in wave {status.wave} of {status.waves}" if status.wave else "ended before any wave was opened"
     at_work = f"{len(status.at_work)} of at most {status.window} at work"
     return f"wave {status.wave} of {status.waves}; {at_work}, {status.queued} not begun"
-
-
-def _names(keys: Sequence[str]) -> str:
-    return ", ".join(keys[:_NAMED]) + (f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else "")
 
 
 def _budget(spent: Spent) -> str:
@@ -213,7 +216,13 @@ def status_json(status: Status) -> str:
             ],
             "not_begun": status.queued,
             "at_work": [
-                {"instance": each.key, "phase": each.phase, "seconds": round(each.seconds, 3)}
+                {
+                    "instance": each.key,
+                    "phase": each.phase,
+                    "seconds": round(each.seconds, 3),
+                    "waits_for": each.waits_for,
+                    "until": moment(each.until) if each.until else None,
+                }
                 for each in status.at_work
             ],
             "waits_for": list(status.waits),

@@ -24,6 +24,11 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
 
 
+def time_of_day(seconds: float) -> str:
+    """Hours, minutes and seconds in UTC, of a moment that is not far away."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%S")
+
+
 def elapsed(seconds: float) -> str:
     """How far into a run something happened, as minutes and seconds: what a line of progress begins with."""
     return f"{int(seconds) // 60:02d}:{int(seconds) % 60:02d}"

@@ -120,6 +120,8 @@ def test_a_run_whose_controller_was_killed_is_resumed(workplace: Start) -> None:
     assert done.code == 0, (done.err, done.out)
     assert set(done.outcomes.values()) == {"updated(verified)"}
     assert done.report["run"]["id"] == run
+    assert f"run {run} goes on: 0 of 6 had ended before, 1 at work, 5 not begun" in done.err
+    assert not re.search(r"to change$|wave 1", done.err, re.MULTILINE), "what was told before is not told again"
     assert sorted(applied(place)) == sorted(place.lab.hosts)
     assert not any("/payload/" in name for name in parameters())
     again = place.cli("resume", run)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -196,7 +197,9 @@ def test_without_a_terminal_a_good_run_is_a_line_per_wave(workplace: Start) -> N
     done = place.rollout("run", "--max-unavailable=100%", source=source)
     assert done.code == 0
     lines = [line.partition("Z ")[2] for line in done.err.splitlines() if line[:2] == "20"]
-    assert [line.partition(" to change")[0] for line in lines[1:-1]] == ["wave 1: 1", "wave 2: 2", "wave 3: 3"]
+    opened, begun = lines[1:-1:2], lines[2:-1:2]
+    assert [line.partition(" to change")[0] for line in opened] == ["wave 1: 1", "wave 2: 2", "wave 3: 3"]
+    assert all(re.match(r"wave \d: applying i-\w{17}.*: by \d\d:\d\d:\d\d UTC at the latest", line) for line in begun)
     assert lines[-1] == "ended: ok: 6 updated"
     assert "DECISION" not in done.err
 

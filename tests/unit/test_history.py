@@ -43,7 +43,7 @@ from orchestrator.report import sentences
 from orchestrator.report.sentences import SENTENCES
 from orchestrator.report.status import status_json, status_of, status_text
 from orchestrator.report.story import story, story_text
-from orchestrator.report.times import moment
+from orchestrator.report.times import moment, time_of_day
 from orchestrator.report.wording import NAMES, worded
 from tests.fake_fleet import fleet_of, roll
 from tests.journal_runs import a_table, troubled_run
@@ -157,8 +157,11 @@ def test_status_tells_how_a_run_stands(shell: Shell, path: Path, run: list[Entry
     assert f"refused(ephemeral): {REFUSED}\n" in out
     assert re.search(r"what that means and what to do: `ecs-rollout report run-1 --journal ", " ".join(out.split()))
     assert f"asked: abort by {identity.who()} at 20" in out
-    assert out.splitlines()[-2].split() == ["AT", "WORK", "PHASE", "SEC"]
-    assert out.splitlines()[-1].split()[:2] == [LOST, "applying"]
+    heading, row, *_ = out.partition("\nAT WORK")[2].splitlines()
+    assert heading.split() == ["SEC", "UNTIL", "UTC", "DOING"]
+    key, _, until, doing, *_ = row.split()
+    sent = replay(run[: middle(run)]).instances[LOST].spans[-1].started_at
+    assert (key, until, doing) == (LOST, time_of_day(sent + 60 + 600 + 120), "applying:")
     told = " ".join(out.split())  # however a long path is folded
     assert re.search(r"is its controller gone\? `ecs-rollout resume run-1 --journal [^`]+` sees to it", told)
     assert max(len(line) for line in out.splitlines()) <= 80
@@ -191,6 +194,9 @@ def test_status_json_has_it_all(shell: Shell, path: Path, run: list[Entry]) -> N
     assert found["problems"] == [{"outcome": "refused", "reason": "ephemeral", "instances": [REFUSED]}]
     assert found["not_begun"] == len(state.roster.queue)
     assert [each["instance"] for each in found["at_work"]] == list(state.roster.in_flight)
+    (lost,) = found["at_work"]
+    assert lost["waits_for"] == "applying: the document is sent or at work"
+    assert lost["until"] == moment(state.instances[LOST].spans[-1].started_at + 60 + 600 + 120)
     assert found["wave"] == {"now": 2, "of": 3}
     assert found["run"]["result"] == "running"
     assert found["run"]["last_entry_at"].startswith("1970-01-12T13:4")

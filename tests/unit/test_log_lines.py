@@ -1,12 +1,15 @@
 """Logs for machines, and for a file that a person reads in the morning."""
 
 import json
+import re
 
-from orchestrator.core.events import ApprovalAwaited, Entry
+from orchestrator.core.amount import Amount
+from orchestrator.core.events import Admitted, ApprovalAwaited, Entry, Resumed, WaveOpened
 from orchestrator.core.model import Ping
 from orchestrator.core.settings import EVERYTHING, Policy
 from orchestrator.report.following import Follower
 from orchestrator.report.log_lines import LogLines, QuietLines
+from orchestrator.report.progress import PlainProgress
 from tests.fake_fleet import Host, fleet_of, roll
 
 TOLERANT = Policy(max_unreachable=(EVERYTHING,), max_failures=(EVERYTHING,))
@@ -67,9 +70,10 @@ def quiet(entries: list[Entry]) -> list[str]:
 
 
 def test_a_good_run_is_a_line_per_wave() -> None:
-    """Where nobody watches and nothing goes wrong: start, one line per wave, end."""
+    """Where nobody watches and nothing goes wrong: start, two lines per wave, end."""
     entries = roll(fleet_of(20), Policy(max_unavailable=EVERYTHING))[2].entries
-    assert quiet(entries) == [
+    lines = quiet(entries)
+    assert [line for line in lines if " applying " not in line] == [
         "run run-1: 20 of 20 instances to change",
         "wave 1: 1 to change; so far nothing done",
         "wave 2: 1 to change; so far 1 updated",
@@ -77,6 +81,37 @@ def test_a_good_run_is_a_line_per_wave() -> None:
         "wave 4: 10 to change; so far 10 updated",
         "ended: ok: 20 updated",
     ]
+    begun = [line.partition(": ")[::2] for line in lines if " applying " in line]
+    assert [wave for wave, _ in begun] == ["wave 1", "wave 2", "wave 3", "wave 4"]
+    until = "by 13:59:42 UTC at the latest (--verify-seconds 180, then --restore-seconds 120)"
+    assert begun[0][1] == f"applying i-00000000000000000: {until}"
+    assert re.match(r"applying i-\w{17}, i-\w{17}, i-\w{17} and 5 more: by ", begun[2][1])
+
+
+def test_in_a_large_wave_the_first_ones_alone_are_named() -> None:
+    """However many commands a sliding window takes, a wave has one line about who is begun."""
+    entries = roll(fleet_of(300), Policy(max_unavailable=Amount(5, percent=False)))[2].entries
+    assert sum(isinstance(entry.event, Admitted) for entry in entries) > 50
+    assert sum(" applying " in line for line in quiet(entries)) == 4
+
+
+def test_a_run_that_goes_on_is_summed_up_and_not_told_again() -> None:
+    """What was done before a resume is one line; then come the lines of what happens now."""
+    hosts = [*fleet_of(20), Host("i-0000000000000a001", behaviour="rolled_back")]
+    entries = roll(hosts, Policy(max_unavailable=EVERYTHING, max_failures=(EVERYTHING,)))[2].entries
+    opened = next(n for n, each in enumerate(entries) if each.event == WaveOpened(wave=3))
+    begun = [*entries[:opened], Entry(entries[opened].at, Resumed(fence=2, holder="anna"))]
+    for kind in (QuietLines, PlainProgress, LogLines):
+        written: list[str] = []
+        follower = Follower((kind(written.append),))
+        follower.remember(begun[:-1])
+        assert written == []
+        follower.saw(begun[-1:])
+        (line,) = written
+        assert "run run-1 goes on: 2 of 21 had ended before (2 updated), 0 at work, 19 not begun" in line
+        follower.saw(entries[opened:])
+        assert any("wave 3" in each for each in written[1:])
+        assert not any("wave 2" in each for each in written)
 
 
 def test_each_problem_has_one_line() -> None:
@@ -95,7 +130,7 @@ def test_a_halt_is_a_line_and_not_one_for_each_that_was_not_begun() -> None:
     """A halted run does not list everybody it did not come to."""
     hosts = [Host("i-00000000000000000", behaviour="failed", reason="auth_warning"), *fleet_of(20)[1:]]
     lines = quiet(roll(hosts)[2].entries)
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert lines[-2].startswith("HALTED: ")
     assert lines[-1] == "ended: halted: 1 failed, 19 not_attempted"
 

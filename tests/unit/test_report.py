@@ -13,6 +13,7 @@ from orchestrator.core.settings import EVERYTHING, Policy
 from orchestrator.core.state import RunState, replay
 from orchestrator.errors import ExitCode
 from orchestrator.report.estimates import Places
+from orchestrator.report.following import Follower
 from orchestrator.report.layout import columns
 from orchestrator.report.plans import Wish, plan_json, plan_text
 from orchestrator.report.progress import PlainProgress
@@ -154,7 +155,7 @@ def test_progress_says_each_thing_once() -> None:
     """Every instance that was changed has one line with its outcome; no line is wider than a terminal."""
     state, journal = troubled()
     said: list[str] = []
-    progress = PlainProgress(said.append)
+    progress = Follower((PlainProgress(said.append),))
     for entry in journal.entries:
         progress.saw([entry])
     lines = "\n".join(said).splitlines()
