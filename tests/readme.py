@@ -23,7 +23,7 @@ EXITS = {
     ExitCode.REFUSED: "refused, nothing was touched: a bad credential, documents not ours, a plan that fits no more",
     ExitCode.ENVIRONMENT: "AWS, permissions or the journal do not let us work",
     ExitCode.LOCKED: "another run holds the cluster",
-    ExitCode.CHANGES_PENDING: "`plan --detailed-exitcode`: changes are pending",
+    ExitCode.CHANGES_PENDING: "`plan --detailed-exitcode`: changes are pending; 1: not all run it, none can be changed",
     ExitCode.DEFECT: "a defect of ecs-rollout; what a run had begun, `resume` finds out",
     ExitCode.HUNG_UP: "stopped since its terminal was closed (SIGHUP), safely",
     ExitCode.INTERRUPTED: "stopped by Ctrl-C, safely",

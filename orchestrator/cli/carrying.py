@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli import approvals, reporting, requests, speech
+from orchestrator.cli import approvals, flags, reporting, requests, speech
 from orchestrator.cli.speech import say
 from orchestrator.cli.unattended import TELLING, Told
 from orchestrator.core.approved import ApprovedPlan
@@ -72,11 +72,14 @@ class Scene:
 def somebody_to_ask(look: Sequence[str], *, yes: bool) -> None:
     """Raise UsageError where a plan must be confirmed and nobody can be asked. `look`: the command that shows it."""
     if not yes and not sys.stdin.isatty():
-        raise _nobody(f"`{shlex.join(look)}` shows it: read it, then say --yes.")
+        raise _nobody(f"`{shlex.join(look)}` shows it first.")
 
 
-def _nobody(hint: str) -> UsageError:
-    return UsageError("There is nobody to confirm the plan.", hint=hint)
+def _nobody(first: str) -> UsageError:
+    """Name the command that asks nobody; `first`: how its plan is seen before."""
+    unasked = shlex.join(flags.again(click.get_current_context(), "--yes"))
+    message = "There is nobody to confirm the plan: no terminal, and no --yes."
+    return UsageError(message, hint=f"`{unasked}` carries it out. {first}")
 
 
 def told_of(flags: dict[str, Any], *, nobody: bool) -> Told:
@@ -252,8 +255,7 @@ def _confirmed(scene: Scene, rolls: Rolls, stop: "Stop", planned: Plan) -> Plan:
         speech.tell(plan_text(planned, showing.wish_of(parts, planned, experience, restores=rolls.restores)))
     asks = planned.changes and not rolls.yes and rolls.approved is None
     if asks and not sys.stdin.isatty():  # a plan that no other command shows, or a terminal that went away
-        above = "Read the plan above, then say --yes."
-        raise _nobody(above if scene.tell.shows_plans else "Say --yes; without --log-format json it is shown first.")
+        raise _nobody("It stands above." if scene.tell.shows_plans else "Without --log-format json it is shown first.")
     if asks and not click.confirm(_question(parts, planned, rolls), err=True):
         raise RefusedError("Not confirmed.", hint="Nothing was touched.")
     stop.rolling = planned.changes > 0

@@ -41,6 +41,11 @@ def words(ctx: click.Context, *, without: Collection[str] = ()) -> tuple[str, ..
     return tuple(found)
 
 
+def again(ctx: click.Context, *more: str) -> tuple[str, ...]:
+    """Write the command as it was typed, with `more` words after it."""
+    return (*ctx.command_path.split(), *ctx.meta.get(_ARGUMENTS, ()), *more)
+
+
 def _each(value: Any) -> Iterator[str]:  # noqa: ANN401 - the parser's own values
     yield from (str(each) for each in value) if isinstance(value, list | tuple) else (str(value),)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from orchestrator.cli.speech import say
 from orchestrator.cli.unattended import telling_options
 from orchestrator.errors import ExitCode
 from orchestrator.journal.place import JournalPlace
+
+if TYPE_CHECKING:
+    from orchestrator.core.model import Plan
 
 
 @click.command(cls=flags.RememberingCommand)
@@ -23,7 +26,9 @@ from orchestrator.journal.place import JournalPlace
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan: `run --plan FILE` does just that."
 )
-@click.option("--detailed-exitcode", is_flag=True, help="End with 6 when changes are pending.")
+@click.option(
+    "--detailed-exitcode", is_flag=True, help="End with 6 when changes are pending, else with 1 when not all run it."
+)
 def plan(
     *,
     output: str,
@@ -59,7 +64,16 @@ def plan(
     wish = showing.wish_of(parts, planned, showing.earlier_in(journal, parts.cluster))
     wish = replace(wish, full=full, next_command=_next_command(out))
     speech.show(plan_json(planned, wish) if output == "json" else plan_text(planned, wish))
-    return ExitCode.CHANGES_PENDING if detailed_exitcode and planned.changes else ExitCode.OK
+    return _detailed(planned) if detailed_exitcode else ExitCode.OK
+
+
+def _detailed(planned: "Plan") -> ExitCode:
+    """Say by the exit code what is to be done; where nobody can be changed it is the one that `run` would end with."""
+    from orchestrator.core.deciding import unserved
+
+    if planned.changes:
+        return ExitCode.CHANGES_PENDING
+    return ExitCode.NOT_ALL_UPDATED if unserved(planned.planned) else ExitCode.OK
 
 
 def _next_command(out: Path | None) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Decide about one instance from what was seen of it, and say what outcome a decision already is. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.core.model import (
@@ -179,6 +179,11 @@ def adopted(instance: Instance, decision: Decision) -> Decision:
 def outcome_of(planned: Planned) -> Outcome | None:
     """Give the outcome that a decision already is; None for those with which something is to be done."""
     return None if planned.decision.changes else ending_of(planned)
+
+
+def unserved(planned: Iterable[Planned]) -> tuple[Outcome, ...]:
+    """Give the outcomes, not as wanted, of those whom a plan leaves as they are."""
+    return tuple(end for each in planned if (end := outcome_of(each)) is not None and not end.as_wanted)
 
 
 def ending_of(planned: Planned) -> Outcome:

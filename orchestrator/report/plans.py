@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from orchestrator.core.credential import Credential, compare
-from orchestrator.core.deciding import outcome_of
+from orchestrator.core.deciding import outcome_of, unserved
 from orchestrator.core.model import Plan, Planned
 from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.core.settings import StandaloneTasks
@@ -124,7 +124,7 @@ def _next(plan: Plan, wish: Wish) -> str:
 
 def _idle(plan: Plan) -> str:
     """Say why nobody would be changed: all is as wanted, or what keeps most of those that are not, and what to do."""
-    ends = [end for each in plan.planned if (end := outcome_of(each)) is not None and not end.as_wanted]
+    ends = unserved(plan.planned)
     if not ends:
         return "Next: nothing; no instance would be changed."
     (kind, reason), count = Counter((end.kind, end.reason) for end in ends).most_common(1)[0]

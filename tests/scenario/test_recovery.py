@@ -187,11 +187,11 @@ def test_a_restore_that_nobody_can_confirm_shows_its_plan_first(workplace: Start
     before = place.touched(), applied(place)
     refused = place.cli("restore", run, *QUICK)
     assert refused.code == 2
-    plan, _, hint = refused.err.partition("error: There is nobody to confirm the plan.\nhint: ")
-    assert hint == "Read the plan above, then say --yes.\n"
+    plan, _, said = refused.err.partition("error: There is nobody to confirm the plan: no terminal, and no --yes.\n")
+    assert said == f"hint: `ecs-rollout restore {run} {' '.join(QUICK)} --yes` carries it out. It stands above.\n"
     assert "2 of 2 instances would be changed" in plan
     quiet = place.cli("restore", run, *QUICK, "--log-format", "json")
-    assert "without --log-format json it is shown first" in quiet.err
+    assert "Without --log-format json it is shown first." in quiet.err
     assert (place.touched(), applied(place)) == before
     assert place.cli("restore", run, *QUICK, "--yes").code == 0  # the lock was let go of
 

@@ -62,6 +62,20 @@ def test_plan_reads_only(workplace: Start) -> None:
     assert place.rollout("plan", "--detailed-exitcode").code == 0
 
 
+def test_a_plan_that_changes_nobody_is_no_good_end_where_not_all_run_the_credential(workplace: Start) -> None:
+    """A pipeline is told of those that are refused: 1, as `run` ends; 6 while others can be changed."""
+    specs = fleet(2)
+    place = workplace(replace(specs[0], persistent=False), specs[1])
+    place.put_secret()
+    assert place.rollout("plan", "--detailed-exitcode").code == 6
+    assert place.rollout("run").code == 1
+    refused = place.rollout("plan", "--detailed-exitcode")
+    assert (refused.code, place.rollout("run").code) == (1, 1)
+    assert "Next: nothing yet; 1 of 2 would be refused (ephemeral)." in refused.out
+    assert place.rollout("plan").code == 0  # whoever asks for the plan has it
+    assert place.rollout("plan", "--detailed-exitcode", "--exclude", specs[0].instance_id).code == 0
+
+
 def test_trouble_of_every_kind_has_its_outcome(workplace: Start) -> None:
     """Each trouble of a fleet ends as it must, and everybody stands in the report."""
     specs = fleet(8)

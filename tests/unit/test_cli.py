@@ -71,10 +71,16 @@ def test_bad_input_is_one_error_and_one_hint(
     ("arguments", "hint"),
     [
         (
-            ("run", *PLAN[1:], "--tag", "a=b c"),
-            "`ecs-rollout plan --cluster c --credential secretsmanager:x --tag 'a=b c'`",
+            ("run", *PLAN[1:], "--tag", "a=b c", "--journal", "j.db"),
+            (
+                "`ecs-rollout run --cluster c --credential secretsmanager:x --tag 'a=b c' --journal j.db --yes` "
+                "carries it out. `ecs-rollout plan --cluster c --credential secretsmanager:x --tag 'a=b c'` shows it"
+            ),
         ),
-        (("heal", "--cluster", "c", "--take-over"), "`ecs-rollout heal --cluster c --dry-run`"),
+        (
+            ("heal", "--cluster", "c", "--take-over"),
+            "`ecs-rollout heal --cluster c --take-over --yes` carries it out. `ecs-rollout heal --cluster c --dry-run`",
+        ),
         (("plan", "--tag"), "`ecs-rollout plan --help`"),
         (("run", "--plan"), "`ecs-rollout run --help`"),
         (("paln",), "Did you mean `ecs-rollout plan`?"),
