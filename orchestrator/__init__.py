@@ -162,6 +162,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         asks                  What another shell asks of a run that is under way: to go on with a wave, or to stop
         capacity              Would draining an instance leave its tasks without a place? Values, and the pure check
         checkup               What `doctor` finds, as values
+        counting              A number and what it counts, as one says it
         credential            The set of registry logins to install
         credential_entries    Read a map of registries, in either ECS form or docker login's, entry by entry
         credential_formats    Recognise what a secret holds and read the credential out of it

@@ -31,8 +31,10 @@ def publish(document_prefix: str, region: str | None, profile: str | None) -> No
     """
     from orchestrator.cli import compose
 
-    for each in compose.documents(region=region, profile=profile, prefix=document_prefix).publish():
-        speech.show(f"{each.name}  version {each.version}  {each.what}")
+    published = compose.documents(region=region, profile=profile, prefix=document_prefix).publish()
+    wide = max(len(each.name) for each in published)
+    for each in published:
+        speech.show(f"{each.name:<{wide}}  version {each.version}  {each.what}")
 
 
 @documents.command()
@@ -90,7 +92,10 @@ def check(*, local: bool, document_prefix: str, region: str | None, profile: str
         speech.show("documents/*.yaml are what documents/src renders, and keep the rules.")
         return
     states = compose.documents(region=region, profile=profile, prefix=document_prefix).check()
+    wide = max(len(name) for name, _ in states)
     for name, state in states:
-        speech.show(f"{name}  {state}")
+        speech.show(f"{name:<{wide}}  {state}")
     if any(state != "unchanged" for _, state in states):
-        raise RefusedError("Not every document is published as this version has it.", hint="`documents publish`.")
+        raise RefusedError(
+            "Not every document is published as this version has it.", hint="Run `ecs-rollout documents publish`."
+        )

@@ -34,7 +34,8 @@ def runs(journal: JournalPlace) -> None:
     \b
       ecs-rollout runs
     """
-    from orchestrator.report.layout import columns
+    from orchestrator.core.model import WORST_FIRST
+    from orchestrator.report.layout import FIRM, columns
     from orchestrator.report.times import moment
 
     with store.opened(journal, read_only=True) as found:
@@ -44,7 +45,7 @@ def runs(journal: JournalPlace) -> None:
     rows = []
     for head in heads:
         summary = head.summary
-        counts = ", ".join(f"{count} {kind}" for kind, count in summary.counts.items())
+        counts = ", ".join(f"{summary.counts[kind]}{FIRM}{kind}" for kind in WORST_FIRST if summary.counts.get(kind))
         started = (moment(summary.started_at) or "")[:16].replace("T", " ")
         rows.append((head.run, summary.cluster, started, summary.result or "not ended", counts))
     speech.show(columns(("RUN", "CLUSTER", "STARTED (UTC)", "RESULT", "INSTANCES"), rows))
@@ -76,7 +77,10 @@ def status(run: str | None, output: str, journal: JournalPlace) -> None:
 def _newest_first(journal: "Store") -> list[str]:
     runs = [head.run for head in journal.runs()]
     if not runs:
-        raise UsageError("The journal knows no run yet.", hint="Name another one with --journal or --state.")
+        raise UsageError(
+            "The journal knows no run yet.",
+            hint="`ecs-rollout run` writes it; another one is named with --journal or --state.",
+        )
     return runs
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from orchestrator.core.counting import counted
 from orchestrator.core.model import (
     NOTHING_TO_DO,
     UNSCOPED,
@@ -216,7 +217,7 @@ def describe_look(facts: Facts | None, reason: Reason) -> str:
     if facts is None:
         return ""
     if reason in {Reason.EPHEMERAL, Reason.PERSISTENCE_UNKNOWN}:
-        return f"{facts.persistence}: {', '.join(facts.why)}; {facts.tasks} task(s) running"
+        return f"{facts.persistence}: {', '.join(facts.why)}; {counted(facts.tasks, 'task')} running"
     if reason is Reason.REGISTRY_REMOVED:
         return f"it has logins for {', '.join(facts.registries)}"
     return ""

@@ -25,7 +25,7 @@ MEANINGS: Mapping[Doubt, tuple[str, str]] = MappingProxyType(
     {
         Doubt.NOT_INSPECTED: (
             "It could not be asked, so it may still run the previous credential, or start with it again.",
-            "Bring it back to Systems Manager and run again, or terminate it.",
+            "Bring it back to Systems Manager and look again; change by hand, or terminate, what cannot be rolled.",
         ),
         Doubt.NOT_OURS: (
             "It runs a credential that ecs-rollout did not install; it may be the previous one.",

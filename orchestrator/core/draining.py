@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from orchestrator.core.counting import counted
 from orchestrator.core.deciding import ending_of
 from orchestrator.core.events import Concluded, Drained, Event, Held, Settled
 from orchestrator.core.judging import READS, ending
@@ -65,9 +66,9 @@ def judge_draining(
     if tasks == 0:
         return () if progress.idle else (Drained(key=key),)
     if standalone and policy.standalone_tasks is StandaloneTasks.SKIP:
-        outcome = Outcome(OutcomeKind.SKIPPED, Reason.STANDALONE_TASKS, f"{standalone} standalone task(s)")
+        outcome = Outcome(OutcomeKind.SKIPPED, Reason.STANDALONE_TASKS, counted(standalone, "standalone task"))
     elif now - progress.spans[-1].started_at > policy.drain_timeout:
-        outcome = Outcome(OutcomeKind.REFUSED, Reason.DRAIN_TIMED_OUT, f"{tasks} task(s) still there")
+        outcome = Outcome(OutcomeKind.REFUSED, Reason.DRAIN_TIMED_OUT, f"{counted(tasks, 'task')} still there")
     else:
         return ()
     return (Settled(key=key, outcome=outcome),)

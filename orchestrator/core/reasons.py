@@ -298,7 +298,7 @@ EXPLANATIONS: Mapping[Reason, Explanation] = MappingProxyType(
             "Attach an instance profile, or raise the metadata hop limit.",
         ),
         Reason.VERIFIED: Explanation(
-            "The agent runs with the new credential, kept its identity and its tasks, and ECS sees it.",
+            "The agent runs with the new credential, with the identity and tasks that it should have, and ECS sees it.",
             "Nothing to do.",
         ),
         Reason.RESTART_FAILED: Explanation(

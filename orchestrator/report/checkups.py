@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 
 from orchestrator.core.checkup import Check, Level, counts_of, exit_code_of
+from orchestrator.core.counting import counted
 from orchestrator.errors import ExitCode
 from orchestrator.report.layout import WIDTH, wrap
 from orchestrator.report.visible import visible
@@ -33,8 +34,7 @@ def _lines(check: Check, wide: int, paint: Paint) -> str:
     sentences = [visible(check.seen)]
     if check.instances:
         more = f" and {len(check.instances) - _NAMED} more" if len(check.instances) > _NAMED else ""
-        count = "1 instance" if len(check.instances) == 1 else f"{len(check.instances)} instances"
-        sentences.append(f"{count}: {', '.join(check.instances[:_NAMED])}{more}")
+        sentences.append(f"{counted(len(check.instances), 'instance')}: {', '.join(check.instances[:_NAMED])}{more}")
     if check.todo:
         sentences.append(f"do: {visible(check.todo)}")
     text = "\n".join(_folded(each, indent) for each in sentences)

@@ -12,6 +12,9 @@ MANY = 50
 SCREEN = 24
 """Lines of a small terminal."""
 
+FIRM = "\u00a0"
+"""A blank at which the last column of a table is not folded: between a number and what it counts."""
+
 _NARROWEST = 16
 _ZONE = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d+(?=[a-z]$)")
 
@@ -24,7 +27,7 @@ def columns(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     room = max(WIDTH - first, _NARROWEST)
     rows = [(*row[:-1], "\n".join(textwrap.wrap(row[-1], room, break_on_hyphens=False))) for row in rows]
     # As a row among rows: tabulate pads headers by two more blanks each.
-    return tabulate([headers, *rows], tablefmt="plain", disable_numparse=True)
+    return tabulate([headers, *rows], tablefmt="plain", disable_numparse=True).replace(FIRM, " ")
 
 
 def names(keys: Sequence[str], few: int = 3) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.core.capacity import Capacity, destinations, obstacle
+from orchestrator.core.counting import counted
 from orchestrator.core.model import DecisionKind, Plan
 from orchestrator.core.settings import StandaloneTasks
 from orchestrator.report.layout import wrap
@@ -74,7 +75,7 @@ def drains_text(drains: Sequence[DrainView], standalone: StandaloneTasks, *, ful
 
 def _line(view: DrainView, standalone: StandaloneTasks) -> str:
     """Word one instance's draining."""
-    said = [f"{view.moving} task(s) of services" if view.moving else "no task of a service"]
+    said = [f"{counted(view.moving, 'task')} of services" if view.moving else "no task of a service"]
     if view.obstacle:
         said.append(f"held as it is now: {view.obstacle}")
     elif view.goes_to:

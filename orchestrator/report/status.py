@@ -172,11 +172,11 @@ def status_text(status: Status) -> str:
 
 
 def _place(status: Status) -> str:
-    """Say how far it is; once it has ended nobody is at work, and whom it never began with has an outcome for that."""
+    """Say how far it is. Once it has halted, whom it never began with has an outcome for that."""
     if status.result:
         return f"ended in wave {status.wave} of {status.waves}" if status.wave else "ended before any wave was opened"
-    at_work = f"{len(status.at_work)} of at most {status.window} at work"
-    return f"wave {status.wave} of {status.waves}; {at_work}, {status.queued} not begun"
+    place = f"wave {status.wave} of {status.waves}; {len(status.at_work)} of at most {status.window} at work"
+    return place if status.halted else f"{place}, {status.queued} not begun"
 
 
 def _budget(spent: Spent) -> str:

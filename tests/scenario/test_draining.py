@@ -48,7 +48,7 @@ def test_an_ephemeral_instance_is_drained_changed_and_given_back(workplace: Star
     )
     plan = place.rollout("plan", "--on-ephemeral=drain").out
     assert "Drained first, since their agents keep no state: 1." in plan
-    assert f"{name}: 2 task(s) of services; room for" in plan
+    assert f"{name}: 2 tasks of services; room for" in plan
     assert place.touched() == []
     done = place.rollout("run", "--on-ephemeral=drain", "--max-unavailable=50%", "--output", "json")
     assert done.code == 0, (done.err, done.out)

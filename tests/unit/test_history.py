@@ -119,7 +119,16 @@ def test_runs_lists_the_newest_first(shell: Shell, path: Path, run: list[Entry])
     assert lines[0].split() == ["RUN", "CLUSTER", "STARTED", "(UTC)", "RESULT", "INSTANCES"]
     assert lines[1].startswith("run-2  c        1970-01-12 13:48  not ended")
     assert lines[2].startswith("run-1  c        1970-01-12 13:46  incomplete")
-    assert "9 updated" in lines[2]
+    assert lines[-1].endswith("9 updated")
+
+
+def test_runs_keep_a_number_with_what_it_counts(shell: Shell, path: Path, run: list[Entry]) -> None:
+    """The outcomes come worst first, and a line that is folded is never folded between a number and its outcome."""
+    kept(path, run)
+    out = shell("runs")[1]
+    parts = [part.strip() for line in out.splitlines()[1:] for part in line[46:].split(",") if part.strip()]
+    assert parts == ["1 rolled_back", "1 unreachable", "1 refused", "9 updated"]
+    assert max(len(line) for line in out.splitlines()) <= 80
 
 
 def test_runs_of_no_journal_are_none(shell: Shell, path: Path) -> None:
@@ -231,6 +240,22 @@ def test_status_of_a_run_that_has_ended_tells_one_story() -> None:
     assert "ended in wave 1 of 3\noutcomes: 1 rolled_back, 9 not_attempted\n" in text
     assert "not begun" not in text
     assert "at work" not in text
+
+
+def test_status_of_a_run_that_is_halted_counts_nobody_twice() -> None:
+    """While those in flight are seen through, whom the halt left stands among the outcomes alone."""
+    hosts = fleet_of(10, apply_seconds=60)
+    hosts[0].behaviour, hosts[0].apply_seconds = "rolled_back", 5
+    entries = roll(hosts, Policy(waves=(EVERYTHING,), max_unavailable=Amount.parse("4")))[2].entries
+    state = replay(entries[:1])
+    for entry in entries[1:]:
+        state.fold(entry)
+        if state.counts[OutcomeKind.NOT_ATTEMPTED] == 6:
+            break
+    assert state.roster.in_flight
+    text = status_text(status_of(state, last_at=1.0, asked=(), now=2.0))
+    assert f"wave 1 of 1; {len(state.roster.in_flight)} of at most 4 at work\noutcomes:" in text
+    assert "not begun" not in text
 
 
 def test_status_shows_who_takes_longest() -> None:
