@@ -1,5 +1,6 @@
 """Ask the person at the terminal to approve a wave: in a thread of its own, so that the run keeps its heartbeat."""
 
+import signal
 import sys
 from collections.abc import Sequence
 from contextvars import copy_context
@@ -76,7 +77,7 @@ class Approver:
 
 
 def _line() -> str:
-    """Read a line of the terminal; one that has gone says nothing more."""
+    """Read a line of the terminal; one that has gone, or belongs to another job, says nothing more."""
     try:
         return sys.stdin.readline()
     except OSError:
@@ -84,5 +85,12 @@ def _line() -> str:
 
 
 def made(place: "JournalPlace", run: str, clock: "Clock") -> tuple[Approver, ...]:
-    """Make one where somebody sits at the terminal."""
-    return (Approver(place, run, clock),) if sys.stdin.isatty() else ()
+    """Make one where somebody sits at the terminal.
+
+    From then on a job in the background that reads its terminal is told that nobody is there: it would be stopped
+    otherwise, its heartbeat with it, and hold the cluster.
+    """
+    if not sys.stdin.isatty():
+        return ()
+    signal.signal(signal.SIGTTIN, signal.SIG_IGN)
+    return (Approver(place, run, clock),)

@@ -1,6 +1,10 @@
 """A person at the terminal approves a wave, while the run keeps its heartbeat."""
 
 import io
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -51,6 +55,33 @@ def test_the_answer_goes_through_the_journal(answer: Answer, text: str, kind: As
     (ask,) = answer(text)
     assert (ask.kind, ask.wave) == (kind, wave)
     assert ask.by
+
+
+_JOB = """
+import sys
+from orchestrator.cli.approver import _line, made
+assert len(made(None, "run-1", None)) == 1
+print(repr(_line()), file=sys.stderr)
+"""
+_SHELL = """
+import os, subprocess, sys
+job = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdin=0, stderr=subprocess.PIPE, process_group=0, text=True)
+_, status = os.waitpid(job.pid, os.WUNTRACED)
+print("stopped" if os.WIFSTOPPED(status) else job.stderr.read().strip())
+job.kill()
+"""
+
+
+def test_a_job_in_the_background_is_not_stopped_by_its_question() -> None:
+    """It reads that nobody is there, instead of being stopped with the cluster's lock in its hand."""
+    ours, terminal = pty.openpty()
+    shell = subprocess.run(
+        [sys.executable, "-c", f"import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n{_SHELL}", _JOB],
+        stdin=terminal, capture_output=True, text=True, check=False, start_new_session=True, timeout=60,
+    )  # fmt: skip
+    for number in (ours, terminal):
+        os.close(number)
+    assert shell.stdout == "''\n", shell.stderr
 
 
 def test_a_terminal_that_has_gone_says_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
