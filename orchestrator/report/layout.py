@@ -13,7 +13,7 @@ SCREEN = 24
 """Lines of a small terminal."""
 
 FIRM = "\u00a0"
-"""A blank at which the last column of a table is not folded: between a number and what it counts."""
+"""A blank at which nothing is folded: between a number and what it counts."""
 
 _NARROWEST = 16
 _ZONE = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d+(?=[a-z]$)")
@@ -42,7 +42,8 @@ def short_zone(zone: str) -> str:
 
 def wrap(text: str, indent: str = "") -> str:
     """Fold a sentence at the width of a terminal."""
-    return textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent or "  ", break_on_hyphens=False)
+    folded = textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent or "  ", break_on_hyphens=False)
+    return folded.replace(FIRM, " ")
 
 
 def folded_command(words: Sequence[str], width: int = WIDTH) -> str:

@@ -7,7 +7,7 @@ from orchestrator.core.settings import typed
 from orchestrator.report.advice import advise
 from orchestrator.report.formats import boot_words, drifts, label_words
 from orchestrator.report.gating import sentences
-from orchestrator.report.layout import MANY, SCREEN, columns, folded_command, short_zone, wrap
+from orchestrator.report.layout import FIRM, MANY, SCREEN, columns, folded_command, short_zone, wrap
 from orchestrator.report.rows import Row, RunReport, Trouble, troubles
 
 _GROUPED = 8
@@ -73,7 +73,7 @@ def _problem(trouble: Trouble) -> str:
 
 def _closing(report: RunReport) -> str:
     done, total = report.converged
-    counts = ", ".join(f"{count} {kind}" for kind, count in report.summary.items())
+    counts = ", ".join(f"{count}{FIRM}{kind}" for kind, count in report.summary.items())
     if report.restores:
         lines = [wrap(f"Taking back the run {report.restores}: {counts}.")]
     elif report.heals:

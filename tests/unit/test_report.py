@@ -14,7 +14,7 @@ from orchestrator.core.state import RunState, replay
 from orchestrator.errors import ExitCode
 from orchestrator.report.estimates import Places
 from orchestrator.report.following import Follower
-from orchestrator.report.layout import columns
+from orchestrator.report.layout import FIRM, columns, wrap
 from orchestrator.report.plans import Wish, plan_json, plan_text
 from orchestrator.report.progress import PlainProgress
 from orchestrator.report.render import exit_code_of, render_report
@@ -211,3 +211,13 @@ def test_a_table_folds_its_last_column() -> None:
     assert len(lines) == 4
     assert lines[2].startswith(" " * 26)
     assert " ".join(text.split()).count("9 not_attempted") == 3
+
+
+def test_a_number_stays_with_what_it_counts() -> None:
+    """Where the closing line is folded, no line ends with a bare number, and no firm blank reaches a reader."""
+    state, _ = troubled()
+    text = render_report(state, "table", ExitCode.NOT_ALL_UPDATED)
+    counts = next(part for part in text.split("\n\n") if "instances run the credential" in part)
+    assert "\u00a0" not in text
+    assert [line for line in counts.splitlines() if line[-1:].isdigit()] == []
+    assert wrap(f"{'x' * 75}, 8{FIRM}updated").splitlines()[1] == "  8 updated"
