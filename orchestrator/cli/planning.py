@@ -7,6 +7,7 @@ from orchestrator.cli import loading
 from orchestrator.cli.compose import Parts
 from orchestrator.core.deciding import Goal, Wanted, exclude_early
 from orchestrator.core.model import DecisionKind, Instance, Plan, Planned
+from orchestrator.core.orders import INSPECT_STEP_SECONDS
 from orchestrator.core.planning import Shape, find_ghosts, make_plan, without_standalone
 from orchestrator.core.reasons import Reason
 from orchestrator.core.selection import NO_LABELS, Labels
@@ -16,6 +17,7 @@ from orchestrator.gates import CommandGate
 from orchestrator.inspection import EVERY, Inspection
 from orchestrator.ports import Survey
 from orchestrator.report.estimates import Expected
+from orchestrator.report.times import duration
 
 
 def apply_goal(parts: Parts, key: bytes | None) -> Goal:
@@ -54,7 +56,8 @@ def plan(parts: Parts, goal: Wanted, *, fence: int, say: Callable[[str], None]) 
     living = [each for each in fleet if each.arn not in ghosts]
     shape = _shape(parts, _left_out(parts, living, goal, say))
     wanted = _to_inspect(living, shape)
-    say(f"{len(fleet)} container instances in {parts.cluster}; inspecting {len(wanted)} of them\n")
+    most = duration(parts.request.policy.deadlines.delivery + INSPECT_STEP_SECONDS)
+    say(f"{len(fleet)} container instances in {parts.cluster}; inspecting {len(wanted)} of them, for at most {most}\n")
     return _decided(parts, fleet, wanted, goal, shape, fence)
 
 

@@ -7,6 +7,7 @@ from orchestrator.aws.lock import ALIVE_SECONDS, Owner, held_by
 from orchestrator.core.settings import Deadlines
 from orchestrator.errors import UsageError
 from orchestrator.ports import Clock
+from orchestrator.report.times import duration
 
 POLL = 15.0
 """Seconds between two looks at the lock of a cluster that is waited for."""
@@ -84,7 +85,8 @@ def await_turn(
         if now >= until:
             raise held_by(found, now)
         if not told:
-            say(f"waiting until {found.holder} lets go of the cluster (run {found.run}; --wait-for-lock)")
+            left = f"for at most {duration(until - now)}, --wait-for-lock"
+            say(f"waiting until {found.holder} lets go of the cluster (run {found.run}; {left})")
             told = True
         # Others may wait as well: they do not all ask, nor begin, at once.
         clock.wait(min(POLL / 2 + chance(POLL), until - now))

@@ -51,7 +51,9 @@ def test_plan_reads_only(workplace: Start) -> None:
     assert {each["decision"] for each in plan.report["instances"]} == {"apply"}
     changes = {"added": [place.lab.registry_name], "kept": [], "removed": ["registry.example.com"]}
     assert all(each["registries"] == changes for each in plan.report["instances"])
-    table = place.rollout("plan").out
+    shown = place.rollout("plan")
+    assert "3 container instances in demo; inspecting 3 of them, for at most 90 s\n" in shown.err
+    table = shown.out
     assert f"added: {place.lab.registry_name} (on 3)" in table
     assert "removed: registry.example.com (on 3)" in table
     assert max(len(line) for line in table.splitlines()) <= 80

@@ -42,7 +42,7 @@ def test_a_living_owner_is_waited_for_as_long_as_it_was_said() -> None:
     clock, said = VirtualClock(), list[str]()
     assert await_turn(living(clock, 1_000_100), Patience(wait_for_lock=1800), clock, none, said.append) is None
     assert 1_000_100 <= clock.now() <= 1_000_100 + POLL
-    assert said == ["waiting until anna lets go of the cluster (run run-1; --wait-for-lock)"]
+    assert said == ["waiting until anna lets go of the cluster (run run-1; for at most 30 min, --wait-for-lock)"]
     clock = VirtualClock()
     with pytest.raises(LockedError, match="anna holds this cluster"):
         await_turn(living(clock, 2e9), Patience(wait_for_lock=60), clock, most, said.append)
