@@ -157,7 +157,9 @@ def status_text(status: Status) -> str:
         lines.append(f"HALTED, nothing more is admitted: {status.halted}")
     if not (status.result or status.waits or held) and status.now - status.last_at > SILENT:
         resume = typed("resume", status.run, *status.store)
-        lines.append(f"is its controller gone? `{resume}` sees to it")
+        in_time = any(each.until is not None and each.until > status.now for each in status.at_work)
+        doubt = "those at work are in time; if its controller is gone," if in_time else "is its controller gone?"
+        lines.append(f"{doubt} `{resume}` sees to it")
     parts = ["\n".join(wrap(visible(line)) for line in lines)]
     if status.at_work:
         longest = sorted(status.at_work, key=lambda each: -each.seconds)

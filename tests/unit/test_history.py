@@ -190,6 +190,15 @@ def test_status_names_the_command_that_a_wave_waits_for() -> None:
     assert json.loads(status_json(status))["waits_for"] == list(status.waits)
 
 
+def test_status_asks_for_the_controller_when_a_time_has_passed(run: list[Entry]) -> None:
+    """Minutes without an entry are usual while an instance verifies: until its time is over that is said, too."""
+    entries = run[: middle(run)]
+    last = entries[-1].at
+    for waited, words in ((300, "those at work are in time; if its controller is gone, `ecs"), (900, "gone? `ecs")):
+        text = status_text(status_of(replay(entries), last_at=last, asked=(), now=last + waited))
+        assert f"{words}-rollout resume run-1` sees to it" in " ".join(text.split())
+
+
 def test_status_json_has_it_all(shell: Shell, path: Path, run: list[Entry]) -> None:
     """The JSON agrees with the fold of the entries."""
     entries = run[: middle(run)]
