@@ -96,6 +96,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         standing              Where a run stands at a moment, as one frozen value
         status                How a run stands, from its journal
         story                 Everything that a journal holds about one instance, in order
+        successor             The run that has taken another one's cluster over
         text                  A report for a person, in at most 80 columns
         timeline              The picture of a run: every instance by wave and phase over time, as SVG paths
         times                 How a moment and a duration are written, in every report and display

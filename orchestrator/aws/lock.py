@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from orchestrator.aws.session import code_of, translated
+from orchestrator.core.settings import typed
 from orchestrator.errors import EnvironmentFault, LockedError, RefusedError
 from orchestrator.ports import Clock
 
@@ -126,9 +127,10 @@ class ClusterLock:
         if owner.run != self._run and not owner.released:
             raise held_by(owner, self._clock.now())
         if owner.run != self._run:
+            look = typed("heal", "--cluster", self._path.split("/")[-2], "--dry-run")
             raise RefusedError(
                 f"The run {owner.run} has been at this cluster since; {self._run} cannot be resumed any more.",
-                hint="Start a new run: instances that are current are left alone.",
+                hint=f"`{look}` shows what it has left. A new run does the rest: who is current is left alone.",
             )
         silent = self._clock.now() - owner.heartbeat
         if not owner.released and silent < ALIVE_SECONDS and not take_over:

@@ -63,6 +63,7 @@ def _ask(journal: JournalPlace, run: str, kind: AskKind, wave: int | None) -> tu
     """Write the ask down, unless the same was asked before; give both. Raises UsageError where nothing is to ask."""
     from orchestrator.clock import SystemClock
     from orchestrator.core.state import replay
+    from orchestrator.report import successor
 
     names = shlex.join((run, *journal.words))
     with store.opened(journal) as found:
@@ -71,6 +72,14 @@ def _ask(journal: JournalPlace, run: str, kind: AskKind, wave: int | None) -> tu
             raise UsageError(
                 f"The run {run} has ended ({summary.result}): there is nothing to {kind}.",
                 hint=f"`ecs-rollout report {names}` shows what became of it.",
+            )
+        by = store.taken_over_by(found, run)
+        if by:
+            started = replay(found.entries(run)).run
+            newer, left = successor.looks(by, cluster=started.cluster, region=started.region, store=journal.words)
+            raise UsageError(
+                f"The run {run} was {successor.words(by)}: there is nothing to {kind}.",
+                hint=f"`{newer}` shows what became of its cluster since, `{left}` what this run has left.",
             )
         about = 0 if kind is AskKind.ABORT else _wave(replay(found.entries(run)), wave, names)
         ask = Ask(kind=kind, wave=about, by=identity.who(), at=SystemClock().now())

@@ -30,11 +30,14 @@ def runs(journal: JournalPlace) -> None:
     """List the runs that the journal knows, newest first.
 
     A run that has not ended is under way, or broke off: the journal alone cannot tell; `status` has its last sign.
+    Where a later run has begun on its cluster, it was taken over and cannot be resumed any more.
 
     \b
       ecs-rollout runs
     """
     from orchestrator.core.model import WORST_FIRST
+    from orchestrator.journal.head import taken_over_by
+    from orchestrator.report import successor
     from orchestrator.report.layout import FIRM, columns
     from orchestrator.report.times import moment
 
@@ -42,13 +45,18 @@ def runs(journal: JournalPlace) -> None:
         heads = found.runs()
     if not heads:
         speech.say("The journal knows no run yet.")
-    rows = []
+    rows, taken = [], []
     for head in heads:
         summary = head.summary
         counts = ", ".join(f"{summary.counts[kind]}{FIRM}{kind}" for kind in WORST_FIRST if summary.counts.get(kind))
         started = (moment(summary.started_at) or "")[:16].replace("T", " ")
-        rows.append((head.run, summary.cluster, started, summary.result or "not ended", counts))
+        by = taken_over_by(head, heads)
+        taken += [f"{head.run}: {successor.words(by)}"] if by else []
+        result = summary.result or ("taken over" if by else "not ended")
+        rows.append((head.run, summary.cluster, started, result, counts))
     speech.show(columns(("RUN", "CLUSTER", "STARTED (UTC)", "RESULT", "INSTANCES"), rows))
+    for line in taken:
+        speech.show(line)
 
 
 @click.command()
@@ -70,7 +78,15 @@ def status(run: str | None, output: str, journal: JournalPlace) -> None:
         name = run or _newest_first(found)[0]
         entries = found.entries(name)
         asked = found.asked(name)
-    seen = status_of(replay(entries), last_at=entries[-1].at, asked=asked, now=SystemClock().now(), store=journal.words)
+        by = store.taken_over_by(found, name)
+    seen = status_of(
+        replay(entries),
+        last_at=entries[-1].at,
+        asked=asked,
+        now=SystemClock().now(),
+        store=journal.words,
+        taken_over_by=by,
+    )
     speech.show(status_json(seen) if output == "json" else status_text(seen))
 
 
@@ -101,8 +117,10 @@ def report(run: str | None, output: str, out: Path | None, journal: JournalPlace
 
     wish = reporting.wanted(output, out, journal)
     with store.opened(journal, read_only=True) as found:
-        state = replay(found.entries(run or _named(_newest_first(found)[0])))
-    reporting.show(wish, state, exit_code_of(state))
+        name = run or _named(_newest_first(found)[0])
+        state = replay(found.entries(name))
+        by = store.taken_over_by(found, name)
+    reporting.show(wish, state, exit_code_of(state), taken_over_by=by)
 
 
 def _named(run: str) -> str:
@@ -129,9 +147,9 @@ def why(words: tuple[str, ...], output: str, journal: JournalPlace) -> None:
 
     run, instance = _told_apart(words, journal.words)
     with store.opened(journal, read_only=True) as found:
-        told = story(
-            found.entries(run) if run else _newest_about(found, instance, journal.words), instance, store=journal.words
-        )
+        name, entries = (run, found.entries(run)) if run else _newest_about(found, instance, journal.words)
+        by = store.taken_over_by(found, name)
+        told = story(entries, instance, store=journal.words, taken_over_by=by)
     speech.show(story_json(told) if output == "json" else story_text(told))
 
 
@@ -156,8 +174,8 @@ def _told_apart(words: tuple[str, ...], store: tuple[str, ...]) -> tuple[str, st
             raise UsageError("`why` takes a run and one instance.", hint="Ask about one instance at a time.")
 
 
-def _newest_about(journal: "Store", instance: str, store: tuple[str, ...]) -> "Sequence[Entry]":
-    """Read the newest run that knows an instance. Raises UsageError where none of the last ones does."""
+def _newest_about(journal: "Store", instance: str, store: tuple[str, ...]) -> "tuple[str, Sequence[Entry]]":
+    """Read the newest run that knows an instance, with its name. Raises UsageError where none of the last ones does."""
     from orchestrator.report.story import knows
 
     newest, *others = _newest_first(journal)
@@ -165,7 +183,7 @@ def _newest_about(journal: "Store", instance: str, store: tuple[str, ...]) -> "S
         entries = journal.entries(run)
         if knows(entries, instance):
             speech.say(f"the newest run{'' if run == newest else ' that knows it'}: {run}")
-            return entries
+            return run, entries
     raise UsageError(
         f"None of the last {_LOOKED} runs knows an instance {instance!r}.",
         hint=f"`{typed('report', newest, *store)}` lists those of the newest; `{typed('runs', *store)}` the runs.",

@@ -56,17 +56,20 @@ def beside(journal: JournalPlace) -> Wanted:
     return Wanted(form="table", err=True, store=journal.words)
 
 
-def show(wish: Wanted, state: "RunState", code: ExitCode, after: "After | None" = None) -> None:
+def show(
+    wish: Wanted, state: "RunState", code: ExitCode, after: "After | None" = None, *, taken_over_by: str = ""
+) -> None:
     """Print the report, and write its file. Raises EnvironmentFault where that cannot be written."""
     from orchestrator.report.render import render_report
     from orchestrator.report.rows import NOTHING
 
-    after = after or NOTHING
+    def rendered(form: str) -> str:
+        return render_report(state, form, code, after or NOTHING, store=wish.store, taken_over_by=taken_over_by)
+
     write = speech.tell if wish.err else speech.show
-    write(render_report(state, wish.form if wish.out is None else "table", code, after, store=wish.store))
+    write(rendered(wish.form if wish.out is None else "table"))
     if wish.out is not None:
-        text = render_report(state, wish.form, code, after, store=wish.store)
-        files.save(wish.out, f"{text}\n".encode(), "report")
+        files.save(wish.out, f"{rendered(wish.form)}\n".encode(), "report")
 
 
 def conclude(wish: Wanted, state: "RunState", code: ExitCode, after: "After") -> None:

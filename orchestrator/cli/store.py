@@ -34,6 +34,14 @@ def opened(place: "JournalPlace", *, read_only: bool = False) -> "Iterator[Store
             yield file
 
 
+def taken_over_by(journal: "Store", run: str) -> str:
+    """Name the run that has had the cluster since, where one ended this run's time there; empty where none did."""
+    from orchestrator.journal import head
+
+    found = journal.head(run)
+    return "" if found.summary.result else head.taken_over_by(found, journal.runs())
+
+
 def _close_to_others(folder: Path) -> None:
     """Make our own folder its owner's alone, also where an older umask or another program had made it."""
     if folder.stat().st_mode & 0o077:

@@ -96,6 +96,7 @@ class Reason(StrEnum):
     # in a run that has not ended
     NOT_YET = "not_yet"
     UNDER_WAY = "under_way"
+    TAKEN_OVER = "taken_over"
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,6 +373,10 @@ EXPLANATIONS: Mapping[Reason, Explanation] = MappingProxyType(
         Reason.UNDER_WAY: Explanation(
             "The run had begun with the instance and not seen its end when the journal was read.",
             "Wait for the run; if it broke off, `ecs-rollout resume RUN` finds out what became of it.",
+        ),
+        Reason.TAKEN_OVER: Explanation(
+            "The run broke off before it was done with the instance, and a later run took its cluster over.",
+            "Look at the report of the later run; `ecs-rollout heal --dry-run` shows what may be left.",
         ),
         Reason.HALTED: Explanation(
             "The run stopped admitting instances before it came to this one.",

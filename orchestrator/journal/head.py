@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from orchestrator.core.events import Concluded, EndTold, Entry, Halted, RunEnded, RunStarted
+from orchestrator.core.model import Planned
 from orchestrator.errors import JournalFault, LockedError, UsageError
 from orchestrator.journal.codec import unpack
 
@@ -13,11 +14,13 @@ from orchestrator.journal.codec import unpack
 class Summary:
     """A run in a list of runs: what is known of it without a fold. Times in epoch seconds.
 
-    `counts`: instances by outcome; `result`: empty while the run has not ended; `halted`: why, empty where it is not;
-    `untold`: somebody is still to be told how it ends.
+    `place`: where its cluster is, as ARNs there begin; empty in a head that an earlier version wrote. `counts`:
+    instances by outcome; `result`: empty while the run has not ended; `halted`: why, empty where it is not; `untold`:
+    somebody is still to be told how it ends.
     """
 
     cluster: str = ""
+    place: str = ""
     restores: str = ""
     planned: int = 0
     started_at: float = 0.0
@@ -36,6 +39,24 @@ class Head:
     fence: int = 0
     seq: int = 0
     summary: Summary = field(default_factory=Summary)
+
+
+def taken_over_by(head: Head, heads: Iterable[Head]) -> str:
+    """Name the run that ended this one's time at the cluster, of all the journal's; empty while none did.
+
+    A cluster has one owner at a time: where a later run has begun there, one that did not end cannot be resumed any
+    more. The first later one is named: it took over what had been left. An owner that begins no run leaves none here.
+    """
+    run = head.summary
+    if run.result or not run.place:
+        return ""
+    later = (
+        each
+        for each in heads
+        if (each.summary.cluster, each.summary.place) == (run.cluster, run.place)
+        and each.summary.started_at > run.started_at
+    )
+    return min(later, key=lambda each: each.summary.started_at, default=Head(run="")).run
 
 
 def claimed(head: Head, fence: int) -> Head:
@@ -68,7 +89,7 @@ def _summed(summary: Summary, entries: Sequence[Entry]) -> Summary:
         match entry.event:
             case RunStarted(cluster=cluster, restores=restores, planned=planned, tells=tells):
                 begun = Summary(cluster=cluster, restores=restores, planned=len(planned), untold=tells)
-                summary = replace(begun, started_at=entry.at)
+                summary = replace(begun, place=_place(planned), started_at=entry.at)
             case Concluded(outcome=outcome):
                 counts[outcome.kind.value] += 1
             case Halted(why=why):
@@ -80,6 +101,11 @@ def _summed(summary: Summary, entries: Sequence[Entry]) -> Summary:
             case _:
                 pass
     return replace(summary, counts=dict(counts), last_at=entries[-1].at if entries else summary.last_at)
+
+
+def _place(planned: Sequence[Planned]) -> str:
+    """Give partition, Region and account: another account's cluster may have the same name in the same Region."""
+    return planned[0].instance.arn.rpartition(":")[0] if planned else ""
 
 
 @dataclass(frozen=True, slots=True)

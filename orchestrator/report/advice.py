@@ -1,9 +1,11 @@
 """What to do about a whole run: its result in words, and the command that comes next."""
 
+import shlex
 from dataclasses import dataclass
 
 from orchestrator.core.settings import spelled
 from orchestrator.report.rows import RunReport
+from orchestrator.report.successor import looks
 from orchestrator.report.visible import visible
 
 
@@ -36,6 +38,8 @@ def _result(report: RunReport) -> str:
     match report.result:
         case "ok":
             return "Every instance is as wanted."
+        case "running" if report.taken_over_by:
+            return f"The run {report.taken_over_by} took its cluster over: this is how far its journal tells."
         case "running":
             return "The run has not ended, or it broke off: this is how far its journal tells."
         case "halted" | "interrupted":
@@ -47,6 +51,9 @@ def _result(report: RunReport) -> str:
 def _next(report: RunReport) -> tuple[str, tuple[str, ...]]:
     if report.result == "ok" and not report.after.left:
         return "Nothing to do.", ()
+    if report.taken_over_by:
+        newer, left = looks(report.taken_over_by, cluster=report.cluster, region=report.region, store=report.store)
+        return f"`{left}` shows what it has left; what became of the cluster since:", tuple(shlex.split(newer))
     if report.result == "running":
         return _BROKEN_OFF, ("ecs-rollout", "resume", report.run, *report.store)
     if report.restores:

@@ -56,7 +56,7 @@ def as_markdown(report: RunReport) -> str:
         tablefmt="github",
         disable_numparse=True,
     )
-    cluster, result = _plain(report.cluster), report.result
+    cluster, result = _plain(report.cluster), _plain(report.standing)
     head = f"**{cluster}**, run `{report.run}`: {result}. {done} of {total} run the credential ({counts})."
     troubles = "".join(f"\n- {_plain(each)}" for each in report.after.undelivered)
     boots = "".join(f"\n- {_plain(boot_words(each))}" for each in report.after.boots)

@@ -96,6 +96,9 @@ class JsonRun:
     result: Result
     halted: Annotated[str, Meta(description="Why nothing more was admitted; empty where the run was not halted.")]
     restores: Annotated[str, Meta(description="The run that was taken back; empty for a rollout.")]
+    taken_over_by: Annotated[
+        str, Meta(description="The later run that has its cluster since; empty where it ended, or may go on.")
+    ]
     exit_code: Count
     generation: Annotated[str, Meta(description="Opaque id of the credential's content; empty for a restore.")]
     options: Annotated[
@@ -182,6 +185,7 @@ def document(report: RunReport) -> JsonReport:
             result=msgspec.convert(report.result, Result),
             halted=report.halted,
             restores=report.restores,
+            taken_over_by=report.taken_over_by,
             exit_code=report.exit_code,
             generation=report.generation,
             options=report.options,

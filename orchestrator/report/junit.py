@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
 from orchestrator.core.model import OutcomeKind
+from orchestrator.report.advice import advise
 from orchestrator.report.chosen import worded
 from orchestrator.report.formats import rotated
 from orchestrator.report.rows import Row, RunReport
@@ -45,7 +46,7 @@ def as_junit(report: RunReport) -> str:
 def _of_run(report: RunReport) -> ET.Element:
     case = ET.Element("testcase", classname=report.cluster, name=f"run {report.run}", time="0.000")
     if report.result == "running":
-        ET.SubElement(case, "error", type="running", message="The run has not ended, or broke off.")
+        ET.SubElement(case, "error", type="running", message=advise(report).result)
     elif report.halted:
         ET.SubElement(case, "failure", type=report.result, message=report.halted)
     elif report.after.left:

@@ -19,10 +19,16 @@ def exit_code_of(state: RunState, interrupted_as: ExitCode = ExitCode.INTERRUPTE
 
 
 def render_report(
-    state: RunState, output: str, code: ExitCode, after: After = NOTHING, *, store: tuple[str, ...] = ()
+    state: RunState,
+    output: str,
+    code: ExitCode,
+    after: After = NOTHING,
+    *,
+    store: tuple[str, ...] = (),
+    taken_over_by: str = "",
 ) -> str:
     """Render in one of the forms of --output. `store`: the flags that name the run's journal."""
-    report = replace(rows.build(state, exit_code=code), after=_shown(after), store=store)
+    report = replace(rows.build(state, exit_code=code, taken_over_by=taken_over_by), after=_shown(after), store=store)
     match output:
         case "json":
             return json_report.as_json(report)

@@ -21,6 +21,7 @@ from orchestrator.core.reasons import EXPLANATIONS, Explanation, Reason
 from orchestrator.core.result import Op
 from orchestrator.core.settings import OptionValue
 from orchestrator.core.state import RunState
+from orchestrator.report import successor
 from orchestrator.report.chosen import Chosen, options_of
 from orchestrator.report.gating import GateSpan, spans_of
 from orchestrator.report.visible import visible
@@ -142,7 +143,10 @@ NOTHING = After()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """A whole run. `result`: ok, incomplete, halted, interrupted, or `running` while it has not ended."""
+    """A whole run. `result`: ok, incomplete, halted, interrupted, or `running` while it has not ended.
+
+    `taken_over_by`: the run that has its cluster since, so that it never will end.
+    """
 
     run: str
     cluster: str
@@ -157,6 +161,7 @@ class RunReport:
     options: dict[str, Chosen]
     rows: tuple[Row, ...]
     heals: bool = False
+    taken_over_by: str = ""
     flags: Mapping[str, OptionValue] = field(default_factory=dict)
     """Those that it was started with."""
     store: tuple[str, ...] = ()
@@ -164,6 +169,11 @@ class RunReport:
     gates: tuple[GateSpan, ...] = ()
     promotion: PromotionRow | None = None
     after: After = NOTHING
+
+    @property
+    def standing(self) -> str:
+        """How the run stands, for a person."""
+        return successor.words(self.taken_over_by) if self.taken_over_by else self.result
 
     @property
     def summary(self) -> dict[str, int]:
@@ -185,10 +195,10 @@ class RunReport:
         return done, len(self.rows) - beside
 
 
-def build(state: RunState, *, exit_code: int) -> RunReport:
+def build(state: RunState, *, exit_code: int, taken_over_by: str = "") -> RunReport:
     """Read the report out of a run's state, worst outcome first, then in the order of admission."""
     run = state.run
-    rows = [_row(progress, state.op) for progress in state.instances.values()]
+    rows = [_row(progress, state.op, taken_over_by) for progress in state.instances.values()]
     rows.sort(key=lambda row: WORST_FIRST.index(row.outcome))
     return RunReport(
         run=run.run,
@@ -203,6 +213,7 @@ def build(state: RunState, *, exit_code: int) -> RunReport:
         exit_code=exit_code,
         options=options_of(run.policy),
         heals=run.heals,
+        taken_over_by=visible(taken_over_by),
         flags=run.options,
         rows=tuple(rows),
         gates=spans_of(state),
@@ -256,21 +267,23 @@ def troubles(report: RunReport) -> tuple[Trouble, ...]:
     return tuple(Trouble(outcome=kind, reason=why, rows=tuple(members)) for (kind, why), members in groups.items())
 
 
-def _so_far(progress: Progress) -> Outcome:
+def _so_far(progress: Progress, taken_over_by: str) -> Outcome:
     """Say what is known of an instance while its run has not ended, or broke off: it may have been begun."""
     if progress.phase is Phase.QUEUED:
-        return Outcome(OutcomeKind.NOT_ATTEMPTED, Reason.NOT_YET)
+        return Outcome(OutcomeKind.NOT_ATTEMPTED, Reason.TAKEN_OVER if taken_over_by else Reason.NOT_YET)
     if progress.deferred is not None and progress.phase is Phase.LAGGING:
         return progress.deferred
     if progress.pending is not None:
         return progress.pending
+    if taken_over_by:
+        return Outcome(OutcomeKind.UNVERIFIED, Reason.TAKEN_OVER, f"{progress.phase} when the run broke off")
     return Outcome(OutcomeKind.UNVERIFIED, Reason.UNDER_WAY, f"{progress.phase} when the journal was read")
 
 
-def _row(progress: Progress, op: Op) -> Row:
+def _row(progress: Progress, op: Op, taken_over_by: str) -> Row:
     planned, report = progress.planned, progress.report
     instance, facts = planned.instance, planned.facts
-    outcome = progress.outcome or _so_far(progress)
+    outcome = progress.outcome or _so_far(progress, taken_over_by)
     spans = tuple(span for span in progress.spans if span.phase in AT_WORK)
     begun = [span.started_at for span in spans]
     ended = [span.ended_at for span in spans if span.ended_at is not None]

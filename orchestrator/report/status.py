@@ -11,6 +11,7 @@ from orchestrator.core.model import OutcomeKind
 from orchestrator.core.reasons import Reason
 from orchestrator.core.settings import Budget, Word, allowed, typed
 from orchestrator.core.state import RunState
+from orchestrator.report import successor
 from orchestrator.report.layout import columns, names, wrap
 from orchestrator.report.times import moment, time_of_day
 from orchestrator.report.visible import visible
@@ -69,6 +70,8 @@ class Status:
     started_at: float
     last_at: float
     result: str
+    taken_over_by: str
+    """The run that has the cluster since, so that this one never will end; empty where none has."""
     halted: str
     wave: int
     waves: int
@@ -85,7 +88,13 @@ class Status:
 
 
 def status_of(
-    state: RunState, *, last_at: float, asked: Sequence[Ask], now: float, store: tuple[str, ...] = ()
+    state: RunState,
+    *,
+    last_at: float,
+    asked: Sequence[Ask],
+    now: float,
+    store: tuple[str, ...] = (),
+    taken_over_by: str = "",
 ) -> Status:
     """Read the status out of a run's state. `last_at`: when its last entry was written."""
     run = state.run
@@ -98,6 +107,7 @@ def status_of(
         started_at=state.started_at,
         last_at=last_at,
         result=state.ended.result if state.ended else "",
+        taken_over_by=taken_over_by,
         halted=state.halted.why if state.halted else "",
         wave=state.wave,
         waves=max((each.wave for each in run.planned), default=0),
@@ -107,7 +117,7 @@ def status_of(
         queued=len(state.roster.queue),
         at_work=tuple(_at_work(state, key, now) for key in state.roster.in_flight),
         gates=tuple(state.gates.last.values()),
-        waits=() if state.ended else wanting(state, now, store),
+        waits=() if state.ended or taken_over_by else wanting(state, now, store),
         budgets=(
             _spent(state, "failures", state.failed, run.policy.max_failures),
             _spent(state, "unreachable", state.unreachable, run.policy.max_unreachable),
@@ -140,13 +150,16 @@ def _spent(state: RunState, name: str, used: int, budget: Budget) -> Spent:
 def status_text(status: Status) -> str:
     """Write it for a person, in at most 80 columns."""
     lines = [
-        f"Run {status.run} on cluster {status.cluster} ({status.region}): {status.result or 'not ended'}",
+        f"Run {status.run} on cluster {status.cluster} ({status.region}): {_standing(status)}",
         f"started {moment(status.started_at)}, last entry {_age(status.now - status.last_at)} ago",
         _place(status),
         "outcomes: " + (", ".join(f"{count} {kind}" for kind, count in status.counts) or "none yet"),
         "budgets: " + "; ".join(_budget(each) for each in status.budgets),
     ]
-    held = [f"gate {each.gate}: {each.word}: {each.reason}" for each in status.gates if each.word is not Word.GO]
+    lives = not (status.result or status.taken_over_by)
+    held = [
+        f"gate {each.gate}: {each.word}: {each.reason}" for each in status.gates if lives and each.word is not Word.GO
+    ]
     lines += [*held, *(f"waits for {each}" for each in status.waits)]
     lines += [f"asked: {_asked(each)} by {each.by} at {moment(each.at)}" for each in status.asked]
     lines += [f"{each.outcome}({each.reason}): {names(each.keys)}" for each in status.problems]
@@ -155,28 +168,43 @@ def status_text(status: Status) -> str:
         lines.append(f"what that means and what to do: `{report}`")
     if status.halted:
         lines.append(f"HALTED, nothing more is admitted: {status.halted}")
-    if not (status.result or status.waits or held) and status.now - status.last_at > SILENT:
+    if lives and not (status.waits or held) and status.now - status.last_at > SILENT:
         resume = typed("resume", status.run, *status.store)
         in_time = any(each.until is not None and each.until > status.now for each in status.at_work)
         doubt = "those at work are in time; if its controller is gone," if in_time else "is its controller gone?"
         lines.append(f"{doubt} `{resume}` sees to it")
+    if status.taken_over_by:
+        newer, left = successor.looks(
+            status.taken_over_by, cluster=status.cluster, region=status.region, store=status.store
+        )
+        lines.append(f"what became of the cluster since: `{newer}`; what this run has left: `{left}`")
     parts = ["\n".join(wrap(visible(line)) for line in lines)]
-    if status.at_work:
+    if status.at_work and status.taken_over_by:
+        rows = [(each.key, each.phase) for each in status.at_work[:_SHOWN]]
+        parts.append(columns(("WAS AT WORK", "PHASE"), rows))
+    elif status.at_work:
         longest = sorted(status.at_work, key=lambda each: -each.seconds)
-        rows = [
+        times = [
             (each.key, f"{each.seconds:.0f}", time_of_day(each.until) if each.until else "", each.waits_for)
             for each in longest[:_SHOWN]
         ]
-        parts.append(columns(("AT WORK", "SEC", "UNTIL UTC", "DOING"), rows))
+        parts.append(columns(("AT WORK", "SEC", "UNTIL UTC", "DOING"), times))
     if len(status.at_work) > _SHOWN:
         parts.append(f"and {len(status.at_work) - _SHOWN} more")
     return "\n\n".join(parts)
+
+
+def _standing(status: Status) -> str:
+    return status.result or (successor.words(status.taken_over_by) if status.taken_over_by else "not ended")
 
 
 def _place(status: Status) -> str:
     """Say how far it is. Once it has halted, whom it never began with has an outcome for that."""
     if status.result:
         return f"ended in wave {status.wave} of {status.waves}" if status.wave else "ended before any wave was opened"
+    if status.taken_over_by:
+        place = f"broke off in wave {status.wave} of {status.waves}; {len(status.at_work)} at work"
+        return f"{place}, {status.queued} not begun"
     place = f"wave {status.wave} of {status.waves}; {len(status.at_work)} of at most {status.window} at work"
     return place if status.halted else f"{place}, {status.queued} not begun"
 
@@ -208,6 +236,7 @@ def status_json(status: Status) -> str:
                 "last_entry_at": moment(status.last_at),
                 "last_entry_age_s": round(status.now - status.last_at, 3),
                 "result": status.result or "running",
+                "taken_over_by": status.taken_over_by,
                 "halted": status.halted,
             },
             "wave": {"now": status.wave, "of": status.waves},

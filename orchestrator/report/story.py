@@ -19,6 +19,7 @@ from orchestrator.core.model import Outcome, Planned
 from orchestrator.core.reasons import EXPLANATIONS
 from orchestrator.core.settings import typed
 from orchestrator.errors import UsageError
+from orchestrator.report import successor
 from orchestrator.report.layout import WIDTH, wrap
 from orchestrator.report.log_lines import keys_of, snake
 from orchestrator.report.sentences import Evidence, concluded, evidence, sentence
@@ -41,16 +42,20 @@ class Chapter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """One instance's part of a run. `outcomes`: by key, as an instance may be registered more than once."""
+    """One instance's part of a run. `outcomes`: by key, as an instance may be registered more than once.
+
+    `taken_over_by`: the run that has the cluster since, so that this one never will end.
+    """
 
     run: str
+    taken_over_by: str
     cluster: str
     instance: str
     outcomes: tuple[tuple[str, Outcome | None], ...]
     chapters: tuple[Chapter, ...]
 
 
-def story(entries: Sequence[Entry], instance: str, *, store: tuple[str, ...] = ()) -> Story:
+def story(entries: Sequence[Entry], instance: str, *, store: tuple[str, ...] = (), taken_over_by: str = "") -> Story:
     """Tell one instance's story: by EC2 instance id, by key, or by the ARN or id of its container instance.
 
     Raises UsageError for one that the run does not know; `store`: the flags that name its journal.
@@ -67,6 +72,7 @@ def story(entries: Sequence[Entry], instance: str, *, store: tuple[str, ...] = (
         )
     return Story(
         run=started.run,
+        taken_over_by=taken_over_by,
         cluster=started.cluster,
         instance=instance,
         outcomes=tuple(outcomes.items()),
@@ -149,7 +155,8 @@ def _indented(text: str) -> str:
 
 
 def _head(told: Story, key: str, outcome: Outcome | None) -> Iterator[str]:
-    ended = f"{outcome.kind} ({outcome.reason})" if outcome else "no outcome yet"
+    open_end = f"no outcome, {successor.words(told.taken_over_by)}" if told.taken_over_by else "no outcome yet"
+    ended = f"{outcome.kind} ({outcome.reason})" if outcome else open_end
     yield wrap(visible(f"{key} in the run {told.run} on cluster {told.cluster}: {ended}"))
     if outcome is not None and not outcome.as_wanted:
         _, seen = concluded(outcome)
@@ -163,6 +170,7 @@ def story_json(told: Story) -> str:
         {
             "schema": SCHEMA,
             "run": told.run,
+            "taken_over_by": told.taken_over_by,
             "cluster": told.cluster,
             "instance": told.instance,
             "outcomes": [

@@ -94,7 +94,7 @@ def _closing(report: RunReport) -> str:
     lines += [wrap(f"Boot configuration {boot_words(each)}") for each in report.after.boots]
     lines += [wrap(f"Not everybody was told: {each}") for each in report.after.undelivered]
     code = "" if report.result == "running" else f" (exit code {report.exit_code})"
-    lines.append(f"Run {report.run} on cluster {report.cluster}: {report.result}{code}.")
+    lines.append(wrap(f"Run {report.run} on cluster {report.cluster}: {report.standing}{code}."))
     return "\n".join(lines)
 
 

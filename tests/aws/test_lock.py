@@ -9,7 +9,7 @@ from moto import mock_aws
 from mypy_boto3_ssm import SSMClient
 
 from orchestrator.aws.lock import HEARTBEAT_SECONDS, ClusterLock
-from orchestrator.errors import EnvironmentFault, LockedError
+from orchestrator.errors import EnvironmentFault, LockedError, RefusedError
 from tests.fake_fleet import VirtualClock
 
 PATH = "/ecs-rollout/web"
@@ -30,6 +30,17 @@ def lock(ssm: SSMClient, run: str, clock: VirtualClock | None = None, reach: flo
 def numbers(ssm: SSMClient) -> set[str]:
     found = ssm.get_parameters_by_path(Path=f"{PATH}/lock")["Parameters"]
     return {each["Name"].rsplit("/", 1)[-1] for each in found}
+
+
+def test_a_run_whose_cluster_was_taken_over_is_not_resumed(ssm: SSMClient) -> None:
+    """Who tries hears which run came since, and what shows whether anything was left drained or half-way."""
+    lock(ssm, "run-1").acquire()
+    second = lock(ssm, "run-2")
+    second.acquire(take_over=True)
+    second.release()
+    with pytest.raises(RefusedError, match="run-2 has been at this cluster since; run-1 cannot be resumed") as caught:
+        lock(ssm, "run-1").acquire(resumes=True, take_over=True)
+    assert caught.value.hint.startswith("`ecs-rollout heal --cluster web --dry-run` shows what it has left.")
 
 
 def test_fences_only_grow_and_the_largest_stays(ssm: SSMClient) -> None:
