@@ -35,19 +35,19 @@ class VirtualClock:
 
 @dataclass
 class MemoryJournal:
-    """Keeps what it was given; can be told to fail."""
+    """Keeps what it was given, and what came together in `batches`; can be told to fail."""
 
     entries: list[Entry] = field(default_factory=list)
-    transactions: int = 0
+    batches: list[Sequence[Entry]] = field(default_factory=list)
     fail_after: int | None = None
     full: bool = False
     asks: list[Ask] = field(default_factory=list)
     claimed: int = 0
 
     def append(self, entries: Sequence[Entry]) -> None:
-        if self.full or (self.fail_after is not None and self.transactions >= self.fail_after):
+        if self.full or (self.fail_after is not None and len(self.batches) >= self.fail_after):
             raise JournalFault("disk full", hint="make room")
-        self.transactions += 1
+        self.batches.append(entries)
         self.entries.extend(entries)
 
     def asked(self) -> Sequence[Ask]:

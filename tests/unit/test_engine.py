@@ -1,5 +1,6 @@
 """The one loop, against a fleet in memory on a virtual clock."""
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -7,7 +8,16 @@ import pytest
 
 from orchestrator.aws.lock import HEARTBEAT_SECONDS
 from orchestrator.core.amount import Amount
-from orchestrator.core.events import Admitted, Concluded, Delivered, Halted, Lost, NotSent, Sent, WaveOpened
+from orchestrator.core.events import (
+    Admitted,
+    Concluded,
+    Delivered,
+    Halted,
+    Lost,
+    NotSent,
+    Sent,
+    WaveOpened,
+)
 from orchestrator.core.gates import GateAnswer
 from orchestrator.core.model import DecisionKind, OutcomeKind, Ping, Platform, Status
 from orchestrator.core.result import Op
@@ -72,6 +82,18 @@ def test_the_intent_is_durable_before_the_command_is_sent() -> None:
     order = [entry.event for entry in journal.entries if isinstance(entry.event, Admitted | Sent)]
     assert [type(event) for event in order] == [Admitted, Sent] * (len(order) // 2)
     assert len(order) >= 20
+
+
+@pytest.mark.parametrize("persistence", ["persistent", "ephemeral"])
+def test_the_journal_takes_a_transaction_per_tick_and_command(persistence: str) -> None:
+    """120 instances in three commands: what comes home of one, and what becomes of all, is one transaction each."""
+    fleet = [replace(each, persistence=persistence) for each in fleet_of(120)]
+    _, _, journal = roll(fleet, replace(WIDE, on_ephemeral=OnEphemeral.DRAIN))
+    taken = Counter("+".join({type(entry.event).__name__ for entry in batch}) for batch in journal.batches)
+    of_commands = {"Admitted": 3, "Sent": 3, "Reported": 3}
+    of_all = dict.fromkeys(("RunStarted", "Delivered", "WaveOpened", "Concluded", "Surveyed", "RunEnded"), 1)
+    drained = dict.fromkeys(("Draining", "Drained", "Settled"), 1) if persistence == "ephemeral" else {}
+    assert taken == of_commands | of_all | drained
 
 
 def test_the_journals_fold_is_the_state() -> None:

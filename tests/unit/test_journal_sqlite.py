@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -20,6 +21,7 @@ from orchestrator.core.events import Entry
 from orchestrator.errors import ExitCode, JournalFault, LockedError
 from orchestrator.journal.place import JournalPlace
 from orchestrator.journal.sqlite import SqliteJournal
+from orchestrator.journal.sqlite_file import open_to_write
 from tests.journal_runs import troubled_run
 
 
@@ -69,6 +71,14 @@ def test_a_file_that_others_could_read_is_closed_to_them(path: Path, run: list[E
     journal.append("run-1", 1, run[2:])
     assert [stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()] == [0o600] * 3
     journal.close()
+
+
+def test_what_is_written_is_on_the_disk_before_anything_follows_it(path: Path, run: list[Entry]) -> None:
+    """A machine that loses its power keeps every intent: SQLite waits for the disk after each transaction."""
+    written(path, run[:2])
+    with closing(open_to_write(path)) as db:
+        assert db.execute("pragma synchronous").fetchone() == (2,)
+        assert db.execute("pragma journal_mode").fetchone() == ("wal",)
 
 
 def test_our_own_folder_is_closed_to_others_and_nobody_elses_is(

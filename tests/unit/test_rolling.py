@@ -2,16 +2,19 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from orchestrator.aws.lock import Owner, Predecessor
 from orchestrator.cli import holding, planning, rolling
 from orchestrator.core.deciding import Goal, TakeBack
-from orchestrator.core.events import RunStarted
+from orchestrator.core.events import Entry, RunStarted, WaveOpened
 from orchestrator.core.model import Plan
 from orchestrator.core.orders import Context, HostPaths
 from orchestrator.core.selection import EVERYBODY, Filter, Selection
@@ -19,6 +22,7 @@ from orchestrator.core.settings import Policy
 from orchestrator.core.state import RunState
 from orchestrator.engine import Pace
 from orchestrator.errors import EnvironmentFault, LockedError, RolloutError, UsageError
+from orchestrator.journal.sqlite import SqliteJournal
 from tests.fake_fleet import GENERATION, PAYLOAD, OpenLock, VirtualClock, World, fleet_of
 
 OLD = Owner(holder="anna", run="old", since=1.0, heartbeat=2.0, unresolved=(Predecessor("older", 0.0),))
@@ -281,6 +285,30 @@ def test_a_resume_that_fails_early_keeps_the_lock(store: list[str], monkeypatch:
         pass
     assert not {"release", "sweep"} & set(lock.done)
     assert store == []
+
+
+def test_a_resumed_run_is_closed_to_its_old_owner_before_it_is_read(store: list[str], tmp_path: Path) -> None:
+    """What the old owner wrote behind our look at the journal would be durable, and known to nobody."""
+    del store
+    begun = Entry(1.0, structs.replace(RUN, fence=6))
+    late: list[str] = []
+
+    class Watched(SqliteJournal):
+        def entries(self, run: str) -> list[Entry]:
+            with pytest.raises(LockedError, match="took the run new over"):
+                self.append(run, 6, [Entry(2.0, WaveOpened(wave=1))])
+            late.append("refused")
+            return super().entries(run)
+
+    lock = RecordingLock(predecessor=replace(OLD, run="new", unresolved=()))
+    with closing(Watched(tmp_path / "journal.db")) as journal:
+        journal.append("new", 6, [begun])
+        parts = parts_of(World(fleet_of(1), VirtualClock()), lock)
+        parts.loaded = None
+        watch = rolling.Watch(journal=journal, say=lambda _: None)
+        assert rolling.resume(parts, watch, take_over=True).ended is not None
+        assert set(late) == {"refused"}
+        assert WaveOpened(wave=1) not in [entry.event for entry in SqliteJournal.entries(journal, "new")]
 
 
 def test_what_a_controller_left_behind_its_end_is_put_away(store: list[str]) -> None:
