@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from orchestrator.clock import SystemClock
 from orchestrator.core.events import Admitted
 from tests.scenario.conftest import Workplace, fleet
 from tests.scenario.test_recovery import events_of
@@ -85,7 +86,8 @@ def test_who_leaves_at_the_question_lets_the_cluster_go(workplace: Start, leavin
     place = workplace(*fleet(1))
     leave, code = LEAVING[leaving]
     with seated(*rolling(place)) as seat:
-        seat.wait("[y/N]")
+        seat.wait("[y/N]: ")  # the blank is written by what reads the answer
+        SystemClock().wait(0.5)  # a signal between that and its read would wait for the answer with it
         leave(seat)
         assert seat.ended() == code, seat.screen
     assert place.touched() == []
