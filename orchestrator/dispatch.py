@@ -57,7 +57,7 @@ class Dispatch:
     def send(self, op: Op, keys: tuple[str, ...], *, taking_back: bool = False) -> None:
         """Send one command to at most 50 instances. Raises LockedError when the cluster is not ours any more.
 
-        `taking_back`: this run's own change is taken back, by restore.
+        `taking_back`: this run's own change is taken back, by restore. They are all mended, or none of them is.
         """
         self._confirm()  # as late as can be: after this line only the fence and the expiry protect the instances
         batch = f"{op}-{self.state.batches_made + 1}"
@@ -65,7 +65,7 @@ class Dispatch:
         deadlines = self.context.deadlines
         # Counted from that look: if we sleep from here on, the cluster is another's when we wake up, and this expired.
         not_after = int(self.confirmed_at) + deadlines.expiry
-        parameters = self._parameters(op, not_after, taking_back=taking_back)
+        parameters = self._parameters(op, not_after, halfway=taking_back or self.state.instances[keys[0]].mends)
         if op is Op.INSPECT:
             self.ledger.observe(Looking(batch=batch, keys=keys))  # it changes nothing, so it needs no durable intent
         elif taking_back:
@@ -100,21 +100,21 @@ class Dispatch:
                 else:
                     self._without_answer(batch, "the controller died while it sent it")
 
-    def _parameters(self, op: Op, not_after: int, *, taking_back: bool) -> dict[str, str]:
+    def _parameters(self, op: Op, not_after: int, *, halfway: bool) -> dict[str, str]:
         run = self.state.run
         match op:
             case Op.INSPECT:
                 return inspect_parameters(self.context, not_after)
             case Op.RESTORE:
-                # A run that heals names itself: no instance has applied it, so only what is half-way is taken back.
+                # What mends names its own run: the instance has not applied it, so only what is half-way is taken back.
                 # What is taken back at once, or was left half-way, goes back whatever its registry says of it.
-                back = run.run if taking_back or run.heals else run.restores
+                back = run.run if halfway else run.restores
                 return restore_parameters(
                     self.context,
                     not_after,
                     run=back,
                     on_tasks=self._on_tasks(),
-                    verify_login=not taking_back and run.policy.verify_login is VerifyLogin.ALWAYS,
+                    verify_login=not halfway and run.policy.verify_login is VerifyLogin.ALWAYS,
                 )
             case Op.APPLY:
                 if self.state.payload is None:

@@ -227,7 +227,8 @@ class Drainage:
         if trouble and progress.kept < draining.TRIES:
             return Kept(key=key, detail=trouble, again_at=int(self.clock.now()) + draining.AGAIN)
         message = "; ".join(dict.fromkeys(part for part in (pending.message, trouble, plan.note) if part))
-        outcome = Outcome(pending.kind, pending.reason, message)
+        reason = Reason.STRANDED if trouble and pending.as_wanted else pending.reason
+        outcome = Outcome(pending.kind, reason, message)
         if outcome.kind is OutcomeKind.UNREACHABLE and progress.deferred is None:
             return Deferred(key=key, outcome=outcome)
         return Concluded(key=key, outcome=outcome)

@@ -245,8 +245,11 @@ class Engine:
             return  # those that are drained come in orders of their own
         free = frozenset(self._drainage.unhindered(fresh)) if fresh else frozenset()
         left = tuple(key for key in keys if key in free or key not in fresh)
-        if left:
-            self._dispatch.send(self.state.op, left)
+        mended = tuple(key for key in left if self.state.instances[key].mends)
+        others = tuple(key for key in left if key not in mended)
+        for op, some in ((Op.RESTORE, mended), (self.state.op, others)):
+            if some:
+                self._dispatch.send(op, some)
 
     def _given_up(self, key: str) -> Outcome:
         why = self.state.halted.why if self.state.halted else ""

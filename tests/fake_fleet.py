@@ -2,16 +2,17 @@
 
 import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.core.capacity import Capacity
-from orchestrator.core.deciding import Goal, Heal, TakeBack, Wanted, exclude_early
+from orchestrator.core.deciding import Goal, Heal, TakeBack, Wanted
 from orchestrator.core.events import RunStarted
 from orchestrator.core.model import Instance, Ping, Planned, Sighting, Status
 from orchestrator.core.orders import Context, HostPaths, PayloadReference
-from orchestrator.core.planning import Shape, find_ghosts, make_plan
+from orchestrator.core.planning import Shape, make_plan, to_inspect
 from orchestrator.core.result import Op
+from orchestrator.core.selection import EVERYBODY, Selection
 from orchestrator.core.settings import Policy
 from orchestrator.core.state import RunState
 from orchestrator.engine import Engine, Pace
@@ -319,6 +320,7 @@ class Rollout:
     run: str = "run-1"
     restores: str = ""
     heals: bool = False
+    selection: Selection = EVERYBODY
     gates: Sequence[Gate] = ()
     stop_requested: Callable[[], str] = lambda: ""
     lock: OpenLock = field(default_factory=OpenLock)
@@ -329,16 +331,21 @@ class Rollout:
     def context(self, fence: int) -> Context:
         return Context(run=self.run, cluster="c", fence=fence, deadlines=self.policy.deadlines, paths=HostPaths())
 
+    def selects(self, host: Host) -> bool:
+        """Say whether the run is about this host."""
+        return (
+            self.selection.leaves_out(instance_of(replace(host, status=Status.ACTIVE), self.world.clock.now())) is None
+        )
+
     def plan(self, fence: int, fleet: Sequence[Instance] | None = None) -> tuple[Planned, ...]:
         """Inspect and plan."""
         limit = self.policy.limit if fleet is None else None  # of a survey's the run says itself whom it lets through
         fleet = self.world.discover() if fleet is None else fleet
-        ghosts = find_ghosts(fleet)
-        wanted = [each.instance_id for each in fleet if exclude_early(each, ghost=each.arn in ghosts) is None]
+        left_out = {each.arn: why for each in fleet if (why := self.selection.leaves_out(each))}
         inspection = Inspection(
             commands=self.world, clock=self.world.clock, context=self.context(fence), keep=self.lock.keep
         )
-        looks = inspection.look(wanted)
+        looks = inspection.look(to_inspect(fleet, left_out))
         goal: Wanted = Goal(generation=self.generation, registries=frozenset({"reg.example.com"}))
         if self.heals:
             goal = Heal()
@@ -346,6 +353,7 @@ class Rollout:
             goal = TakeBack(run=self.restores)
         policy = self.policy
         shape = Shape(
+            left_out=left_out,
             waves=policy.waves,
             zones=policy.zones,
             seed=policy.seed,
@@ -396,6 +404,7 @@ def roll(
     run: str = "run-1",
     restores: str = "",
     heals: bool = False,
+    selection: Selection = EVERYBODY,
     prepare: Callable[[World], None] = lambda _: None,
     stop_requested: Callable[[], str] = lambda: "",
     lock: OpenLock | None = None,
@@ -410,6 +419,7 @@ def roll(
         run=run,
         restores=restores,
         heals=heals,
+        selection=selection,
         gates=gates,
         stop_requested=stop_requested,
         lock=lock or OpenLock(),

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from orchestrator.cli import loading
 from orchestrator.cli.compose import Parts
-from orchestrator.core.deciding import Goal, Wanted, exclude_early
+from orchestrator.core.deciding import Goal, Wanted
 from orchestrator.core.model import DecisionKind, Instance, Plan, Planned
 from orchestrator.core.orders import INSPECT_STEP_SECONDS
-from orchestrator.core.planning import Shape, find_ghosts, make_plan, without_standalone
+from orchestrator.core.planning import Shape, find_ghosts, make_plan, to_inspect, without_standalone
 from orchestrator.core.reasons import Reason
 from orchestrator.core.selection import NO_LABELS, Labels
 from orchestrator.core.settings import EVERYTHING, StandaloneTasks, spelled, typed
@@ -55,7 +55,7 @@ def plan(parts: Parts, goal: Wanted, *, fence: int, say: Callable[[str], None]) 
     ghosts = find_ghosts(fleet)
     living = [each for each in fleet if each.arn not in ghosts]
     shape = _shape(parts, _left_out(parts, living, goal, say))
-    wanted = _to_inspect(living, shape)
+    wanted = to_inspect(fleet, shape.left_out)
     most = duration(parts.request.policy.deadlines.delivery + INSPECT_STEP_SECONDS)
     say(f"{len(fleet)} container instances in {parts.cluster}; inspecting {len(wanted)} of them, for at most {most}\n")
     return _decided(parts, fleet, wanted, goal, shape, fence)
@@ -72,7 +72,7 @@ def survey(parts: Parts, goal: Wanted, fence: int) -> Survey:
         living = [each for each in fleet if each.arn not in ghosts]
         # How many the limit still lets through is the run's to know.
         shape = replace(_shape(parts, _outside(parts, living, _labels(parts, living))), waves=(EVERYTHING,), limit=None)
-        return _decided(parts, fleet, _to_inspect(living, shape), goal, shape, fence).planned
+        return _decided(parts, fleet, to_inspect(fleet, shape.left_out), goal, shape, fence).planned
 
     return look
 
@@ -87,14 +87,6 @@ def _shape(parts: Parts, left_out: Mapping[str, Reason]) -> Shape:
         limit=policy.limit,
         on_ephemeral=policy.on_ephemeral,
     )
-
-
-def _to_inspect(living: Sequence[Instance], shape: Shape) -> list[str]:
-    return [
-        each.instance_id
-        for each in living
-        if exclude_early(each, ghost=False, left_out=shape.left_out.get(each.arn)) is None
-    ]
 
 
 def _decided(

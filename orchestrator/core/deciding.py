@@ -197,6 +197,8 @@ def ending_of(planned: Planned) -> Outcome:
         return Outcome(OutcomeKind.SKIPPED, Reason.RELEASED)
     if reason in UNREACHED:
         return Outcome(OutcomeKind.UNREACHABLE, reason, left)
+    if reason is Reason.STRANDED:
+        return Outcome(OutcomeKind.SKIPPED, reason, f"{left}; {_hindrance(planned)}")
     if kind is DecisionKind.SKIP or reason in UNSCOPED | NOTHING_TO_DO:
         return Outcome(OutcomeKind.SKIPPED, reason, left)
     message = "; ".join(part for part in (describe_look(planned.facts, reason), left) if part)
@@ -210,6 +212,14 @@ def _left_marked(planned: Planned) -> str:
         return ""
     drained = instance.status is Status.DRAINING
     return f"left DRAINING by the run {instance.mark}" if drained else f"it carries the mark of the run {instance.mark}"
+
+
+def _hindrance(planned: Planned) -> str:
+    """Say what kept an instance from being given back."""
+    if planned.facts is not None and planned.facts.armed is Armed.LIVING:
+        return "a watchdog is armed there"
+    ping = planned.instance.ping
+    return "it did not answer the inspection" if ping is Ping.ONLINE else f"Systems Manager says {ping}"
 
 
 def describe_look(facts: Facts | None, reason: Reason) -> str:

@@ -113,7 +113,7 @@ def judge_report(state: RunState, key: str, report: Report, op: Op) -> tuple[Eve
     if op is Op.RESTORE and report.reason is Reason.NOTHING_TO_RESTORE:
         if progress.disproven:  # its own script or watchdog was quicker
             return ()
-        nothing = Reason.RELEASED if state.run.heals else Reason.NOTHING_TO_RESTORE
+        nothing = Reason.TAKEN_BACK if progress.mends else Reason.NOTHING_TO_RESTORE
         return (ending(progress, Outcome(OutcomeKind.SKIPPED, nothing), report.arn),)
     kind = OutcomeKind.FAILED if progress.disproven else _KINDS[report.claim]  # whatever keeps it from being taken back
     return (ending(progress, Outcome(kind, report.reason, report.detail), report.arn),)
@@ -122,7 +122,7 @@ def judge_report(state: RunState, key: str, report: Report, op: Op) -> tuple[Eve
 def judge_look(state: RunState, key: str, facts: Facts) -> tuple[Event, ...]:
     """Judge the second look at an instance whose result was lost."""
     run, progress = state.run, state.instances[key]
-    if state.op is Op.RESTORE or progress.disproven:
+    if state.op_of(progress) is Op.RESTORE or progress.disproven:
         return _judge_restored(state, progress, facts)
     if facts.armed is Armed.DEAD:  # a reboot took script and watchdog away half-way: this run's, or an older one's
         began = facts.fence >= progress.fence
@@ -143,7 +143,7 @@ def judge_look(state: RunState, key: str, facts: Facts) -> tuple[Event, ...]:
 
 def _judge_restored(state: RunState, progress: Progress, facts: Facts) -> tuple[Event, ...]:
     """Judge the second look at an instance whose restore was lost."""
-    unwanted = state.run.run if progress.disproven else state.run.restores
+    unwanted = state.run.run if progress.disproven else "" if progress.mends else state.run.restores
     if (not unwanted or facts.run != unwanted) and facts.armed is Armed.NO and facts.agent is AgentState.UP:
         return ()  # the old state is back; what remains is to see it in ECS
     if progress.disproven:
@@ -216,7 +216,7 @@ def _success(state: RunState, progress: Progress) -> Outcome:
     detail = progress.report.detail if progress.report else ""
     if progress.disproven:
         return Outcome(OutcomeKind.ROLLED_BACK, progress.disproven, detail)
-    if state.run.heals:
-        return Outcome(OutcomeKind.SKIPPED, Reason.RELEASED, detail)
+    if progress.mends:
+        return Outcome(OutcomeKind.SKIPPED, Reason.TAKEN_BACK, detail)
     kind, reason = _SUCCESS[state.op]
     return Outcome(kind, reason, detail)

@@ -15,7 +15,16 @@ changes the window, or what a budget is a share of.
 NOTHING_TO_DO = frozenset({Reason.NOTHING_TO_RESTORE, Reason.NOTHING_TO_HEAL})
 """Decisions of a run that takes back about instances that hold nothing of it."""
 
-_LEFT_AS_WANTED = UNSCOPED | NOTHING_TO_DO | {Reason.TERMINATED, Reason.LIMITED, Reason.RELEASED}
+_LEFT_AS_WANTED = (
+    UNSCOPED
+    | NOTHING_TO_DO
+    | {
+        Reason.TERMINATED,
+        Reason.LIMITED,
+        Reason.RELEASED,
+        Reason.TAKEN_BACK,
+    }
+)
 
 
 class Platform(StrEnum):
@@ -207,6 +216,8 @@ class Outcome:
     @property
     def as_wanted(self) -> bool:
         """Whether it ended as the operator asked: `restored` is what a restore is for, `limited` what a limit is."""
+        if self.reason is Reason.STRANDED:  # whatever else is well with it
+            return False
         if self.kind is OutcomeKind.SKIPPED:
             return self.reason in _LEFT_AS_WANTED
         if self.reason is Reason.RESTORED:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from orchestrator.core.amount import Amount
-from orchestrator.core.deciding import UNREACHED, Goal, Heal, Look, Wanted, adopted, decide, exclude_early
+from orchestrator.core.deciding import UNSUPPORTED, Goal, Heal, Look, Wanted, adopted, decide, exclude_early
 from orchestrator.core.model import UNSCOPED, Decision, DecisionKind, Instance, Plan, Planned, Status
 from orchestrator.core.reasons import Reason
 from orchestrator.core.settings import EVERYTHING, OnEphemeral, ZoneOrder
@@ -23,6 +23,9 @@ def find_ghosts(instances: Iterable[Instance]) -> frozenset[str]:
         ghosts.update(each.arn for each in registrations if each is not living)
     return frozenset(ghosts)
 
+
+_UNTOUCHED = frozenset({*UNSUPPORTED.values(), Reason.NOT_ACTIVE})
+"""Whom no run ever touches, so that nothing of ours is there."""
 
 _LATER = Decision(DecisionKind.SKIP, Reason.LIMITED)
 
@@ -56,10 +59,26 @@ def make_plan(
     ghosts = find_ghosts(fleet)
     planned = [
         _plan_ghost(each) if each.arn in ghosts else _plan_one(each, looks, goal, shape)
-        for each in with_marks(fleet, ghosts)
+        for each in _with_marks(fleet, ghosts)
     ]
     generation = goal.generation if isinstance(goal, Goal) else ""
     return Plan(cluster=cluster, generation=generation, planned=_laid_out(planned, shape))
+
+
+def to_inspect(fleet: Iterable[Instance], left_out: Mapping[str, Reason]) -> list[str]:
+    """Name the instances that a plan must have looked at, by id. `left_out`: as in a Shape."""
+    registrations = tuple(fleet)
+    ghosts = find_ghosts(registrations)
+    return [
+        each.instance_id
+        for each in _with_marks(registrations, ghosts)
+        if each.arn not in ghosts and _early(each, left_out.get(each.arn)) is None
+    ]
+
+
+def _early(instance: Instance, left_out: Reason | None) -> Decision | None:
+    """Decide what needs no look; whoever carries a dead run's mark is looked at whatever the selection says."""
+    return exclude_early(instance, ghost=False, left_out=None if instance.mark else left_out)
 
 
 def _laid_out(planned: Sequence[Planned], shape: Shape) -> tuple[Planned, ...]:
@@ -98,7 +117,7 @@ def without_standalone(plan: Plan, alone: frozenset[str], shape: Shape) -> Plan:
     return replace(plan, planned=_laid_out(planned, shape))
 
 
-def with_marks(fleet: Iterable[Instance], ghosts: frozenset[str]) -> list[Instance]:
+def _with_marks(fleet: Iterable[Instance], ghosts: frozenset[str]) -> list[Instance]:
     """Let a living instance carry the mark that only its ghost has: its agent came back under a new ARN (F33)."""
     registrations = tuple(fleet)
     left = {each.instance_id: each.mark for each in registrations if each.arn in ghosts and each.mark}
@@ -115,10 +134,14 @@ def _plan_ghost(instance: Instance) -> Planned:
 
 def _plan_one(instance: Instance, looks: Mapping[str, Look], goal: Wanted, shape: Shape) -> Planned:
     look = looks.get(instance.instance_id, Reason.NO_RESULT)
-    early = exclude_early(instance, ghost=False, left_out=shape.left_out.get(instance.arn))
-    if early is not None and isinstance(goal, Heal) and early.reason not in UNREACHED | {Reason.DRAINING_ELSEWHERE}:
-        early = Decision(DecisionKind.SKIP, Reason.NOTHING_TO_HEAL)  # we never touch these, so nothing of ours is there
-    decision = early or adopted(instance, decide(look, goal, shape.on_ephemeral))
+    left_out = shape.left_out.get(instance.arn)
+    early = _early(instance, left_out)
+    if early is not None and isinstance(goal, Heal) and early.reason in _UNTOUCHED:
+        early = Decision(DecisionKind.SKIP, Reason.NOTHING_TO_HEAL)
+    owed = bool(left_out and instance.mark)  # outside the selection: given back, and not changed any further
+    decision = early or adopted(instance, decide(look, Heal() if owed else goal, shape.on_ephemeral))
+    if owed and not decision.changes:
+        decision = Decision(DecisionKind.SKIP, Reason.STRANDED)
     return Planned(
         key=instance.instance_id,
         instance=instance,

@@ -122,9 +122,14 @@ class Progress:
         return self.drained or marked or (arn or self.arn) != self.planned.instance.arn
 
     @property
+    def mends(self) -> bool:
+        """Whether what is sent to it takes back what a dead run had left half-way, whatever its run is for."""
+        return self.planned.decision.reason is Reason.NEEDS_HEALING
+
+    @property
     def holds_change(self) -> bool:
         """Whether it ended with what the run has sent to it, proven or not: nothing has taken that back."""
-        if self.outcome is None or self.disproven is not None:
+        if self.outcome is None or self.disproven is not None or self.mends:
             return False
         unproven = self.outcome.kind is OutcomeKind.UNVERIFIED or self.outcome.reason is Reason.NOT_CONNECTED
         return unproven or self.outcome.kind is OutcomeKind.UPDATED

@@ -37,12 +37,14 @@ class Reason(StrEnum):
     NEEDS_RELEASE = "needs_release"
     NEEDS_HEALING = "needs_healing"
     NOTHING_TO_HEAL = "nothing_to_heal"
+    STRANDED = "stranded"
     # draining
     DRAIN_REFUSED = "drain_refused"
     DRAIN_TIMED_OUT = "drain_timed_out"
     NO_CAPACITY = "no_capacity"
     REACTIVATED_ELSEWHERE = "reactivated_elsewhere"
     RELEASED = "released"
+    TAKEN_BACK = "taken_back"
     # not reached
     SSM_OFFLINE = "ssm_offline"
     SSM_NOT_REGISTERED = "ssm_not_registered"
@@ -186,6 +188,10 @@ EXPLANATIONS: Mapping[Reason, Explanation] = MappingProxyType(
             "A change on the instance was left half-way and no watchdog guards it.",
             "`ecs-rollout heal` takes it back.",
         ),
+        Reason.STRANDED: Explanation(
+            "A run took the instance out of service, and what it took could not be given back yet.",
+            "`ecs-rollout heal` gives it back, once the instance answers and no watchdog is armed there.",
+        ),
         Reason.NOTHING_TO_HEAL: Explanation("No dead run has left anything on the instance.", "Nothing to do."),
         Reason.DRAIN_REFUSED: Explanation(
             "ECS did not let the run mark the instance or set it DRAINING.",
@@ -203,7 +209,10 @@ EXPLANATIONS: Mapping[Reason, Explanation] = MappingProxyType(
             "Somebody else set the instance ACTIVE while it was being drained; it is left as it is.",
             "Find out who needs it; then run again.",
         ),
-        Reason.RELEASED: Explanation("What a dead run had left on the instance is taken back.", "Nothing to do."),
+        Reason.RELEASED: Explanation(
+            "A run that has died had taken the instance out of service; it is ACTIVE again.", "Nothing to do."
+        ),
+        Reason.TAKEN_BACK: Explanation("A change that a dead run had left half-way is taken back.", "Nothing to do."),
         Reason.NOT_SELECTED: Explanation(
             "The run was told to change others only.",
             "Run again without --instance, --attribute, --tag and --zone, or with others, to include it.",

@@ -101,8 +101,12 @@ class RunState:
 
     @property
     def op(self) -> Op:
-        """The document that changes instances in this run."""
+        """The document that changes instances in this run, but for those that it mends (`op_of`)."""
         return Op.RESTORE if self.run.restores or self.run.heals else Op.APPLY
+
+    def op_of(self, progress: Progress) -> Op:
+        """Name the document that changes this instance."""
+        return Op.RESTORE if progress.mends else self.op
 
     @property
     def window(self) -> int:
@@ -211,7 +215,7 @@ class RunState:
             _step(progress, event.step, at, self.roster)
         match event:
             case Admitted() | TakingBack():
-                op = self.op if isinstance(event, Admitted) else Op.RESTORE
+                op = self.op_of(members[0]) if isinstance(event, Admitted) else Op.RESTORE
                 self._open(event.batch, Batch(op, dict.fromkeys(event.keys), event.not_after, at))
             case Looking():
                 self._open(event.batch, Batch(Op.INSPECT, dict.fromkeys(event.keys), 0, at))
@@ -248,8 +252,11 @@ class RunState:
         progress.take(event, at)
 
     def _proves(self, progress: Progress, outcome: Outcome) -> bool:
-        """Say whether an end shows that what this run does works: healing proves itself without a command."""
-        tried = bool(progress.attempts) or self.run.heals
+        """Say whether an end shows that what this run does works: healing proves itself without a command.
+
+        What is mended beside it proves nothing of the credential.
+        """
+        tried = (bool(progress.attempts) and not progress.mends) or self.run.heals
         return tried and outcome.as_wanted and outcome.reason is not Reason.TERMINATED
 
     def _judged(self, outcome: Outcome) -> None:

@@ -8,6 +8,7 @@ from itertools import chain, zip_longest
 
 from orchestrator.core.amount import Amount
 from orchestrator.core.model import DecisionKind, Planned
+from orchestrator.core.reasons import Reason
 from orchestrator.core.settings import ZoneOrder
 
 
@@ -35,7 +36,7 @@ def in_order(changing: Sequence[Planned], zones: ZoneOrder, seed: str) -> list[P
     """
     if not changing:
         return []
-    proving = [each for each in changing if each.decision.kind is not DecisionKind.RELEASE] or changing
+    proving = [each for each in changing if not _gives_back(each)] or changing
     kinds = Counter(_kind(each) for each in proving)
     common = max(kinds, key=lambda kind: (kinds[kind], kind))
     ranked = sorted(changing, key=partial(_rank, seed))
@@ -52,12 +53,17 @@ def _kind(each: Planned) -> tuple[str, str, str]:
 
 
 _LATE = (DecisionKind.APPLY, DecisionKind.DRAIN, DecisionKind.RELEASE)
-"""What proves most comes first: to give back what a dead run has drained proves nothing of the credential."""
 
 
-def _rank(seed: str, each: Planned) -> tuple[int, int, bytes, str]:
+def _gives_back(each: Planned) -> bool:
+    """Say whether only what a dead run has left is given or taken back: that proves nothing of the credential."""
+    return each.decision.kind is DecisionKind.RELEASE or each.decision.reason is Reason.NEEDS_HEALING
+
+
+def _rank(seed: str, each: Planned) -> tuple[bool, int, int, bytes, str]:
+    """Put what proves most first."""
     shuffled = hashlib.sha256(f"{seed}/{each.key}".encode()).digest() if seed else b""
-    return _LATE.index(each.decision.kind), each.instance.running_tasks, shuffled, each.key
+    return _gives_back(each), _LATE.index(each.decision.kind), each.instance.running_tasks, shuffled, each.key
 
 
 def _one_by_one(by_zone: dict[str, list[Planned]]) -> Iterator[Planned]:

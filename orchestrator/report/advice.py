@@ -56,6 +56,8 @@ def _next(report: RunReport) -> tuple[str, tuple[str, ...]]:
         return f"`{left}` shows what it has left; what became of the cluster since:", tuple(shlex.split(newer))
     if report.result == "running":
         return _BROKEN_OFF, ("ecs-rollout", "resume", report.run, *report.store)
+    if report.stranded and not report.heals:
+        return _GIVEN_BACK, ("ecs-rollout", "heal", *_to_heal(report), *report.store)
     if report.restores:
         return _MENDED, ("ecs-rollout", "restore", report.restores, *report.store)
     verb = "heal" if report.heals else "rotate" if report.promotion or report.after.left else "plan"
@@ -65,6 +67,8 @@ def _next(report: RunReport) -> tuple[str, tuple[str, ...]]:
 
 _BROKEN_OFF = "If its controller has been dead for two minutes, go on with it:"
 _MENDED = "Mend what is named here, then see to what is left:"
+_GIVEN_BACK = "Mend what is named here, then give back what was taken out of service:"
+_HEALS = ("profile", "delivery", "delivery_bucket", "kms_key")
 
 
 def _flags(report: RunReport, *, rotates: bool) -> tuple[str, ...]:
@@ -73,6 +77,12 @@ def _flags(report: RunReport, *, rotates: bool) -> tuple[str, ...]:
     if rotates and isinstance(whole := flags.get("credential"), str):
         flags["credential"] = whole.partition("#")[0]  # the run was given one version; a rotation follows the labels
     return tuple(map(visible, spelled(flags)))
+
+
+def _to_heal(report: RunReport) -> tuple[str, ...]:
+    """Name what healing needs to know: who is selected makes no difference to it."""
+    about = {"cluster": report.cluster, "region": report.region or None}
+    return tuple(map(visible, spelled(about | {name: report.flags.get(name) for name in _HEALS})))
 
 
 def _least(report: RunReport) -> tuple[str, ...]:

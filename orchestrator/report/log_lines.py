@@ -121,7 +121,7 @@ def _worded(event: Event, state: RunState) -> Worded:
 def _worded_of_instances(event: Event, state: RunState) -> Worded:
     match event:
         case Admitted(batch=batch):
-            return Level.INFO, f"{state.op} is to be sent", {"batch": batch}
+            return Level.INFO, f"{state.op_of(state.instances[event.keys[0]])} is to be sent", {"batch": batch}
         case Sent(batch=batch, command_id=command):
             return Level.INFO, "SSM accepted the command", {"batch": batch, "command_id": command}
         case NotSent(detail=detail):

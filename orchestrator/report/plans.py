@@ -18,6 +18,7 @@ from orchestrator.report.plan_tables import table, waves_of
 from orchestrator.report.times import duration
 
 _FEW = 3
+_OWED = frozenset({Reason.NEEDS_RELEASE, Reason.NEEDS_HEALING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,7 @@ def plan_text(plan: Plan, wish: Wish) -> str:
     closing.append(
         f"{plan.changes} of {len(plan.planned)} instances would be changed, at most {wish.places.window} at a time."
     )
+    closing += _given_back(plan)
     if plan.changes:
         sizes = ", ".join(str(size) for size in waves_of(plan.planned))
         closing += [
@@ -91,6 +93,13 @@ def _notes(plan: Plan) -> str:
 def _names(keys: Sequence[str]) -> str:
     more = f" and {len(keys) - _FEW} more" if len(keys) > _FEW else ""
     return ", ".join(keys[:_FEW]) + more
+
+
+def _given_back(plan: Plan) -> list[str]:
+    """Name those that are given back and not changed any further."""
+    names = [each.instance.instance_id for each in plan.planned if each.decision.reason in _OWED]
+    text = f"Given back alone, since a run that has died had taken them out of service: {_names(names)}."
+    return [wrap(text)] if names else []
 
 
 def _canary(plan: Plan) -> str:

@@ -162,6 +162,8 @@ class RunReport:
     rows: tuple[Row, ...]
     heals: bool = False
     taken_over_by: str = ""
+    stranded: bool = False
+    """Whether what a run had taken from somebody is not given back."""
     flags: Mapping[str, OptionValue] = field(default_factory=dict)
     """Those that it was started with."""
     store: tuple[str, ...] = ()
@@ -214,11 +216,20 @@ def build(state: RunState, *, exit_code: int, taken_over_by: str = "") -> RunRep
         options=options_of(run.policy),
         heals=run.heals,
         taken_over_by=visible(taken_over_by),
+        stranded=any(map(_stranded, state.instances.values())),
         flags=run.options,
         rows=tuple(rows),
         gates=spans_of(state),
         promotion=promotion_of(state),
     )
+
+
+def _stranded(progress: Progress) -> bool:
+    outcome, planned = progress.outcome, progress.planned
+    if outcome is None or outcome.as_wanted:
+        return False
+    left = bool(planned.instance.mark) and not planned.decision.changes
+    return left or outcome.reason is Reason.STRANDED
 
 
 def promotion_of(state: RunState) -> PromotionRow | None:

@@ -76,7 +76,8 @@ def by_then(state: RunState, key: str) -> str:
     until = judging.latest(state, key)
     if until is None:
         return ""
-    applies = state.instances[key].phase is Phase.APPLYING and state.op is Op.APPLY
+    progress = state.instances[key]
+    applies = progress.phase is Phase.APPLYING and state.op_of(progress) is Op.APPLY
     deadlines = state.run.policy.deadlines
     own = f" (--verify-seconds {deadlines.verify}, then --restore-seconds {deadlines.restore})" if applies else ""
     return f"by {time_of_day(until)} UTC at the latest{own}"

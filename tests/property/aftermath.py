@@ -35,12 +35,13 @@ def check(rollout: Rollout, state: RunState) -> None:
         outcome = seen.outcome
         assert outcome is not None
         marked = host.mark or any(each.mark for each in host.ghosts if each.status is not None)
-        assert not marked or left_by_name(outcome), (host, outcome)
+        assert not marked or (left_by_name(outcome) and not outcome.as_wanted), (host, outcome)
         assert host.status is not Status.DRAINING or host.mark or host.arn in world.foreign, host
         ours = host.armed != "no" and (rollout.heals or host.armed_run == rollout.run)
         half = ours and outcome.kind not in {OutcomeKind.NOT_ATTEMPTED, OutcomeKind.UNVERIFIED}
         assert not half or outcome.reason == "restore_failed", (host, outcome)
         assert host.applies <= 1
+        assert not host.applies or rollout.selects(host), host
         unproven = outcome.kind is OutcomeKind.UNVERIFIED
         assert unproven or not host.registration or host.attributes == {"team"}, (host, outcome)
     assert world.trespasses == []

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.core.amount import Amount
 from orchestrator.core.model import Ping, Status
+from orchestrator.core.selection import EVERYBODY, Filter, Selection
 from orchestrator.core.settings import Deadlines, OnEphemeral, Policy, StandaloneTasks
 from orchestrator.engine import Pace
 from tests.fake_fleet import NEVER, Host, Registration, Rollout, VirtualClock, World, fleet_of, roll
@@ -39,11 +40,14 @@ class Scenario:
     troubles: list[Trouble] = field(default_factory=list)
     restores: str = ""
     heals: bool = False
+    selection: Selection = EVERYBODY
 
     def rollout(self) -> Rollout:
         """Make the world anew, and a run over it that has not begun."""
         world = World(self.hosts(), VirtualClock())
-        rollout = Rollout(world, self.policy, restores=self.restores, heals=self.heals, pace=PACE)
+        rollout = Rollout(
+            world, self.policy, restores=self.restores, heals=self.heals, selection=self.selection, pace=PACE
+        )
         if self.restores:
             rollout.run = "run-2"
         return rollout
@@ -159,4 +163,7 @@ SCENARIOS = {
     "restore": Scenario(_updated, DRAINING, restores="run-1"),
     "heal": Scenario(_dead_runs, WIDE, heals=True),
     "adopted": Scenario(_dead_runs, DRAINING),
+    "adopted, and only one is selected": Scenario(
+        _dead_runs, DRAINING, selection=Selection(wanted=Filter(instances=("i-00000000000000004",)))
+    ),
 }

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from orchestrator.core.amount import Amount
 from orchestrator.core.events import Resumed
 from orchestrator.core.model import Outcome, OutcomeKind, Ping, Platform, Status
+from orchestrator.core.selection import EVERYBODY, Exclusion, Filter, Selection
 from orchestrator.core.settings import Deadlines, OnEphemeral, Policy, StandaloneTasks, ZoneOrder
 from orchestrator.core.state import RunState
 from orchestrator.engine import Engine, Pace
@@ -90,6 +91,7 @@ policies = st.builds(
     on_ephemeral=st.sampled_from([OnEphemeral.DRAIN, *OnEphemeral]),
     standalone_tasks=st.sampled_from(StandaloneTasks),
     drain_timeout=st.sampled_from([60, 300]),
+    limit=st.one_of(st.none(), st.none(), st.none(), amounts),
     deadlines=st.sampled_from([Deadlines(), Deadlines(verify=30, restore=20, watchdog=60, step=90, connect=60)]),
 )
 troubles = st.lists(
@@ -111,9 +113,23 @@ class Case:
     fleet: list[Host]
     policy: Policy
     troubles: list[Trouble] = field(default_factory=list)
+    selection: Selection = EVERYBODY
 
 
-cases = st.builds(Case, fleets, policies, troubles)
+ids = st.integers(0, 11).map(lambda number: f"i-{number:017x}")
+selections = st.one_of(
+    st.just(EVERYBODY),
+    st.builds(
+        Selection,
+        wanted=st.one_of(
+            st.just(Filter()),
+            st.builds(Filter, zones=st.lists(st.sampled_from("abc"), min_size=1, max_size=2).map(tuple)),
+            st.builds(Filter, instances=st.lists(ids, min_size=1, max_size=3).map(tuple)),
+        ),
+        excluded=st.lists(st.one_of(ids, st.just("zone:b")).map(Exclusion.parse), max_size=3).map(tuple),
+    ),
+)
+cases = st.builds(Case, fleets, policies, troubles, selections)
 
 
 @dataclass
@@ -180,7 +196,7 @@ def left_by_name(outcome: Outcome) -> bool:
 def play(case: Case, prepare: Callable[[World], None] = lambda _: None) -> Played:
     """Plan and roll; where the run breaks off, resume it until it has ended."""
     world = World([host.copy() for host in case.fleet], VirtualClock())
-    rollout = Rollout(world, case.policy, pace=Pace(shortest=2, longest=5))
+    rollout = Rollout(world, case.policy, selection=case.selection, pace=Pace(shortest=2, longest=5))
     watcher = Watcher(world, rollout.run)
     planned = rollout.plan(1)
     rollout.gates = [ScheduledGate(case.troubles, world.clock.now())]

@@ -24,13 +24,13 @@ from orchestrator.core.events import (
     WaveOpened,
 )
 from orchestrator.core.lifecycle import LIFECYCLE
-from orchestrator.core.model import OutcomeKind, Status
+from orchestrator.core.model import OutcomeKind, Ping, Platform, Status
 from orchestrator.core.reasons import Reason
 from orchestrator.core.result import Op, parse_facts
 from orchestrator.core.settings import EVERYTHING, OnEphemeral, Policy, ZoneOrder
 from orchestrator.core.state import RunState, replay
 from tests.fake_fleet import GENERATION, NEVER, Host, VirtualClock, roll
-from tests.property.strategies import LAW, LOST, Case, cases, fleets, left_by_name, play
+from tests.property.strategies import DEAD_RUN, LAW, LOST, Case, cases, fleets, left_by_name, play
 from tests.property.troubles import Kind, Trouble
 
 
@@ -201,7 +201,7 @@ def test_the_fold_of_the_journal_is_the_state(case: Case) -> None:
 @LAW
 @given(cases)
 def test_what_is_drained_by_us_is_given_back_or_named(case: Case) -> None:
-    """No registration carries our mark at the end unless the report names it as left DRAINING."""
+    """No registration carries our mark at the end unless the report names it, and its outcome is not as wanted."""
     for number, host in enumerate(case.fleet[::2]):
         host.persistence, host.drain_seconds = "ephemeral", (20.0, NEVER)[number % 2]
     played = play(replace(case, policy=replace(case.policy, on_ephemeral=OnEphemeral.DRAIN)))
@@ -212,8 +212,45 @@ def test_what_is_drained_by_us_is_given_back_or_named(case: Case) -> None:
             continue
         assert progress.outcome is not None
         assert left_by_name(progress.outcome)
+        assert not progress.outcome.as_wanted
     drained = {key for key, host in played.world.hosts.items() if host.status is Status.DRAINING and not host.mark}
     assert all(played.world.hosts[key].arn in played.world.foreign for key in drained)
+
+
+@LAW
+@given(cases, st.integers(1, 3))
+def test_what_dead_runs_have_drained_is_given_back_or_no_good_end(case: Case, every: int) -> None:
+    """Who is still DRAINING under our mark, selected or not, ends not as wanted.
+
+    To those outside the selection nothing is sent but what takes back what was left half-way.
+    """
+    for number, host in enumerate(case.fleet[::every]):
+        host.mark, host.status = DEAD_RUN, Status.DRAINING
+        host.armed, host.armed_run = (("dead", DEAD_RUN), ("no", ""), ("living", DEAD_RUN))[number % 3]
+    half = {host.instance_id for host in case.fleet if host.mark and host.armed == "dead"}
+    played = play(case)
+    world, instances = played.world, played.state.instances
+    for host in world.hosts.values():
+        progress = instances.get(host.instance_id)
+        if host.mark and host.status is Status.DRAINING and progress is not None:
+            assert progress.outcome is not None
+            assert not progress.outcome.as_wanted
+    left_out = {host.instance_id for host in world.hosts.values() if not played.rollout.selects(host)}
+    for order in world.sends:
+        outside = left_out.intersection(order.instance_ids)
+        assert not outside or order.op is Op.INSPECT or (order.op is Op.RESTORE and outside <= half)
+
+
+@LAW
+@given(cases, st.integers(1, 3))
+def test_whoever_answers_is_given_back_whatever_is_selected(case: Case, every: int) -> None:
+    """Where nothing goes wrong, nobody outside the selection stays DRAINING by a dead run, though the run may halt."""
+    for host in case.fleet[::every]:
+        host.mark, host.status, host.armed, host.joins_at = DEAD_RUN, Status.DRAINING, "no", 0.0
+    played = play(replace(case, troubles=[]))
+    for host in played.world.hosts.values():
+        answers = host.ping is Ping.ONLINE and host.platform is Platform.LINUX and host.status is not None
+        assert not (answers and host.mark and not played.rollout.selects(host))
 
 
 @LAW

@@ -23,7 +23,7 @@ from orchestrator.core.events import Admitted, ApprovalAwaited, Draining, Event
 from orchestrator.core.settings import Deadlines
 from orchestrator.errors import JournalFault
 from orchestrator.journal.sqlite import SqliteJournal
-from orchestrator.lab.scenario import AfterRestart, Ssm
+from orchestrator.lab.scenario import AfterRestart, InstanceSpec, Ssm
 from orchestrator.lab.wire import AwsError
 from tests.receiver import receiver
 from tests.scenario.conftest import QUICK, Answer, Workplace, fleet
@@ -86,6 +86,16 @@ def age_lock(place: Workplace) -> None:
     for each in ssm.get_parameters_by_path(Path=path)["Parameters"]:
         value = json.dumps(json.loads(each["Value"]) | {"heartbeat": 0.0})
         ssm.put_parameter(Name=each["Name"], Value=value, Type="String", Overwrite=True)
+
+
+def drained(place: Workplace, *specs: InstanceSpec, run: str = "gone") -> None:
+    """Set instances DRAINING as a run that died has, under its mark; as somebody else has, where `run` is empty."""
+    ecs, cluster = boto3.client("ecs"), place.lab.scenario.cluster
+    arns = [place.registrations(each.instance_id)[-1].arn for each in specs]
+    for arn in arns if run else ():
+        mark: AttributeTypeDef = {"name": "ecs-rollout.run", "value": run, "targetId": arn}
+        ecs.put_attributes(cluster=cluster, attributes=[mark])
+    ecs.update_container_instances_state(cluster=cluster, containerInstances=arns, status="DRAINING")
 
 
 def wait_for(place: Workplace, kind: type[Event], process: subprocess.Popen[bytes]) -> None:
@@ -329,18 +339,9 @@ def test_heal_leaves_and_names_what_it_cannot_reach_and_what_is_anothers(workpla
     """
     ours, offline, foreign = fleet(3)
     place = workplace(ours, replace(offline, ssm=Ssm.CONNECTION_LOST), foreign)
-    ecs, cluster = boto3.client("ecs"), place.lab.scenario.cluster
-    arns = ecs.list_container_instances(cluster=cluster)["containerInstanceArns"]
-    for each in ecs.describe_container_instances(cluster=cluster, containerInstances=arns)["containerInstances"]:
-        if each["ec2InstanceId"] != foreign.instance_id:
-            mark: AttributeTypeDef = {
-                "name": "ecs-rollout.run",
-                "value": "gone",
-                "targetId": each["containerInstanceArn"],
-            }
-            ecs.put_attributes(cluster=cluster, attributes=[mark])
-    ecs.update_container_instances_state(cluster=cluster, containerInstances=arns, status="DRAINING")
-    ssm = boto3.client("ssm")
+    drained(place, ours, offline)
+    drained(place, foreign, run="")
+    ssm, cluster = boto3.client("ssm"), place.lab.scenario.cluster
     owner = {"holder": "anna@laptop", "run": "gone", "since": 1.0, "heartbeat": 2.0}
     ssm.put_parameter(Name=f"/ecs-rollout/{cluster}/lock/1", Value=json.dumps(owner), Type="String")
     words = ("heal", "--cluster", cluster, "--yes", *QUICK)
