@@ -249,8 +249,8 @@ def test_whoever_answers_is_given_back_whatever_is_selected(case: Case, every: i
         host.mark, host.status, host.armed, host.joins_at = DEAD_RUN, Status.DRAINING, "no", 0.0
     played = play(replace(case, troubles=[]))
     for host in played.world.hosts.values():
-        answers = host.ping is Ping.ONLINE and host.platform is Platform.LINUX and host.status is not None
-        assert not (answers and host.mark and not played.rollout.selects(host))
+        answers = host.ping is Ping.ONLINE and host.platform is Platform.LINUX
+        assert not (answers and host.status is Status.DRAINING and host.mark and not played.rollout.selects(host))
 
 
 @LAW
