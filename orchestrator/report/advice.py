@@ -3,6 +3,7 @@
 import shlex
 from dataclasses import dataclass
 
+from orchestrator.core.reasons import Reason
 from orchestrator.core.settings import spelled
 from orchestrator.report.rows import RunReport
 from orchestrator.report.successor import looks
@@ -56,12 +57,20 @@ def _next(report: RunReport) -> tuple[str, tuple[str, ...]]:
         return f"`{left}` shows what it has left; what became of the cluster since:", tuple(shlex.split(newer))
     if report.result == "running":
         return _BROKEN_OFF, ("ecs-rollout", "resume", report.run, *report.store)
+    return _from_here(report)
+
+
+def _from_here(report: RunReport) -> tuple[str, tuple[str, ...]]:
+    """Say what comes after a run that came to its end, and left something."""
     if report.stranded and not report.heals:
         return _GIVEN_BACK, ("ecs-rollout", "heal", *_to_heal(report), *report.store)
-    if report.restores:
-        return _MENDED, ("ecs-rollout", "restore", report.restores, *report.store)
-    verb = "heal" if report.heals else "rotate" if report.promotion or report.after.left else "plan"
     words = "Go on with what is left:" if report.result == "interrupted" else _MENDED
+    if report.restores:
+        if all(row.as_wanted or row.reason in _FOR_EVER for row in report.rows):
+            return "Do what is named here: to take the run back once more would change nothing.", ()
+        flags = _flags(report, rotates=False)
+        return words, ("ecs-rollout", "restore", report.restores, *flags, *report.store)
+    verb = "heal" if report.heals else "rotate" if report.promotion or report.after.left else "plan"
     return words, ("ecs-rollout", verb, *(_flags(report, rotates=verb == "rotate") or _least(report)), *report.store)
 
 
@@ -69,6 +78,8 @@ _BROKEN_OFF = "If its controller has been dead for two minutes, go on with it:"
 _MENDED = "Mend what is named here, then see to what is left:"
 _GIVEN_BACK = "Mend what is named here, then give back what was taken out of service:"
 _HEALS = ("profile", "delivery", "delivery_bucket", "kms_key")
+_FOR_EVER = frozenset({Reason.NO_BACKUP, Reason.WINDOWS, Reason.BOTTLEROCKET, Reason.MANAGED_INSTANCES})
+"""Why an instance was not taken back, where it never will be."""
 
 
 def _flags(report: RunReport, *, rotates: bool) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator.core.lifecycle import AT_WORK, Phase
 from orchestrator.core.model import OutcomeKind
+from orchestrator.core.reasons import Reason
 from orchestrator.core.state import RunState
 from orchestrator.report import html, timeline
 from orchestrator.report.advice import advise
@@ -166,6 +167,24 @@ def test_the_next_command_is_the_run_again_as_it_was_meant() -> None:
     assert shlex.join(advise(night).command) == f"ecs-rollout rotate {again}"
     healing = replace(report, heals=True, flags={})
     assert shlex.join(advise(healing).command) == "ecs-rollout heal --cluster c --region us-east-1 --journal /tmp/j"
+
+
+def test_a_restore_is_repeated_as_it_was_meant() -> None:
+    """Its flags are written again; where nobody's old state can ever be had back, no command promises it."""
+    done = report_of(STATES["taken_back"]())
+    first, second = done.rows
+    flags = {"on_ephemeral": "drain", "no_probe_old": True, "step_seconds": 900}
+    failed = replace(first, outcome=OutcomeKind.FAILED, reason=Reason.RESTORE_FAILED)
+    report = replace(done, result="incomplete", flags=flags, store=("--journal", "/tmp/j"), rows=(failed, second))
+    told = advise(report)
+    again = "--on-ephemeral drain --no-probe-old --step-seconds 900 --journal /tmp/j"
+    assert shlex.join(told.command) == f"ecs-rollout restore run-1 {again}"
+    assert advise(replace(report, result="interrupted")).words == "Go on with what is left:"
+    gone = replace(failed, reason=Reason.NO_BACKUP)
+    told = advise(replace(report, rows=(gone, second)))
+    assert told.command == ()
+    assert "would change nothing" in told.words
+    assert advise(replace(report, rows=(gone, failed))).command[:2] == ("ecs-rollout", "restore")
 
 
 def test_others_words_stay_words() -> None:
