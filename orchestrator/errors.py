@@ -60,6 +60,10 @@ class JournalFault(EnvironmentFault):
     """The journal cannot be read, or takes no events; AWS and the instances may be well."""
 
 
+class UnsavedFault(JournalFault):
+    """The journal did not take the end of a run, which is to be resumed."""
+
+
 class LockedError(RolloutError):
     """Another run holds the cluster's lock."""
 

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from orchestrator.aws import journal_items as items
 from orchestrator.aws.journal_items import Stand, Trial
-from orchestrator.aws.session import code_of, translated
+from orchestrator.aws.session import RUN_AGAIN, code_of, translated
 from orchestrator.core.asks import Ask
 from orchestrator.core.events import Entry
 from orchestrator.errors import EnvironmentFault, JournalFault
@@ -69,7 +69,7 @@ class DynamoJournal:
                 self._stands[run] = trial.stand
                 return
             self._clock.wait(pause)
-        raise self._fault(f"the run {run} cannot be written to ({why})", "Run again a little later.")
+        raise self._fault(f"the run {run} cannot be written to ({why})", "Wait until others write to the table less.")
 
     def claim(self, run: str, fence: int) -> None:
         """Keep writers with a smaller fence out from now on. Raises as `Store.claim` does."""
@@ -225,4 +225,5 @@ class DynamoJournal:
             if isinstance(cause, ClientError) and code_of(cause) == "ResourceNotFoundException":
                 hint = f"`ecs-rollout state init --state dynamodb:{self.table}` makes it; check --region, too."
                 raise self._fault("there is no such table", hint) from cause
-            raise JournalFault(fault.message, hint=fault.hint) from cause
+            hint = "Read AWS's message, and mend that." if fault.hint == RUN_AGAIN else fault.hint  # a run goes on
+            raise JournalFault(fault.message, hint=hint) from cause

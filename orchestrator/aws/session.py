@@ -56,6 +56,9 @@ _JOURNAL = _RETRIED.merge(
     Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=3, read_timeout=10)
 )
 
+RUN_AGAIN = "Read AWS's message; run again when it is mended."
+"""What to do about an error that AWS answered with, where nothing better is known."""
+
 _DENIED = frozenset({"AccessDeniedException", "AccessDenied", "AuthorizationError", "UnauthorizedOperation"})
 _NAMED = re.compile(r"not authorized to perform: ([a-z0-9-]+:[A-Za-z]+)")
 # Secrets Manager does not name the action that its KMS key's policy, or ours, denies.
@@ -232,7 +235,7 @@ def client_fault(doing: str, error: ClientError) -> EnvironmentFault:
         return CredentialsFault(
             f"AWS does not accept the credentials ({code}).", hint="Log in again, and check the clock and the Region."
         )
-    return EnvironmentFault(f"{doing}: {code}: {message}", hint="Read AWS's message; run again when it is mended.")
+    return EnvironmentFault(f"{doing}: {code}: {message}", hint=RUN_AGAIN)
 
 
 def denied_action(doing: str, error: ClientError) -> str:

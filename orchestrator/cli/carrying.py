@@ -14,8 +14,8 @@ from orchestrator.cli.speech import say
 from orchestrator.cli.unattended import TELLING, Told
 from orchestrator.core.approved import ApprovedPlan
 from orchestrator.core.model import Plan
-from orchestrator.core.settings import OnHalt, OptionValue
-from orchestrator.errors import ExitCode, RefusedError, RolloutError, UsageError
+from orchestrator.core.settings import OnHalt, OptionValue, typed
+from orchestrator.errors import ExitCode, JournalFault, RefusedError, RolloutError, UnsavedFault, UsageError
 
 if TYPE_CHECKING:
     from orchestrator.cli.boot import Boots
@@ -41,7 +41,8 @@ class Rolls:
 
     `restores`: the run that is taken back; `heals`: what dead runs left is; `approved`: the saved plan; `options`: the
     flags to be kept for `resume`. `limit`: until when instances are admitted; `promotion`: what follows the run;
-    `holders`: who is seen to run what at its end. `alone`: nobody is asked anything, whoever watches.
+    `holders`: who is seen to run what at its end. `stopped`: the run goes on, and was stopped before. `alone`: nobody
+    is asked anything, whoever watches.
     """
 
     report: reporting.Wanted
@@ -56,6 +57,7 @@ class Rolls:
     limit: "Limit | None" = None
     promotion: "Promotion | None" = None
     holders: "Callable[[Parts], Holders | None]" = lambda _parts: None
+    stopped: bool = False
     alone: bool = False
 
 
@@ -180,7 +182,10 @@ def see_through(
             afterwards=lambda state: _follow(scene, keeper, rolls, state),
             tells=bool(rolls.told.notify),
         )
-        state = roll(parts, watch, confirm)
+        try:
+            state = roll(parts, watch, confirm)
+        except JournalFault as fault:
+            raise _broken_off(scene, rolls, fault) from fault
     say("")
     code = _code_of(state, stop, rolls)
     complaint = rolls.promotion.complaint(state) if rolls.promotion else None
@@ -211,6 +216,21 @@ def see_through(
     return state, code
 
 
+def _broken_off(scene: Scene, rolls: Rolls, fault: JournalFault) -> JournalFault:
+    """Report from memory a run that its journal takes no more of; give the error that says how it goes on.
+
+    Before the run has begun there is nothing to report, and the error is the one that was met.
+    """
+    from orchestrator.report.rows import After
+
+    run, state = scene.parts.run_id, scene.tell.follower.state
+    if state is None or state.run.run != run:
+        return fault
+    reporting.conclude(rolls.report, state, fault.exit_code, After(unsaved=True))
+    resume = typed("resume", run, "--take-over", *rolls.journal.words)
+    return UnsavedFault(fault.message, hint=f"{fault.hint} Then `{resume}` goes on with the run.")
+
+
 def note_told(journal: "Store", run: str, clock: "SystemClock") -> None:
     """Write down that those who want to know were told how a run ended. Told twice is better than not at all."""
     from orchestrator.core.events import EndTold, Entry
@@ -235,11 +255,15 @@ def _follow(scene: Scene, keeper: "Boots", rolls: Rolls, state: "RunState") -> N
 
 
 def _code_of(state: "RunState", stop: "Stop", rolls: Rolls) -> ExitCode:
-    """Give the run's exit code: neither time that ran out nor a label that had to stay is a good end."""
+    """Give the run's exit code: neither time that ran out nor a label that had to stay is a good end.
+
+    That a signal or an `abort` stopped it is told by who was stopped, not by a `resume` that sees it through later.
+    """
     from orchestrator.report.render import exit_code_of
 
     out_of_time = rolls.limit is not None and rolls.limit.reached and not stop
-    code = exit_code_of(state, ExitCode.NOT_ALL_UPDATED if out_of_time else stop.exit_code)
+    before = rolls.stopped and not stop
+    code = exit_code_of(state, ExitCode.NOT_ALL_UPDATED if out_of_time or before else stop.exit_code)
     return code or (ExitCode.NOT_ALL_UPDATED if rolls.promotion and rolls.promotion.left else ExitCode.OK)
 
 

@@ -199,6 +199,7 @@ def go_on(journal: "Store", state: "RunState", rolls: "Rolls", *, region: str | 
             raise _nothing_left(state, state.ended.result, journal, rolls.journal.words)
         return state
 
+    rolls = replace(rolls, stopped=state.halted is not None)
     request = _request_again(state, region=region, profile=profile)
     return carrying.carry_out(request, journal, rolls, roll, run=state.run.run)
 

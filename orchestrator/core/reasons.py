@@ -389,7 +389,7 @@ EXPLANATIONS: Mapping[Reason, Explanation] = MappingProxyType(
         ),
         Reason.HALTED: Explanation(
             "The run stopped admitting instances before it came to this one.",
-            "Mend what halted the run; then run again.",
+            "Mend what halted the run, unless somebody stopped it; then run again.",
         ),
     }
 )

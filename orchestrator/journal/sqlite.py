@@ -12,13 +12,13 @@ from orchestrator.journal.codec import dump, load, pack
 from orchestrator.journal.head import Head, Record, Summary, claimed, entries_of, extended, unknown_run
 from orchestrator.journal.sqlite_file import open_to_read, open_to_write, transaction, write_head
 
-_ELSEWHERE = "or name another file with --journal."
+_ELSEWHERE = ", or name another file with --journal"
 _HINTS = (
-    (("SQLITE_CORRUPT", "SQLITE_NOTADB"), f"Put a good copy in its place, with its -wal if it has one, {_ELSEWHERE}"),
-    (("SQLITE_FULL",), f"Free space on its disk, {_ELSEWHERE}"),
-    (("SQLITE_BUSY",), f"Find out which program holds the file, {_ELSEWHERE}"),
+    (("SQLITE_CORRUPT", "SQLITE_NOTADB"), "Put a good copy in its place, with its -wal if it has one"),
+    (("SQLITE_FULL",), "Free space on its disk"),
+    (("SQLITE_BUSY",), "Find out which program holds the file"),
 )
-_HINT = f"Mend its permissions or its disk, {_ELSEWHERE}"
+_HINT = "Mend its permissions or its disk"
 _HEADS = "select run, fence, seq, summary from heads"
 
 
@@ -37,7 +37,7 @@ class SqliteJournal:
         """Make entries durable in one transaction, and claim the run. Raises as `Store.append` does."""
         if not entries:
             return
-        with self._translated(), transaction(self._db, "immediate"):
+        with self._translated(writes=True), transaction(self._db, "immediate"):
             before = self._head(run) or Head(run=run)
             after = extended(before, fence, entries)
             self._db.execute("insert into records values (?, ?, ?)", (run, before.seq + 1, pack(entries)))
@@ -45,7 +45,7 @@ class SqliteJournal:
 
     def claim(self, run: str, fence: int) -> None:
         """Keep writers with a smaller fence out from now on. Raises as `Store.claim` does."""
-        with self._translated(), transaction(self._db, "immediate"):
+        with self._translated(writes=True), transaction(self._db, "immediate"):
             write_head(self._db, claimed(self._known(run), fence))
 
     def entries(self, run: str) -> list[Entry]:
@@ -92,12 +92,14 @@ class SqliteJournal:
         return head
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self, *, writes: bool = False) -> Iterator[None]:
+        """Word what goes wrong. `writes`: for a run that stands in this file, so that no other one would help."""
         try:
             yield
         except (sqlite3.Error, OSError) as error:
             name = getattr(error, "sqlite_errorname", "")
             hint = next((hint for names, hint in _HINTS if name.startswith(names)), _HINT)
+            hint += "." if writes else f"{_ELSEWHERE}."
             raise JournalFault(f"The journal {self._path} cannot be used: {error}.", hint=hint) from error
 
 

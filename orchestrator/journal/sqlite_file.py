@@ -29,6 +29,7 @@ _ELSEWHERE = "Name another file with --journal."
 
 def open_to_write(path: Path) -> sqlite3.Connection:
     """Open the journal, made or upgraded where needed. Raises JournalFault, sqlite3.Error or OSError."""
+    _nothing_at(path)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Made before SQLite would make it, so that it is never readable by others, not even for a moment; the files
     # that SQLite puts beside it take its mode over.
@@ -51,11 +52,11 @@ def open_to_write(path: Path) -> sqlite3.Connection:
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:
-    """Open the journal without a lock that a writer would meet. Where there is no file, give one without runs.
+    """Open the journal without a lock that a writer would meet. Where nothing was written yet, give one without runs.
 
     Raises JournalFault, sqlite3.Error or OSError.
     """
-    if not path.exists():
+    if _nothing_at(path):
         db = sqlite3.connect(":memory:", isolation_level=None)
         _bring_up(db, 0)
         return db
@@ -74,11 +75,28 @@ def open_to_read(path: Path) -> sqlite3.Connection:
         return db
     db.close()
     if form == 0:
-        raise JournalFault(
-            f"The journal {path} is empty.", hint="If it is a copy, copy its -wal too, or copy it when no run writes."
-        )
+        raise _empty(path)
     open_to_write(path).close()  # upgrades it
     return open_to_read(path)
+
+
+def _nothing_at(path: Path) -> bool:
+    """Say whether nothing was ever written there: no file, or one that a full disk kept empty when it was made.
+
+    Raises JournalFault for an empty file with a -wal beside it, which SQLite would throw away: all may be in there.
+    """
+    wal = path.with_name(path.name + "-wal").exists()  # looked for first: a writer makes it after its file's first page
+    if path.exists() and path.stat().st_size:
+        return False
+    if wal:
+        raise _empty(path)
+    return True
+
+
+def _empty(path: Path) -> JournalFault:
+    return JournalFault(
+        f"The journal {path} is empty.", hint="If it is a copy, copy it and its -wal again, when no run writes."
+    )
 
 
 @contextmanager

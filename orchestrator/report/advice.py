@@ -50,6 +50,8 @@ def _result(report: RunReport) -> str:
 
 
 def _next(report: RunReport) -> tuple[str, tuple[str, ...]]:
+    if report.after.unsaved:
+        return _UNSAVED, ("ecs-rollout", "resume", report.run, "--take-over", *report.store)
     if report.result == "ok" and not report.after.left:
         return "Nothing to do.", ()
     if report.taken_over_by:
@@ -75,6 +77,7 @@ def _from_here(report: RunReport) -> tuple[str, tuple[str, ...]]:
 
 
 _BROKEN_OFF = "If its controller has been dead for two minutes, go on with it:"
+_UNSAVED = "The journal did not take all of this. Once it is mended, go on with the run:"
 _MENDED = "Mend what is named here, then see to what is left:"
 _GIVEN_BACK = "Mend what is named here, then give back what was taken out of service:"
 _HEALS = ("profile", "delivery", "delivery_bucket", "kms_key")

@@ -49,6 +49,8 @@ def _of_run(report: RunReport) -> ET.Element:
         ET.SubElement(case, "error", type="running", message=advise(report).result)
     elif report.halted:
         ET.SubElement(case, "failure", type=report.result, message=report.halted)
+    elif report.after.unsaved:
+        ET.SubElement(case, "error", type="unsaved", message=advise(report).words)
     elif report.after.left:
         ET.SubElement(case, "failure", type="not_promoted", message=report.after.left)
     return case

@@ -10,7 +10,7 @@ from orchestrator.core.notices import Moment, Notice, Problem
 from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.core.settings import spelled, typed
 from orchestrator.core.state import RunState
-from orchestrator.errors import RolloutError
+from orchestrator.errors import RolloutError, UnsavedFault
 from orchestrator.report.rows import RunReport, build, troubles
 from orchestrator.report.times import moment
 
@@ -147,7 +147,9 @@ def ended(
 def failed(error: RolloutError, state: RunState | None, origin: Origin, *, at: float) -> Notice:
     """Tell that a command ended with an error: before a run had begun, in the middle of one, or after it."""
     told = _told(state, origin) if state is not None and state.started is not None else None
-    how = "DID NOT RUN" if told is None else "BROKE OFF" if told.state.ended is None else "FAILED AFTER ITS RUN"
+    # Where the journal did not take its end, a run has one in memory alone.
+    open_end = told is not None and (told.state.ended is None or isinstance(error, UnsavedFault))
+    how = "DID NOT RUN" if told is None else "BROKE OFF" if open_end else "FAILED AFTER ITS RUN"
     words = (told.origin if told else origin).words
     lines = (
         f"Rollout {how} on {words} (exit code {int(error.exit_code)})." + ("" if told else " No instance was changed."),
@@ -157,7 +159,7 @@ def failed(error: RolloutError, state: RunState | None, origin: Origin, *, at: f
     )
     subject = f"{how}, {_line(error.message)}"
     if told is not None:
-        going_on = told.origin.command("resume", told.report.run, "--take-over") if told.state.ended is None else None
+        going_on = told.origin.command("resume", told.report.run, "--take-over") if open_end else None
         notice = told.notice(Moment.FAILED, subject, lines, next=going_on)
     else:
         following = shlex.join(origin.again)

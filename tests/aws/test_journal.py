@@ -288,6 +288,23 @@ def test_a_damaged_head_is_an_error(damage: dict[str, Any]) -> None:
         journal_items.stand_of({**item, **damage})
 
 
+def test_what_keeps_a_run_from_its_table_does_not_say_to_run_again(
+    table: DynamoDBClient, run: list[Entry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run goes on with `resume`, which its command names: another run would be refused or would take it over."""
+    journal = store(table)
+    journal.append(RUN, 1, run[:2])
+
+    def throttled(**_: object) -> None:
+        code = "ProvisionedThroughputExceededException"
+        raise ClientError({"Error": {"Code": code, "Message": "Rate exceeded"}}, "TransactWriteItems")
+
+    monkeypatch.setattr(table, "transact_write_items", throttled)
+    with pytest.raises(JournalFault, match="Rate exceeded") as fault:
+        journal.append(RUN, 1, run[2:])
+    assert fault.value.hint == "Read AWS's message, and mend that."
+
+
 def test_a_table_that_is_not_there_says_how_to_make_it(table: DynamoDBClient, run: list[Entry]) -> None:
     """Every use of a table that was never made, or is gone in the middle of a run, names the command that makes it."""
     journal = store(table)

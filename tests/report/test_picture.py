@@ -14,6 +14,7 @@ from orchestrator.core.state import RunState
 from orchestrator.report import html, timeline
 from orchestrator.report.advice import advise
 from orchestrator.report.console import command_url, partition_of
+from orchestrator.report.junit import as_junit
 from orchestrator.report.render import exit_code_of, render_report
 from orchestrator.report.rows import After, RunReport, build
 from tests.report.reports import SCRIPT, STATES, large
@@ -173,9 +174,9 @@ def test_a_restore_is_repeated_as_it_was_meant() -> None:
     """Its flags are written again; where nobody's old state can ever be had back, no command promises it."""
     done = report_of(STATES["taken_back"]())
     first, second = done.rows
-    flags = {"on_ephemeral": "drain", "no_probe_old": True, "step_seconds": 900}
     failed = replace(first, outcome=OutcomeKind.FAILED, reason=Reason.RESTORE_FAILED)
-    report = replace(done, result="incomplete", flags=flags, store=("--journal", "/tmp/j"), rows=(failed, second))
+    report = replace(done, result="incomplete", store=("--journal", "/tmp/j"), rows=(failed, second))
+    report = replace(report, flags={"on_ephemeral": "drain", "no_probe_old": True, "step_seconds": 900})
     told = advise(report)
     again = "--on-ephemeral drain --no-probe-old --step-seconds 900 --journal /tmp/j"
     assert shlex.join(told.command) == f"ecs-rollout restore run-1 {again}"
@@ -185,6 +186,14 @@ def test_a_restore_is_repeated_as_it_was_meant() -> None:
     assert told.command == ()
     assert "would change nothing" in told.words
     assert advise(replace(report, rows=(gone, failed))).command[:2] == ("ecs-rollout", "restore")
+
+
+def test_a_run_that_its_journal_took_not_all_of_is_resumed() -> None:
+    """However it ended in memory, resume is what comes next, and a pipeline sees an error."""
+    for name in ("fine", "troubled"):
+        report = replace(report_of(STATES[name]()), after=After(unsaved=True), store=("--journal", "/tmp/j"))
+        assert shlex.join(advise(report).command) == "ecs-rollout resume run-1 --take-over --journal /tmp/j"
+        assert 'type="unsaved"' in as_junit(report)
 
 
 def test_others_words_stay_words() -> None:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -19,7 +19,7 @@ import boto3
 import pytest
 
 from orchestrator.clock import SystemClock
-from orchestrator.core.events import Admitted, ApprovalAwaited, Draining, Event
+from orchestrator.core.events import Admitted, ApprovalAwaited, Draining, Entry, Event, RunEnded
 from orchestrator.core.settings import Deadlines
 from orchestrator.errors import JournalFault
 from orchestrator.journal.sqlite import SqliteJournal
@@ -137,6 +137,60 @@ def test_a_run_whose_controller_was_killed_is_resumed(workplace: Start) -> None:
     again = place.cli("resume", run)
     assert (again.code, "has ended (ok)" in again.err) == (2, True)
     assert f"hint: `ecs-rollout report {run}` shows what became of it" in again.err
+
+
+def test_a_run_whose_journal_takes_nothing_any_more_is_reported_from_memory(
+    workplace: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is under way is seen through, everybody is in the report on stdout, and the hint's command goes on."""
+    place = workplace(*fleet(3))
+    place.put_secret()
+    append = SqliteJournal.append
+
+    def broken(self: SqliteJournal, run: str, fence: int, entries: Sequence[Entry]) -> None:
+        append(self, run, fence, entries)
+        if any(isinstance(each.event, Admitted) for each in entries):
+            self._db.execute("pragma query_only = on")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteJournal, "append", broken)
+        done = place.rollout("run", "--output", "json")
+    assert done.code == 4
+    run = done.report["run"]["id"]
+    assert (done.report["run"]["result"], done.report["run"]["exit_code"]) == ("halted", 4)
+    assert sorted(done.outcomes.values()) == ["not_attempted(halted)", "not_attempted(halted)", "updated(verified)"]
+    hint = done.err.rpartition("hint: ")[2]
+    command = f"ecs-rollout resume {run} --take-over"
+    assert hint == f"Mend its permissions or its disk. Then `{command}` goes on with the run.\n"
+    told = place.cli("report", run, "--output", "json")
+    assert told.report["run"]["result"] == "running"
+    again = place.cli(*shlex.split(command)[1:], "--output", "json")
+    assert set(again.outcomes.values()) == {"updated(verified)"}
+    assert len(applied(place)) == len(set(applied(place))) == 3
+
+
+def test_a_resumed_run_that_was_stopped_before_ends_by_what_resume_did(
+    workplace: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody stopped the resume: it ends with 1 for whom the run had not begun with, not with 130 or 143."""
+    place = workplace(*fleet(2))
+    place.put_secret()
+    append = SqliteJournal.append
+
+    def stopped(self: SqliteJournal, run: str, fence: int, entries: Sequence[Entry]) -> None:
+        if any(isinstance(each.event, RunEnded) for each in entries):
+            raise JournalFault("The journal is full.", hint="Make room.")
+        append(self, run, fence, entries)
+        if any(isinstance(each.event, Admitted) for each in entries):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteJournal, "append", stopped)
+        done = place.rollout("run", "--output", "json")
+    assert (done.code, done.report["run"]["result"]) == (4, "interrupted")
+    again = resumed(place, done.report["run"]["id"])
+    assert (again.code, again.report["run"]["exit_code"]) == (1, 1)
+    assert (again.report["run"]["result"], again.outcomes) == ("interrupted", done.outcomes)
 
 
 def test_a_drained_instance_of_a_dead_run_is_resumed(workplace: Start) -> None:

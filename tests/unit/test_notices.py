@@ -17,7 +17,7 @@ from orchestrator.core.notices import BusTarget, Moment, Notice, TopicTarget, We
 from orchestrator.core.settings import EVERYTHING, Policy
 from orchestrator.core.source import SsmSource
 from orchestrator.core.state import RunState
-from orchestrator.errors import EnvironmentFault, LockedError, RefusedError, RolloutError, UsageError
+from orchestrator.errors import EnvironmentFault, LockedError, RefusedError, RolloutError, UnsavedFault, UsageError
 from orchestrator.report import notices
 from orchestrator.report.following import Follower
 from orchestrator.report.notices import Origin
@@ -232,6 +232,9 @@ def test_a_run_that_breaks_off_is_told_with_what_was_done() -> None:
     after = broken(EnvironmentFault("The bucket is gone.", hint="Look for it."), state)
     assert "FAILED AFTER ITS RUN" in after.subject
     assert after.next == "ecs-rollout report run-1"
+    unsaved = broken(UnsavedFault("The journal is full.", hint="Make room."), state)
+    assert "BROKE OFF" in unsaved.subject  # its end is in memory alone
+    assert unsaved.next == "ecs-rollout resume run-1 --take-over"
 
 
 def test_a_shared_journal_is_named_with_its_region() -> None:
