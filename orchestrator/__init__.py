@@ -138,6 +138,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         lock                  The cluster's lock
         metrics               Put a run's metrics into CloudWatch
         notices               Send notices to an SNS topic or an EventBridge bus
+        owner                 Who holds a cluster, as it stands in the lock
         rotation              The entry point that a Secrets Manager rotation function names
         secrets               Keep the delivered payload where instances can fetch it
         session               Make boto3 clients

@@ -57,7 +57,8 @@ class Engine:
 
     `deliver` puts the credential where instances fetch it; it is called once, when somebody is to be changed, and may
     be None for a run that restores. `survey` looks at the cluster again after the last wave. `stop_requested` says why
-    nothing more is to be admitted; empty while there is no reason.
+    nothing more is to be admitted; empty while there is no reason. `begun` is called once the journal knows that the
+    run begins, or goes on, and before anything is done for it.
     """
 
     def __init__(  # noqa: PLR0913 - its ports, each by name
@@ -76,6 +77,7 @@ class Engine:
         gates: Sequence[Gate] = (),
         observers: Sequence[Observer] = (),
         stop_requested: Callable[[], str] = lambda: "",
+        begun: Callable[[], None] = lambda: None,
     ) -> None:
         self.state = RunState()
         self._lock = lock
@@ -98,6 +100,7 @@ class Engine:
         )
         self._pace = pace
         self._stop_requested = stop_requested
+        self._begun = begun
         self._gatekeeper = Gatekeeper(gates=gates, clock=clock, state=self.state, ledger=self._ledger)
         self._audience = Audience(journal=journal, state=self.state, ledger=self._ledger)
         self._surveyor = Surveyor(survey=survey, fleet=fleet, state=self.state, ledger=self._ledger)
@@ -115,6 +118,7 @@ class Engine:
     def begin(self, started: RunStarted) -> None:
         """Make the run known and ready for its first tick."""
         self._ledger.intend(started)
+        self._begun()
         self._set_out()
 
     def resume(self, entries: Iterable[Entry], resumed: Resumed) -> RunState:
@@ -127,6 +131,7 @@ class Engine:
         for entry in entries:
             self.state.fold(entry)
         self._ledger.intend(resumed)
+        self._begun()
         self._dispatch.adopt()
         self._try(self._audience.listen)
         self._set_out()

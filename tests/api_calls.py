@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import TypeVar
 
-from orchestrator.aws.lock import HEARTBEAT_SECONDS
+from orchestrator.aws.owner import HEARTBEAT_SECONDS
 from orchestrator.core.model import Sighting
 from orchestrator.core.result import Op
 from orchestrator.core.settings import Policy

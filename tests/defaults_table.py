@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import click
 
-from orchestrator.aws.lock import HEARTBEAT_SECONDS
+from orchestrator.aws.owner import HEARTBEAT_SECONDS
 from orchestrator.cli.rollout import run
 from orchestrator.core.settings import Deadlines
 from orchestrator.engine import Pace

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from orchestrator.aws.ecs import Cluster
-from orchestrator.aws.lock import Owner
+from orchestrator.aws.owner import Owner
 from orchestrator.aws.session import Session
 from orchestrator.aws.sources import NoValueError
 from orchestrator.aws.stages import SecretStages
@@ -82,7 +82,8 @@ class FleetCrew:
         """Start late, take the turn, and finish what a dead controller has left, where our journal knows it."""
         with self.telling(), stopping_run(self.clock, say, ""):
             turns.start_late(self.patience, self.clock, _chance, say)
-            owner = turns.await_turn(self._owner, self.patience, self.clock, _chance, say)
+            holder = turns.await_turn(self._owner, self.patience, self.clock, _chance, say)
+            owner = holder.last_begun if holder is not None else None
             last = self._last_ended()
             self._tell_late(last, owner)
         if owner is None:

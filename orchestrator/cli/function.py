@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from orchestrator.aws.lock import ALIVE_SECONDS
+from orchestrator.aws.owner import ALIVE_SECONDS
 from orchestrator.aws.session import Session, translated
 from orchestrator.aws.sources import read_source
 from orchestrator.aws.stages import SecretStages

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from threading import Event, Thread
 
-from orchestrator.aws.lock import HEARTBEAT_SECONDS, Predecessor
+from orchestrator.aws.owner import HEARTBEAT_SECONDS, Predecessor
 from orchestrator.cli import loading
 from orchestrator.cli.compose import Parts
 from orchestrator.core.orders import PayloadReference
@@ -20,17 +20,37 @@ LIST_LAG = 10.0
 """Seconds for which a list of commands may not know the newest one (F73)."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Hold:
     """The cluster while it is ours.
 
     `at_work`: the run has begun something and not ended, so the lock and the `payload` that was delivered must outlive
-    us: it can be resumed.
+    us: it can be resumed. `begun`: so it is our run that counts now, and no more the one that was taken over; `others`:
+    whose commands we have waited for. `inherits`: the cluster was somebody's when we won it.
     """
 
-    key: bytes
+    parts: Parts
+    say: Callable[[str], None]
+    others: Sequence[Predecessor] = ()
+    inherits: bool = False
+    begun: bool = False
+    key: bytes = b""
     at_work: bool = False
     payload: PayloadReference | None = None
+
+    def begin(self) -> None:
+        """Let our run count, whose beginning is in its journal; then put away what those taken over have delivered.
+
+        Should we die after any line here, whoever comes next finds either the old run as it was, or ours with the rest
+        to do. Raises LockedError when another owner took the cluster over.
+        """
+        self.parts.lock.begin()
+        self.begun = True
+        for each in self.others:
+            left = partial(loading.forget, self.parts, each.run)
+            _tidy(self.say, f"what the run {each.run} delivered was not removed", left)
+        if self.others:  # last: should we die before, whoever takes us over removes it
+            self.parts.lock.resolved()
 
 
 @contextmanager
@@ -40,29 +60,24 @@ def locked(
     """Win the cluster, and let it go afterwards, except where a run broke off that can be resumed.
 
     Where another owner was taken over, its commands are waited for first; those of the run that is resumed are not:
-    it finds them itself. `store`: the flags that name the run's journal.
+    it finds them itself. Who leaves without having begun a run gives the cluster back as it was. `store`: the flags
+    that name the run's journal.
     """
-    predecessor = parts.lock.acquire(take_over=take_over, resumes=resumes)
-    unresolved = predecessor
-    hold: Hold | None = None
+    before = parts.lock.acquire(take_over=take_over, resumes=resumes)
+    others = tuple(each for each in before.to_resolve if each.run != parts.run_id) if before else ()
+    # What is resumed was begun, whatever fails from here.
+    hold = Hold(parts=parts, say=say, others=others, inherits=before is not None, at_work=resumes)
     lost = False
     try:
-        if predecessor is not None:
-            resumed = predecessor.run == parts.run_id
+        if before is not None:
+            resumed = before.run == parts.run_id
             say(
-                f"{'going on where' if resumed else 'took over from'} {predecessor.holder}"
-                f"{' left off' if resumed else ''} (run {predecessor.run})"
+                f"{'going on where' if resumed else 'took over from'} {before.holder}"
+                f"{' left off' if resumed else ''} (run {before.run})"
             )
-            others = tuple(each for each in predecessor.to_resolve if each.run != parts.run_id)
-            if others:
-                _outwait(parts, others, say)
-            unresolved = None
-            for each in others:
-                left = partial(loading.forget, parts, each.run)
-                _tidy(say, f"what the run {each.run} delivered was not removed", left)
-            if others:  # last: should we die before, whoever takes us over removes it
-                parts.lock.resolved()
-        hold = Hold(loading.ensure_key(parts), at_work=resumes)  # what is resumed was begun, whatever fails from here
+        if others:
+            _outwait(parts, others, say)
+        hold.key = loading.ensure_key(parts)
         yield hold
     except LockedError:
         lost = True  # the cluster is another owner's by now, and so is everything of ours in it
@@ -70,14 +85,17 @@ def locked(
     finally:
         if lost:
             pass
-        elif unresolved is not None:
-            say(f"the commands of the run {unresolved.run} are not resolved: the lock is its own again")
-            _tidy(say, "the lock was not given back", lambda: parts.lock.hand_back(unresolved))
-        elif hold.at_work if hold is not None else resumes:
+        elif before is not None and not hold.begun:
+            command = typed("resume", before.run, *store)
+            heal = typed("heal", "--cluster", parts.cluster, "--take-over")
+            say(f"nothing was begun: the cluster is the run {before.run}'s again, as it was")
+            say(f"`{command}` goes on with it; where its journal is lost, `{heal}` mends what it left")
+            _tidy(say, "the lock was not given back", lambda: parts.lock.hand_back(before))
+        elif hold.at_work:
             command = typed("resume", parts.run_id, "--take-over", *store)
             say(f"the run {parts.run_id} broke off, and its lock stays: `{command}` goes on with it")
         else:
-            _let_go(parts, hold, say)
+            _let_go(hold)
 
 
 @contextmanager
@@ -106,9 +124,9 @@ def kept(lock: Lock, every: float = HEARTBEAT_SECONDS / 3) -> Iterator[None]:
         thread.join()
 
 
-def _let_go(parts: Parts, hold: Hold | None, say: Callable[[str], None]) -> None:
+def _let_go(hold: Hold) -> None:
     """Take the delivery away and release the lock. What fails here is told, and does not hide how the run ended."""
-    payload = hold.payload if hold else None
+    parts, payload, say = hold.parts, hold.payload, hold.say
     if payload is not None:
         _tidy(say, "the delivered credential was not removed", lambda: loading.take_away(parts, payload))
     _tidy(say, "the lock was not released", parts.lock.release)

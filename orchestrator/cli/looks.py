@@ -9,7 +9,8 @@ from orchestrator.aws import checks, secrets
 from orchestrator.aws.boot_config import BootConfigs
 from orchestrator.aws.documents import Pin
 from orchestrator.aws.ecs import EcsFleet
-from orchestrator.aws.lock import ClusterLock, held_by
+from orchestrator.aws.lock import ClusterLock
+from orchestrator.aws.owner import held_by
 from orchestrator.aws.session import Session, UnreachableFault
 from orchestrator.aws.ssm import SsmCommands
 from orchestrator.cli import compose, loading, store

@@ -129,7 +129,7 @@ def heal(
 
 def _show_remnants(request: "Request", again: tuple[str, ...]) -> int:
     """Show what dead runs have left, and who holds the cluster; `again`: the command that mends it."""
-    from orchestrator.aws.lock import ALIVE_SECONDS, held_by
+    from orchestrator.aws.owner import ALIVE_SECONDS, held_by
     from orchestrator.cli import compose, loading, planning, showing
     from orchestrator.clock import SystemClock
     from orchestrator.core.deciding import Heal

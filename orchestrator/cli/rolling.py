@@ -75,6 +75,7 @@ def _engine(parts: Parts, hold: Hold, watch: Watch, goal: Wanted, planned: Plan)
         gates=parts.gates(expected),
         observers=watch.observers,
         stop_requested=watch.stop_requested,
+        begun=hold.begin,
     )
 
 
@@ -101,7 +102,12 @@ def roll(
     try:
         return engine.run(started)
     finally:
-        hold.at_work = engine.unfinished
+        hold.at_work = _left_open(hold, engine)
+
+
+def _left_open(hold: Hold, engine: Engine) -> bool:
+    """Say whether somebody must go on with the run; one that took another over owes the end of that one, too."""
+    return engine.unfinished or (hold.inherits and engine.state.ended is None)
 
 
 def conduct(
@@ -156,7 +162,7 @@ def resume(parts: Parts, watch: Watch, *, take_over: bool) -> RunState:
         try:
             state = engine.resume(entries, Resumed(fence=parts.lock.fence, holder=holder()))
         finally:
-            hold.at_work = engine.unfinished
+            hold.at_work = _left_open(hold, engine)
         if state.run.heals:
             healing.sweep(parts, watch.say)
         watch.afterwards(state)
@@ -169,10 +175,11 @@ def finish(parts: Parts, watch: Watch, ended: RunState, *, take_over: bool) -> b
     Says whether anything was left: the lock is let go of last. Raises LockedError while that controller may be alive.
     """
     owner = parts.lock.owner()
-    if owner is None or owner.run != parts.run_id:
+    if owner is None or owner.last_begun.run != parts.run_id:
         return False
     with locked(parts, take_over=take_over, say=watch.say, resumes=True, store=watch.store) as hold:
         watch.journal.claim(parts.run_id, parts.lock.fence)
+        hold.begin()
         hold.payload, hold.at_work = ended.payload, False
         if ended.run.heals:
             healing.sweep(parts, watch.say)

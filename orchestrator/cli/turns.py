@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from orchestrator.aws.lock import ALIVE_SECONDS, Owner, held_by
+from orchestrator.aws.owner import ALIVE_SECONDS, Owner, held_by
 from orchestrator.core.settings import Deadlines
 from orchestrator.errors import UsageError
 from orchestrator.ports import Clock

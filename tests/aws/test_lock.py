@@ -8,7 +8,8 @@ import pytest
 from moto import mock_aws
 from mypy_boto3_ssm import SSMClient
 
-from orchestrator.aws.lock import HEARTBEAT_SECONDS, ClusterLock
+from orchestrator.aws.lock import ClusterLock
+from orchestrator.aws.owner import HEARTBEAT_SECONDS
 from orchestrator.errors import EnvironmentFault, LockedError, RefusedError
 from tests.fake_fleet import VirtualClock
 
@@ -132,10 +133,12 @@ def test_a_chain_of_dead_owners_is_resolved_whole(ssm: SSMClient) -> None:
     lock(ssm, "run-1").acquire()
     second = lock(ssm, "run-2")
     second.acquire(take_over=True)
+    second.begin()
     third = lock(ssm, "run-3")
     predecessor = third.acquire(take_over=True)
     assert predecessor is not None
     assert [each.run for each in predecessor.to_resolve] == ["run-1", "run-2"]
+    third.begin()
     third.resolved()
     fourth = lock(ssm, "run-4").acquire(take_over=True)
     assert fourth is not None
@@ -150,7 +153,9 @@ def test_the_lock_tells_how_late_a_command_of_its_owner_may_begin(ssm: SSMClient
     clock.wait(HEARTBEAT_SECONDS)
     first.keep()
     clock.wait(1000)
-    lock(ssm, "run-2", clock, reach=60.0).acquire(take_over=True)
+    second = lock(ssm, "run-2", clock, reach=60.0)
+    second.acquire(take_over=True)
+    second.begin()
     clock.wait(5)
     owner = lock(ssm, "run-3", clock).acquire(take_over=True)
     assert owner is not None
@@ -232,3 +237,119 @@ def test_a_cluster_that_cannot_be_resolved_is_given_back(ssm: SSMClient) -> None
     found = lock(ssm, "run-3").acquire(take_over=True)
     assert found is not None
     assert found.run == "run-1"
+
+
+def dead_and_taken_over(ssm: SSMClient) -> ClusterLock:
+    """run-1 is dead; run-2 takes it over and has not begun."""
+    lock(ssm, "run-0").acquire()
+    dead = lock(ssm, "run-1", reach=180)
+    dead.acquire(take_over=True)
+    dead.begin()
+    mine = lock(ssm, "run-2")
+    mine.acquire(take_over=True)
+    return mine
+
+
+LATER = VirtualClock().now() + 500
+
+
+def test_who_dies_before_it_begins_leaves_the_old_run_as_it_was(ssm: SSMClient) -> None:
+    """The old run can be resumed, though another one had won the cluster over it; its commands count from its start."""
+    dead_and_taken_over(ssm)
+    clock = VirtualClock(start=LATER)
+    with pytest.raises(LockedError, match="run run-2, which took over"):
+        lock(ssm, "run-1").acquire(resumes=True)
+    again = lock(ssm, "run-1", clock)
+    found = again.acquire(resumes=True)
+    assert found is not None
+    assert (found.run, [each.run for each in found.to_resolve], again.fence) == ("run-1", ["run-0", "run-1"], 4)
+    again.begin()
+    third = lock(ssm, "run-3", clock).acquire(take_over=True)
+    assert third is not None
+    assert [(each.run, each.since < LATER) for each in third.to_resolve] == [("run-0", True), ("run-1", True)]
+
+
+def test_who_dies_before_it_begins_counts_for_nothing(ssm: SSMClient) -> None:
+    """A third run takes the old one over, not the one that had only stood for it, and says so to whoever is refused."""
+    dead_and_taken_over(ssm)
+    with pytest.raises(LockedError, match=r"me \(run-2\) holds") as held:
+        lock(ssm, "run-3").acquire()
+    assert "wait until its run begins, or it leaves. If it is dead for certain: `ecs-rollout resume run-1" in (
+        held.value.hint
+    )
+    with pytest.raises(LockedError, match=r"me \(run-2\) holds") as dead:
+        lock(ssm, "run-3", VirtualClock(start=LATER)).acquire()
+    assert "seems to be dead: `ecs-rollout resume run-1` goes on with the run that it took over." in dead.value.hint
+    found = lock(ssm, "run-3").acquire(take_over=True)
+    assert found is not None
+    assert [each.run for each in found.to_resolve] == ["run-0", "run-1"]
+
+
+def test_whose_run_has_begun_is_the_one_that_counts(ssm: SSMClient) -> None:
+    """From then on the old run cannot be resumed, and whoever comes next has both to resolve."""
+    mine = dead_and_taken_over(ssm)
+    mine.begin()
+    with pytest.raises(LockedError, match="run run-2"):
+        lock(ssm, "run-1", VirtualClock(start=LATER)).acquire(resumes=True, take_over=True)
+    found = lock(ssm, "run-3").acquire(take_over=True)
+    assert found is not None
+    assert [each.run for each in found.to_resolve] == ["run-0", "run-1", "run-2"]
+
+
+def test_a_run_that_its_journal_knows_is_resumed_though_it_only_stood_for_another(ssm: SSMClient) -> None:
+    """One that died between its journal's first word and the lock's goes on, with the old ones to resolve."""
+    dead_and_taken_over(ssm)
+    again = lock(ssm, "run-2")
+    found = again.acquire(resumes=True, take_over=True)
+    assert found is not None
+    assert [each.run for each in found.to_resolve] == ["run-0", "run-1"]
+    again.begin()
+    third = lock(ssm, "run-3").acquire(take_over=True)
+    assert third is not None
+    assert [each.run for each in third.to_resolve] == ["run-0", "run-1", "run-2"]
+
+
+def test_who_was_taken_over_before_it_began_begins_nothing(ssm: SSMClient) -> None:
+    """It hears of it at the latest when it writes down that it begins."""
+    mine = dead_and_taken_over(ssm)
+    lock(ssm, "run-3").acquire(take_over=True)
+    with pytest.raises(LockedError, match="run-3"):
+        mine.begin()
+
+
+@pytest.mark.parametrize("resumes", [True, False])
+def test_who_wins_while_the_old_one_begins_looks_again(ssm: SSMClient, resumes: bool) -> None:  # noqa: FBT001 - a case
+    """Read before it began and won after: the number goes to it, and is not won on what was read."""
+    mine, late = dead_and_taken_over(ssm), lock(ssm, "run-1" if resumes else "run-3")
+    put = ssm.put_parameter
+
+    def slow(**arguments: object) -> object:
+        if arguments["Name"] == f"{PATH}/lock/4":
+            ssm.put_parameter = put  # type: ignore[method-assign]  # once
+            mine.begin()
+        return put(**arguments)  # type: ignore[arg-type]  # passes through
+
+    ssm.put_parameter = slow  # type: ignore[method-assign, assignment]  # somebody who falls asleep right there
+    if resumes:
+        with pytest.raises(LockedError, match="run run-2"):
+            late.acquire(resumes=True, take_over=True)
+        return
+    found = late.acquire(take_over=True)
+    assert found is not None
+    assert (found.run, late.fence) == ("run-2", 5)
+
+
+def test_a_living_owner_that_was_given_its_cluster_back_stays_stopped(ssm: SSMClient) -> None:
+    """Its number is old: it is told that somebody was there, and how its run goes on."""
+    old = lock(ssm, "run-1")
+    old.acquire()
+    new = lock(ssm, "run-2")
+    before = new.acquire(take_over=True)
+    assert before is not None
+    new.hand_back(before)
+    with pytest.raises(LockedError, match="took this cluster over and gave it back") as told:
+        old.confirm()
+    assert "ecs-rollout resume run-1" in told.value.hint
+    again = lock(ssm, "run-1")
+    assert again.acquire(resumes=True, take_over=True) is not None
+    assert again.fence == 3

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
-from orchestrator.aws.lock import ALIVE_SECONDS, ClusterLock
+from orchestrator.aws.lock import ClusterLock
+from orchestrator.aws.owner import ALIVE_SECONDS
 from orchestrator.clock import SystemClock
 from orchestrator.core.events import Entry, Event, Resumed, RunEnded, RunStarted
 from orchestrator.core.settings import Policy

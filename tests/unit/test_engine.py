@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from orchestrator.aws.lock import HEARTBEAT_SECONDS
+from orchestrator.aws.owner import HEARTBEAT_SECONDS
 from orchestrator.core.amount import Amount
 from orchestrator.core.events import (
     Admitted,

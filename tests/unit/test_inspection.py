@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from orchestrator.aws.lock import HEARTBEAT_SECONDS
+from orchestrator.aws.owner import HEARTBEAT_SECONDS
 from orchestrator.core.model import Facts, Ping
 from orchestrator.core.orders import Context, HostPaths
 from orchestrator.core.reasons import Reason

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from orchestrator.aws.lock import Owner, Predecessor
+from orchestrator.aws.owner import Owner, Predecessor
 from orchestrator.cli import holding, planning, rolling
 from orchestrator.core.deciding import Goal, TakeBack
 from orchestrator.core.events import Entry, RunStarted, WaveOpened
@@ -21,7 +21,7 @@ from orchestrator.core.selection import EVERYBODY, Filter, Selection
 from orchestrator.core.settings import Policy
 from orchestrator.core.state import RunState
 from orchestrator.engine import Pace
-from orchestrator.errors import EnvironmentFault, LockedError, RolloutError, UsageError
+from orchestrator.errors import EnvironmentFault, JournalFault, LockedError, RefusedError, RolloutError, UsageError
 from orchestrator.journal.sqlite import SqliteJournal
 from tests.fake_fleet import GENERATION, PAYLOAD, OpenLock, VirtualClock, World, fleet_of
 
@@ -49,6 +49,9 @@ class RecordingLock:
 
     def confirm(self) -> None:
         return
+
+    def begin(self) -> None:
+        self.done.append("begin")
 
     def resolved(self) -> None:
         self.done.append("resolved")
@@ -191,7 +194,7 @@ def test_predecessors_are_waited_for_and_tidied_up_after(store: list[str]) -> No
     assert {run for run, _ in asked} == {"old", "older"}
     first = min(command.sent_at for command in world.commands.values())
     assert first >= 1_000_060
-    assert lock.done.index("resolved") < lock.done.index("release")
+    assert lock.done.index("begin") < lock.done.index("resolved") < lock.done.index("release")
     assert "keep" in lock.done
     assert store[:2] == ["forget older", "forget old"]
 
@@ -219,6 +222,89 @@ def test_what_a_sleeping_owner_could_still_begin_is_waited_out(store: list[str],
     first = min(command.sent_at for command in world.commands.values())
     assert began + waits <= first <= began + waits + holding.PREDECESSOR_EVERY
     assert store[0] == "forget old"
+
+
+def test_a_run_counts_once_its_journal_knows_it_and_before_anything_is_done(store: list[str]) -> None:
+    """Only then what predecessors had delivered is removed; and only after that its own credential is delivered."""
+    world, lock = World(fleet_of(1), VirtualClock()), RecordingLock(predecessor=OLD)
+    order: list[str] = []
+    parts = parts_of(world, lock)
+
+    @dataclass
+    class Noting(Nowhere):
+        def append(self, _run: str, _fence: int, entries: object) -> None:
+            order.append(f"{type(entries[0].event).__name__} {lock.done[-1]} {len(store)}")  # type: ignore[index]  # entries
+
+    with holding.locked(parts, take_over=True, say=lambda _: None) as hold:
+        assert (lock.done[-1], store) == ("keep", [])
+        rolling.roll(parts, hold, plan_of(parts), rolling.Watch(journal=Noting(), say=lambda _: None), GOAL)  # type: ignore[arg-type]  # keeps nothing
+    assert order[:2] == ["RunStarted keep 0", "Delivered resolved 3"]
+    assert store == ["forget older", "forget old", "deliver", "take away"]
+    assert lock.done[lock.done.index("begin") + 1] == "resolved"
+
+
+LEAVES: dict[str, BaseException] = {
+    "declined": RefusedError("Not confirmed.", hint="Nothing was touched."),
+    "Ctrl-C": KeyboardInterrupt(),
+    "wrong selection": UsageError("Not in the cluster.", hint="Look."),
+    "a slip of ours": RuntimeError("a bug"),
+}
+
+
+@pytest.mark.parametrize("why", LEAVES)
+def test_who_takes_over_and_begins_nothing_gives_the_cluster_back(store: list[str], why: str) -> None:
+    """However it leaves, the dead run stays as it was: resumable, with its copy and its place in the lock."""
+    lock = RecordingLock(predecessor=OLD)
+    parts = parts_of(World(fleet_of(1), VirtualClock()), lock)
+    said: list[str] = []
+    with (
+        pytest.raises(type(LEAVES[why])),
+        holding.locked(parts, take_over=True, say=said.append, store=("--state", "dynamodb:t")),
+    ):
+        raise LEAVES[why]
+    assert lock.done[-1] == "hand back to old"
+    assert not {"begin", "resolved", "release", "sweep"} & set(lock.done)
+    assert store == []
+    assert said[-2] == "nothing was begun: the cluster is the run old's again, as it was"
+    assert said[-1].startswith("`ecs-rollout resume old --state dynamodb:t` goes on with it; ")
+    assert "`ecs-rollout heal --cluster c --take-over`" in said[-1]
+
+
+def test_a_journal_that_does_not_take_the_run_begins_none(store: list[str]) -> None:
+    """Before its first entry is durable nothing of the old run is put away."""
+    lock = RecordingLock(predecessor=OLD)
+    parts = parts_of(World(fleet_of(1), VirtualClock()), lock)
+
+    class Full(Nowhere):
+        def append(self, _run: str, _fence: int, _entries: object) -> None:
+            raise JournalFault("disk full", hint="make room")
+
+    watch = rolling.Watch(journal=Full(), say=lambda _: None)  # type: ignore[arg-type]  # keeps nothing
+    with pytest.raises(JournalFault), holding.locked(parts, take_over=True, say=lambda _: None) as hold:
+        rolling.roll(parts, hold, plan_of(parts), watch, GOAL)
+    assert (lock.done[-1], store) == ("hand back to old", [])
+
+
+def test_who_took_over_and_began_stays_until_its_end(store: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has put the old run away, so it owes what that one left, though it has changed nobody itself yet."""
+
+    def fail(_parts: object) -> object:
+        raise EnvironmentFault("no store", hint="mend it")
+
+    monkeypatch.setattr("orchestrator.cli.loading.deliver", fail)
+    lock, said = RecordingLock(predecessor=OLD), list[str]()
+    with pytest.raises(EnvironmentFault, match="no store"):
+        roll(World(fleet_of(2), VirtualClock()), lock, said)
+    assert (lock.done[-1], store) == ("resolved", ["forget older", "forget old"])
+    assert "the run new broke off, and its lock stays" in said[-1]
+
+
+def test_a_run_that_changes_nobody_is_still_a_run(store: list[str]) -> None:
+    """Over a dead owner it begins, puts that one away, ends, and lets the cluster go."""
+    lock = RecordingLock(predecessor=OLD)
+    roll(World(fleet_of(2, generation=GENERATION), VirtualClock()), lock)
+    assert [each for each in lock.done if each != "keep"][1:] == ["begin", "resolved", "release", "sweep"]
+    assert store == ["forget older", "forget old"]
 
 
 @pytest.mark.parametrize("dies", ["while it forgets", "while it says so"])
@@ -283,6 +369,7 @@ def test_a_resume_that_fails_early_keeps_the_lock(store: list[str], monkeypatch:
         holding.locked(parts, take_over=True, resumes=True, say=lambda _: None),
     ):
         pass
+    assert lock.done[-1] == "hand back to new"
     assert not {"release", "sweep"} & set(lock.done)
     assert store == []
 
@@ -321,6 +408,7 @@ def test_what_a_controller_left_behind_its_end_is_put_away(store: list[str]) -> 
     assert rolling.finish(parts_of(World(fleet_of(1), VirtualClock()), lock), watch, ended, take_over=True)
     assert store == ["take away"]
     assert followed == [ended]
+    assert "begin" in lock.done
     assert lock.done[-2:] == ["release", "sweep"]
 
 

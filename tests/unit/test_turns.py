@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.aws.lock import ALIVE_SECONDS, Owner
+from orchestrator.aws.owner import ALIVE_SECONDS, Owner
 from orchestrator.cli.turns import POLL, Limit, Patience, await_turn, start_late
 from orchestrator.core.settings import Deadlines
 from orchestrator.errors import LockedError, UsageError

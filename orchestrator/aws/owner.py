@@ -1,0 +1,108 @@
+"""Who holds a cluster, as it stands in the lock: a run, those that it took over, and what is said of it."""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from orchestrator.errors import LockedError
+
+HEARTBEAT_SECONDS = 30.0
+ALIVE_SECONDS = 4 * HEARTBEAT_SECONDS
+"""A heartbeat younger than this may be that of a living controller."""
+
+_MINUTES_FROM = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Predecessor:
+    """A run that was taken over; its commands, sent after `since` (epoch seconds), may still be under way.
+
+    `heartbeat`, `reach`: those of its last owner.
+    """
+
+    run: str
+    since: float
+    heartbeat: float = 0.0
+    reach: float = 0.0
+
+    def until(self, taken: float) -> float:
+        """Say when none of its commands can begin any more; it was taken over at `taken`.
+
+        Its owner looks at the lock right before it sends, and not without a heartbeat that is new enough: should it
+        have slept since, what it sends when it wakes up has expired.
+        """
+        return min(self.heartbeat + HEARTBEAT_SECONDS, taken) + self.reach
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Who holds a number. Times in epoch seconds.
+
+    `reach`: for how many seconds after a look at the lock a command of this owner may still begin. `unresolved`: whom
+    this owner took over and has not seen the end of. `before`: the owner that was taken over, until our own run begins.
+    """
+
+    holder: str
+    run: str
+    since: float
+    heartbeat: float
+    released: bool = False
+    reach: float = 0.0
+    unresolved: tuple[Predecessor, ...] = ()
+    before: "Owner | None" = None
+
+    @property
+    def last_begun(self) -> "Owner":
+        """The owner whose run is the last one that began: whoever took it over and began nothing only stands for it."""
+        return self.before or self
+
+    @property
+    def to_resolve(self) -> tuple[Predecessor, ...]:
+        """Every run whose commands somebody who takes this owner over must see the end of."""
+        return (*self.unresolved, Predecessor(self.run, self.since, self.heartbeat, self.reach))
+
+
+def text_of(owner: Owner) -> str:
+    """Write an owner down as it stands in the lock."""
+    return json.dumps(asdict(owner))
+
+
+def owner_of(text: str) -> Owner:
+    """Read what `text_of` wrote, also by an older version. Raises AttributeError, TypeError, ValueError for another."""
+    return _of_fields(json.loads(text))
+
+
+def _of_fields(fields: dict[str, Any]) -> Owner:
+    unresolved = tuple(Predecessor(**each) for each in fields.pop("unresolved", ()))
+    before = fields.pop("before", None)
+    return Owner(**fields, unresolved=unresolved, before=_of_fields(before) if before else None)
+
+
+def held_by(owner: Owner, now: float) -> LockedError:
+    """Say who holds a cluster, whether that one seems to live, and what can be done in either case."""
+    silent = max(now - owner.heartbeat, 0.0)
+    since = datetime.fromtimestamp(owner.since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    ago = f"{silent:.0f} s" if silent < _MINUTES_FROM else f"{silent / 60:.0f} min"
+    last = owner.last_begun
+    waits = max(each.until(now) for each in last.to_resolve) - now
+    first = "it first waits until nothing of the other one is under way"
+    if waits > 0:
+        first += f" or can still begin, {waits:.0f} s at least"
+    resume = f"`ecs-rollout resume {last.run}"
+    if silent < ALIVE_SECONDS:
+        ends = f"it has ended, or stop it by `ecs-rollout abort {owner.run}`"
+        hint = (
+            f"It seems to be alive: wait until {'its run begins, or it leaves' if owner.before else ends}. If it is "
+            f"dead for certain: {resume} --take-over`. A new run can say --take-over, too: {first}."
+        )
+    else:
+        it = "the run that it took over" if owner.before else "it"
+        hint = (
+            f"It seems to be dead: {resume}` goes on with {it}. For a new run, or where no journal knows that one, "
+            f"since it died before it began, say --take-over: {first}."
+        )
+    return LockedError(
+        f"{owner.holder} holds this cluster since {since} (run {owner.run}, last heartbeat {ago} ago).",
+        hint=hint,
+    )

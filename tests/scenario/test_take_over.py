@@ -1,0 +1,104 @@
+"""A take-over that begins no run of its own: the dead run is as it was, and can be resumed."""
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.clock import SystemClock
+from orchestrator.core.events import Draining
+from orchestrator.lab.scenario import ServiceSpec
+from tests.scenario.conftest import QUICK, Workplace, fleet
+from tests.scenario.test_draining import standing
+from tests.scenario.test_hangup import seated
+from tests.scenario.test_recovery import HALF, age_lock, controller, events_of, resumed, run_words, wait_for
+from tests.scenario.test_rollout import parameters
+from tests.scenario.test_screens import OURS
+
+Start = Callable[..., Workplace]
+DRAIN = ("--on-ephemeral=drain", HALF, "--waves=100%")
+
+
+def killed_while_it_drains(workplace: Start) -> tuple[Workplace, str]:
+    """Kill a controller that has drained instances and delivered a credential; give the run, dead for long."""
+    place = workplace(*(replace(each, persistent=False) for each in fleet(4)), service=ServiceSpec(stop_seconds=3))
+    place.put_secret()
+    with controller(*run_words(place, *DRAIN)) as process:
+        wait_for(place, Draining, process)
+        while not place.marked():  # the intent is in the journal before its effect
+            SystemClock().wait(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    age_lock(place)
+    return place, events_of(place)[0]
+
+
+def check_that_it_goes_on(place: Workplace, run: str) -> None:
+    """Its copy is there, it is resumed, changes everybody, and nobody is DRAINING at its end."""
+    assert sum("/payload/" in each for each in parameters()) == 1
+    done = place.cli("resume", run, "--output", "json")
+    assert done.code == 0, (done.err, done.out)
+    assert set(done.outcomes.values()) == {"updated(verified)"}
+    assert standing(place) == {each.instance_id: [("ACTIVE", True, ())] for each in fleet(4)}
+    assert not any("/payload/" in each for each in parameters())
+
+
+def asking(place: Workplace, command: str) -> tuple[str, ...]:
+    """Write a command that takes over and asks first."""
+    if command == "heal":
+        return (*OURS, "heal", "--cluster", place.lab.scenario.cluster, *QUICK, "--take-over")
+    return tuple(each for each in (*OURS, *run_words(place, *DRAIN, "--take-over")) if each != "--yes")
+
+
+@pytest.mark.parametrize("command", ["run", "heal"])
+def test_who_declines_leaves_the_dead_run_as_it_was(workplace: Start, command: str) -> None:
+    """After a no at the question of a run or a healing the dead run goes on; the command says so."""
+    place, run = killed_while_it_drains(workplace)
+    with seated(*asking(place, command)) as seat:
+        seat.wait("[y/N]")
+        os.write(seat.master, b"n\n")
+        assert seat.ended() == 3, seat.screen
+    assert "took over from " in seat.screen
+    assert f"`ecs-rollout resume {run}` goes on with it" in seat.screen
+    check_that_it_goes_on(place, run)
+
+
+def test_a_plan_that_is_refused_leaves_the_dead_run_as_it_was(workplace: Start) -> None:
+    """One of another run, and one that names an instance that is not there: nothing was begun."""
+    place, run = killed_while_it_drains(workplace)
+    refused = place.rollout("run", *DRAIN, "--take-over", "--instance=i-0123456789abcdef0")
+    assert (refused.code, "Not in the cluster" in refused.err) == (2, True), refused.err
+    assert f"nothing was begun: the cluster is the run {run}'s again, as it was" in refused.err
+    check_that_it_goes_on(place, run)
+
+
+def test_who_dies_at_the_question_leaves_the_dead_run_as_it_was(workplace: Start) -> None:
+    """Killed there, it gives nothing back; the run that it took over is resumed all the same."""
+    place, run = killed_while_it_drains(workplace)
+    with seated(*asking(place, "run")) as seat:
+        seat.wait("[y/N]")
+        seat.process.send_signal(signal.SIGKILL)
+        seat.process.wait()
+    refused = place.cli("resume", run)
+    assert (refused.code, "may still be there for the run" in refused.err) == (5, True), refused.err
+    age_lock(place)
+    check_that_it_goes_on(place, run)
+
+
+def test_a_healing_takes_over_from_one_that_died_before_it_began(workplace: Start) -> None:
+    """The dead run is waited for and put away by the second one: nobody is DRAINING, no copy is left."""
+    place, run = killed_while_it_drains(workplace)
+    with seated(*asking(place, "run")) as seat:
+        seat.wait("[y/N]")
+        seat.process.send_signal(signal.SIGKILL)
+        seat.process.wait()
+    age_lock(place)
+    healed = place.cli("heal", "--cluster", place.lab.scenario.cluster, "--yes", "--take-over", *QUICK)
+    assert healed.code == 0, healed.err
+    assert f"(run {run})" in healed.err
+    assert {each[0][0] for each in standing(place).values()} == {"ACTIVE"}
+    assert not any("/payload/" in each for each in parameters())
+    gone = resumed(place, run)
+    assert gone.code == 3, gone.err
