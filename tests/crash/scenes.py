@@ -53,11 +53,12 @@ class Deed(StrEnum):
     RESTORE = "restore"
     RESUME = "resume"
     HEAL = "heal"
+    TAKE_OVER = "take over"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """One story. `ends`: by instance; `dies_first`: where the run before a `resume` or a `heal` was killed itself."""
+    """One story. `ends`: by instance; `dies_first`: where the run before another command was killed itself."""
 
     fleet: tuple[InstanceSpec, ...]
     flags: tuple[str, ...] = ()
@@ -135,6 +136,13 @@ SCENES: Mapping[str, Scene] = {
         deed=Deed.RESUME,
         ends=_ALL_NEW,
         dies_first=Point("SendCommand", 3, after=True),
+    ),
+    "take over": Scene(
+        fleet=_EMPTY,
+        flags=(DRAINS, HALF, "--max-unreachable=100%"),
+        deed=Deed.TAKE_OVER,
+        ends=_ALL_NEW,
+        dies_first=Point("UpdateContainerInstancesState", 1, after=True),
     ),
     "heal": Scene(
         fleet=_EMPTY,

@@ -189,6 +189,11 @@ def first_words(here: Site) -> tuple[str, ...]:
             run = here.runs()[0].run.run
             here.lose_machine()
             return ("resume", run, "--take-over", "--output", "json")
+        case Deed.TAKE_OVER:
+            assert here.start(*scene.words, point=scene.dies_first).wait() == -9
+            here.age_lock()
+            here.lose_machine()
+            return (*scene.words, "--take-over")
         case Deed.HEAL:
             assert here.start(*scene.words, point=scene.dies_first).wait() == -9
             here.age_lock()
@@ -212,12 +217,11 @@ def recover(here: Site) -> list[Controller]:
 
 def _next_words(here: Site, *, begun: bool) -> tuple[str, ...] | None:
     """Say what somebody does who finds a dead controller: resume its run, or begin anew where there is none."""
-    open_runs = [each for each in here.runs() if each.ended is None]
-    if open_runs:
-        return ("resume", open_runs[0].run.run, "--take-over", "--output", "json")
+    runs = here.runs()
+    if runs and runs[0].ended is None:  # what is older was taken over
+        return ("resume", runs[0].run.run, "--take-over", "--output", "json")
     if begun:
         return None
-    runs = here.runs()
     match here.scene.deed:
         case Deed.HEAL:
             return ("heal", "--cluster", CLUSTER, "--yes", "--take-over", *QUICK)
@@ -292,8 +296,10 @@ def _left() -> Iterator[str]:
 
 
 def _reported(here: Site) -> Iterator[str]:
-    """Everybody is in the newest report of each run, with an outcome."""
-    for state in here.runs():
+    """Everybody is in the newest report of each run, with an outcome; of one that was taken over, in the new one's."""
+    newest, *older = here.runs()
+    taken_over = here.scene.deed is Deed.TAKE_OVER
+    for state in (newest, *(each for each in older if each.ended or not taken_over)):
         names = {each.planned.instance.instance_id for each in state.instances.values()}
         missing = sorted(set(here.lab.hosts) - names)
         if missing:
