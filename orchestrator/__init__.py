@@ -78,6 +78,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         live                  Live progress
         live_frame            Where a run stands, drawn as the lines of a live display that fit a terminal. Pure
         log_lines             A run for machines: JSON lines
+        mending               What healing mends, counted in machines
         notices               The words of notices
         notifier              Send notices
         overlaps              Who runs which generation

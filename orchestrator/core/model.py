@@ -253,6 +253,11 @@ class Plan:
         return sum(1 for each in self.planned if each.decision.reason not in UNSCOPED)
 
     @property
+    def machines(self) -> int:
+        """How many instances there are: some have left an old registration behind."""
+        return len({each.instance.instance_id for each in self.planned})
+
+    @property
     def changes(self) -> int:
         """How many instances would be changed."""
         return sum(each.decision.changes for each in self.planned)

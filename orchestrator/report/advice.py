@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from orchestrator.core.reasons import Reason
 from orchestrator.core.settings import spelled
+from orchestrator.report.mending import mended
 from orchestrator.report.rows import RunReport
 from orchestrator.report.successor import looks
 from orchestrator.report.visible import visible
@@ -31,6 +32,8 @@ def _headline(report: RunReport) -> str:
     if report.restores:
         back = sum(row.as_wanted for row in report.rows)
         return f"The run {report.restores} is taken back on {back:,} of {len(report.rows):,} instances"
+    if report.heals:
+        return mended(report)
     return f"{done:,} of {total:,} instances run the credential"
 
 

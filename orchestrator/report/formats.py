@@ -5,6 +5,7 @@ import io
 import re
 
 from orchestrator.report.gating import sentences
+from orchestrator.report.mending import mended
 from orchestrator.report.rows import BootRow, PromotionRow, RunReport
 
 _COLUMNS = (
@@ -57,7 +58,9 @@ def as_markdown(report: RunReport) -> str:
         disable_numparse=True,
     )
     cluster, result = _plain(report.cluster), _plain(report.standing)
-    head = f"**{cluster}**, run `{report.run}`: {result}. {done} of {total} run the credential ({counts})."
+    run = f"{done} of {total} run the credential ({counts})"
+    came_to = mended(report) if report.heals else run
+    head = f"**{cluster}**, run `{report.run}`: {result}. {came_to}."
     troubles = "".join(f"\n- {_plain(each)}" for each in report.after.undelivered)
     boots = "".join(f"\n- {_plain(boot_words(each))}" for each in report.after.boots)
     told = f"\n\nNot everybody was told:\n{troubles}" if troubles else ""

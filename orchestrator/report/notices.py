@@ -11,6 +11,7 @@ from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.core.settings import spelled, typed
 from orchestrator.core.state import RunState
 from orchestrator.errors import RolloutError, UnsavedFault
+from orchestrator.report.mending import mended
 from orchestrator.report.rows import RunReport, build, troubles
 from orchestrator.report.times import moment
 
@@ -130,6 +131,8 @@ def ended(
     ended_at = state.ended_at or state.started_at
     result = report.result if report.result == "ok" else report.result.upper()
     shares = f"{done} of {total} instances run the credential ({told.summary})"
+    if report.heals:
+        shares = mended(report)
     lines = (
         f"{told.what} ended on {told.origin.words}: {result}.",
         f"{told.summary if state.run.restores else shares}, after {_time(ended_at - state.started_at)}.",

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from orchestrator.core.credential import Credential, compare
 from orchestrator.core.deciding import outcome_of, unserved
-from orchestrator.core.model import Plan, Planned
+from orchestrator.core.model import DecisionKind, Plan, Planned
 from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.core.settings import StandaloneTasks
 from orchestrator.report.estimates import GUESS, Experience, Places, whole_run
@@ -18,6 +18,7 @@ from orchestrator.report.plan_tables import table, waves_of
 from orchestrator.report.times import duration
 
 _FEW = 3
+_RESTARTS = frozenset({DecisionKind.APPLY, DecisionKind.DRAIN})
 _OWED = frozenset({Reason.NEEDS_RELEASE, Reason.NEEDS_HEALING})
 
 
@@ -51,7 +52,7 @@ def plan_text(plan: Plan, wish: Wish) -> str:
     """Give the plan's table, what it means, what changes at the registries, what tasks miss, and what comes next."""
     closing = [wrap(f"Credential: {wish.words}"), *_registries(plan, wish.credential)]
     closing.append(
-        f"{plan.changes} of {len(plan.planned)} instances would be changed, at most {wish.places.window} at a time."
+        f"{plan.changes} of {plan.machines} instances would be changed, at most {wish.places.window} at a time."
     )
     closing += _given_back(plan)
     if plan.changes:
@@ -59,11 +60,14 @@ def plan_text(plan: Plan, wish: Wish) -> str:
         closing += [
             wrap(f"Waves: {sizes}; the first is the canary{_canary(plan)}. Seed of the order: {wish.seed!r}."),
             wrap(_estimate(plan, wish)),
+        ]
+    if any(each.decision.kind in _RESTARTS for each in plan.planned):
+        closing.append(
             wrap(
                 "Each agent restarts, typically for one to a few seconds. Its tasks keep running, but meanwhile they "
                 "get no new role credentials and no task metadata."
-            ),
-        ]
+            )
+        )
     if len(plan.planned) > MANY and not wish.full:
         closing.append(wrap("Every instance by name: --full, or --output json."))
     parts = (seen_text(plan, wish), "\n".join(closing), _next(plan, wish))
@@ -79,15 +83,37 @@ def seen_text(plan: Plan, wish: Wish) -> str:
 
 def _notes(plan: Plan) -> str:
     """Say of those that stay as they are who they are, what that means, and what to do."""
-    why: dict[Reason, list[str]] = {}
+    why: dict[Reason, list[Planned]] = {}
     for each in plan.planned:
         if outcome_of(each) is not None:
-            why.setdefault(each.decision.reason, []).append(each.instance.instance_id)
+            why.setdefault(each.decision.reason, []).append(each)
     ordered = sorted(why.items(), key=lambda item: -len(item[1]))
     return "\n".join(
-        _bullet(f"{reason} ({_names(keys)}): {EXPLANATIONS[reason].meaning} {EXPLANATIONS[reason].remedy}")
-        for reason, keys in ordered
+        line
+        for reason, members in ordered
+        for line in (_ghost_notes(plan, members) if reason is Reason.GHOST else [_note(reason, members)])
     )
+
+
+def _note(reason: Reason, members: Sequence[Planned], remedy: str = "") -> str:
+    names = _names([each.instance.instance_id for each in members])
+    known = EXPLANATIONS[reason]
+    return _bullet(f"{reason} ({names}): {known.meaning} {remedy or known.remedy}")
+
+
+def _ghost_notes(plan: Plan, ghosts: Sequence[Planned]) -> list[str]:
+    """Tell those that go away with a dead run's mark from those that somebody may deregister, with the command."""
+    mended = {each.instance.instance_id for each in plan.planned if each.decision.changes}
+    ours = [each for each in ghosts if each.instance.mark and each.instance.instance_id in mended]
+    others = [each for each in ghosts if each not in ours]
+    notes = [_note(Reason.GHOST, ours, "It is removed when its instance is given back.")] if ours else []
+    if len(others) > _FEW:
+        return [*notes, _note(Reason.GHOST, others)]
+    for each in others:
+        command = ("aws", "ecs", "deregister-container-instance", "--cluster", plan.cluster)
+        words = (*command, "--container-instance", each.instance.arn.rsplit("/", 1)[-1], "--force")
+        notes += [_note(Reason.GHOST, [each], "Once nobody needs it:"), folded_command(words)]
+    return notes
 
 
 def _names(keys: Sequence[str]) -> str:

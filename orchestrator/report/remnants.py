@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from orchestrator.core.model import Plan
 from orchestrator.report.layout import folded_command, wrap
+from orchestrator.report.mending import later, to_mend
 from orchestrator.report.plans import Wish, seen_text
 
 
@@ -22,10 +23,7 @@ class Remnants:
 
 def remnants_text(plan: Plan, wish: Wish, left: Remnants) -> str:
     """Give the plan's table; what is to be mended on instances and beside them; and what comes next."""
-    instances = f"{plan.changes} of {len(plan.planned)}" if plan.changes else "nothing"
-    lines = [
-        f"To mend on instances: {instances}" + (f", at most {wish.places.window} at a time." if plan.changes else ".")
-    ]
+    lines = _on_instances(plan, wish)
     lines += [wrap(f"delivered copy to be removed: {each}") for each in left.copies]
     if not left.copies:
         lines.append("Delivered copies of a credential: none.")
@@ -33,9 +31,26 @@ def remnants_text(plan: Plan, wish: Wish, left: Remnants) -> str:
     return "\n\n".join((seen_text(plan, wish), "\n".join(lines), _next(plan, wish, left)))
 
 
+def _on_instances(plan: Plan, wish: Wish) -> list[str]:
+    """Say what is to be mended on instances, now and later."""
+    waiting = later(plan)
+    if not plan.changes and not waiting:
+        return ["To mend on instances: nothing."]
+    now = (
+        f"{plan.changes} of {plan.machines}, at most {wish.places.window} at a time" if plan.changes else "nothing now"
+    )
+    return [
+        f"To mend on instances: {now}.",
+        wrap(f"With that, {to_mend(plan)}."),
+        *(wrap(f"To mend later: {each}.") for each in waiting),
+    ]
+
+
 def _next(plan: Plan, wish: Wish, left: Remnants) -> str:
-    if not (plan.changes or left.copies or left.lock):
+    if not (plan.changes or left.copies or left.lock or later(plan)):
         return "Next: nothing; dead runs have left nothing here."
+    if not left.lock and not plan.changes and not left.copies:
+        return f"Next, once that is so:\n{folded_command(wish.next_command)}"
     if not left.lock:
         return f"Next:\n{folded_command(wish.next_command)}"
     command = folded_command((*wish.next_command, "--take-over"))

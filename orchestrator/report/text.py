@@ -8,6 +8,7 @@ from orchestrator.report.advice import advise
 from orchestrator.report.formats import boot_words, drifts, label_words
 from orchestrator.report.gating import sentences
 from orchestrator.report.layout import FIRM, MANY, SCREEN, columns, folded_command, short_zone, wrap
+from orchestrator.report.mending import mended
 from orchestrator.report.rows import Row, RunReport, Trouble, troubles
 
 _GROUPED = 8
@@ -77,7 +78,7 @@ def _closing(report: RunReport) -> str:
     if report.restores:
         lines = [wrap(f"Taking back the run {report.restores}: {counts}.")]
     elif report.heals:
-        lines = [wrap(f"What dead runs have left, on {len(report.rows)} instances: {counts}.")]
+        lines = [wrap(f"{mended(report, FIRM)}.")]
     else:
         lines = [wrap(f"{done} of {total} instances run the credential: {counts}.")]
     limited = sum(row.reason is Reason.LIMITED for row in report.rows)
