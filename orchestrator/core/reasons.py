@@ -170,7 +170,7 @@ EXPLANATIONS: Mapping[Reason, Explanation] = MappingProxyType(
         ),
         Reason.GHOST: Explanation(
             "An old registration of an instance that is registered again under another ARN.",
-            "`aws ecs deregister-container-instance --cluster C --container-instance ID --force` once nobody needs it.",
+            "`aws ecs deregister-container-instance --cluster C --container-instance ID --force`, if nobody needs it.",
         ),
         Reason.REGISTRY_REMOVED: Explanation(
             "The instance has a login today that the new credential lacks.",
