@@ -61,6 +61,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         unattended            The flags of runs that nobody watches: notices, metrics, the log's form
     report/                   What a person or a pipeline reads afterwards and meanwhile
         advice                What to do about a whole run: its result in words, and the command that comes next
+        afterwards            How an instance whose change was taken back stood afterwards, in words
         checkups              What `doctor` found, for a person and as JSON
         chosen                What was chosen for a run, by the flags' names
         console               Links to the AWS console, in the partition that a Region belongs to

@@ -51,6 +51,7 @@ class JsonInstance:
     outcome: OutcomeKind
     reason: Reason
     message: Annotated[str, Meta(description="What was seen, in a few words; may be empty.")]
+    afterwards: Annotated[str, Meta(description="How it stood after its change was taken back; empty for others.")]
     agent_version: str
     persistence: Annotated[Persistence, Meta(description="Does the agent keep its state over a restart?")]
     restart_method: RestartMethod
@@ -233,6 +234,7 @@ def _instance(row: Row) -> JsonInstance:
         outcome=row.outcome,
         reason=row.reason,
         message=row.message,
+        afterwards=row.afterwards,
         agent_version=row.agent_version,
         persistence=row.persistence,
         restart_method=row.restart_method,

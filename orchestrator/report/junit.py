@@ -68,7 +68,8 @@ def _of_instance(report: RunReport, row: Row) -> ET.Element:
         told = ET.SubElement(case, verdict, type=f"{row.outcome}.{row.reason}", message=row.meaning)
         seen = (f"Seen: {row.message}",) if row.message else ()
         commands = (f"Commands: {', '.join(row.command_ids)}",) if row.command_ids else ()
-        told.text = "\n".join((*seen, f"Do: {row.remedy}", *commands))
+        after = (f"Afterwards: {row.afterwards}",) if row.afterwards else ()
+        told.text = "\n".join((*seen, *after, f"Do: {row.remedy}", *commands))
     return case
 
 

@@ -6,6 +6,7 @@ from orchestrator.core.events import Concluded, Deferred, Disproven, Entry, Halt
 from orchestrator.core.model import Outcome, OutcomeKind
 from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.core.state import RunState
+from orchestrator.report.afterwards import afterwards
 from orchestrator.report.layout import names, wrap
 from orchestrator.report.times import elapsed
 
@@ -63,6 +64,7 @@ class ProblemLines:
         lines = [wrap(f"{_clock(entry, state)}  {outcome.kind}({outcome.reason}): {names(keys, _NAMED)}")]
         if outcome.message:
             lines.append(wrap(f"seen: {outcome.message}", _INDENT))
+        lines += [wrap(f"afterwards: {each}", _INDENT) for key in keys if (each := afterwards(state.instances[key]))]
         if outcome.reason not in self._explained:
             explained = EXPLANATIONS[outcome.reason]
             lines += [wrap(explained.meaning, _INDENT), wrap(f"do: {explained.remedy}", _INDENT)]

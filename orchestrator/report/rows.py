@@ -22,6 +22,7 @@ from orchestrator.core.result import Op
 from orchestrator.core.settings import OptionValue
 from orchestrator.core.state import RunState
 from orchestrator.report import successor
+from orchestrator.report.afterwards import afterwards
 from orchestrator.report.chosen import Chosen, options_of
 from orchestrator.report.gating import GateSpan, spans_of
 from orchestrator.report.visible import visible
@@ -45,6 +46,7 @@ class Row:
     outcome: OutcomeKind
     reason: Reason
     message: str
+    afterwards: str
     agent_version: str
     persistence: Persistence
     restart_method: RestartMethod
@@ -265,6 +267,11 @@ class Trouble:
         return tuple(sorted({row.message for row in self.rows if row.message}))
 
     @property
+    def afterwards(self) -> tuple[str, ...]:
+        """How they stood after it was taken back, each once."""
+        return tuple(sorted({row.afterwards for row in self.rows if row.afterwards}))
+
+    @property
     def explained(self) -> Explanation:
         """What it means, and what to do about it."""
         return EXPLANATIONS[self.reason]
@@ -308,6 +315,7 @@ def _row(progress: Progress, op: Op, taken_over_by: str) -> Row:
         outcome=outcome.kind,
         reason=outcome.reason,
         message=visible(outcome.message),
+        afterwards=afterwards(progress),
         agent_version=visible(instance.agent_version),
         persistence=facts.persistence if facts else Persistence.UNKNOWN,
         restart_method=facts.method if facts else RestartMethod.NONE,

@@ -39,6 +39,7 @@ from orchestrator.core.events import (
 )
 from orchestrator.core.model import Outcome
 from orchestrator.core.reasons import EXPLANATIONS
+from orchestrator.core.result import Claim, Op, Report
 from orchestrator.report.log_lines import snake
 from orchestrator.report.times import moment
 
@@ -74,7 +75,7 @@ def sentence(event: Event) -> tuple[str, Evidence]:
             return f"SSM surely did not accept it: {detail}", ()
         case Reported(report=report):
             text = f"the instance reported {report.claim} ({report.reason}): {EXPLANATIONS[report.reason].meaning}"
-            return text, evidence(report)
+            return text, _reported(report)
         case Lost(detail=detail, look_at=look_at):
             return f"no result came: {detail}; it may or may not have run, look again at {moment(look_at)}", ()
         case Looked(facts=None, reason=reason):
@@ -118,6 +119,14 @@ def concluded(outcome: Outcome) -> tuple[str, Evidence]:
     seen = (("seen", outcome.message),) if outcome.message else ()
     to_do = () if outcome.as_wanted else (("do", known.remedy),)
     return f"outcome {outcome.kind} ({outcome.reason}): {known.meaning}", (*seen, *to_do)
+
+
+def _reported(report: Report) -> Evidence:
+    """Tell what apply took back as what it was: its own word is how the instance was left."""
+    undone = report.op is Op.APPLY and report.claim is Claim.ROLLED_BACK
+    return tuple(
+        (name, "yes, and taken back" if undone and name == "changed" else text) for name, text in evidence(report)
+    )
 
 
 def evidence(value: object) -> Evidence:

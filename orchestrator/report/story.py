@@ -2,7 +2,7 @@
 
 import json
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.core.events import (
@@ -18,8 +18,10 @@ from orchestrator.core.events import (
 from orchestrator.core.model import Outcome, Planned
 from orchestrator.core.reasons import EXPLANATIONS
 from orchestrator.core.settings import typed
+from orchestrator.core.state import replay
 from orchestrator.errors import UsageError
 from orchestrator.report import successor
+from orchestrator.report.afterwards import afterwards
 from orchestrator.report.layout import WIDTH, wrap
 from orchestrator.report.log_lines import keys_of, snake
 from orchestrator.report.sentences import Evidence, concluded, evidence, sentence
@@ -44,7 +46,8 @@ class Chapter:
 class Story:
     """One instance's part of a run. `outcomes`: by key, as an instance may be registered more than once.
 
-    `taken_over_by`: the run that has the cluster since, so that this one never will end.
+    `afterwards`: by key, how it stood after its change was taken back; empty for others. `taken_over_by`:
+    the run that has the cluster since, so that this one never will end.
     """
 
     run: str
@@ -52,6 +55,7 @@ class Story:
     cluster: str
     instance: str
     outcomes: tuple[tuple[str, Outcome | None], ...]
+    afterwards: Mapping[str, str]
     chapters: tuple[Chapter, ...]
 
 
@@ -70,12 +74,14 @@ def story(entries: Sequence[Entry], instance: str, *, store: tuple[str, ...] = (
             f"The run {started.run} knows no instance {instance!r}.",
             hint=f"`{typed('report', started.run, *store)}` lists those it knows.",
         )
+    state = replay(entries)
     return Story(
         run=started.run,
         taken_over_by=taken_over_by,
         cluster=started.cluster,
         instance=instance,
         outcomes=tuple(outcomes.items()),
+        afterwards={key: afterwards(state.instances[key]) for key in outcomes},
         chapters=chapters,
     )
 
@@ -161,7 +167,8 @@ def _head(told: Story, key: str, outcome: Outcome | None) -> Iterator[str]:
     if outcome is not None and not outcome.as_wanted:
         _, seen = concluded(outcome)
         yield _indented(EXPLANATIONS[outcome.reason].meaning)
-        yield from (_indented(visible(worded(name, text))) for name, text in seen)
+        after = (("afterwards", told.afterwards[key]),) if told.afterwards[key] else ()
+        yield from (_indented(visible(worded(name, text))) for name, text in (*seen[:-1], *after, *seen[-1:]))
 
 
 def story_json(told: Story) -> str:
@@ -174,7 +181,12 @@ def story_json(told: Story) -> str:
             "cluster": told.cluster,
             "instance": told.instance,
             "outcomes": [
-                {"key": key, "outcome": end.kind if end else None, "reason": end.reason if end else None}
+                {
+                    "key": key,
+                    "outcome": end.kind if end else None,
+                    "reason": end.reason if end else None,
+                    "afterwards": told.afterwards[key],
+                }
                 for key, end in told.outcomes
             ],
             "entries": [

@@ -29,7 +29,8 @@ def report_text(report: RunReport) -> str:
 def _worst(trouble: Trouble) -> str:
     more = f" and {len(trouble.instances) - 1} more" if len(trouble.instances) > 1 else ""
     name = f"{trouble.instances[0]}{more}"
-    return wrap(f"Look first at {name}: {trouble.outcome}({trouble.reason}). {trouble.explained.meaning}")
+    after = "".join(f" Afterwards: {each}." for each in trouble.afterwards[:1])
+    return wrap(f"Look first at {name}: {trouble.outcome}({trouble.reason}). {trouble.explained.meaning}{after}")
 
 
 def _next(report: RunReport) -> str:
@@ -68,6 +69,7 @@ def _problem(trouble: Trouble) -> str:
     more = f" and {len(trouble.instances) - _GROUPED} more" if len(trouble.instances) > _GROUPED else ""
     lines = [wrap(f"{trouble.outcome}({trouble.reason}): {names}{more}"), wrap(trouble.explained.meaning, "    ")]
     lines += [wrap(f"seen: {message}", "    ") for message in trouble.seen[:_SEEN]]
+    lines += [wrap(f"afterwards: {each}", "    ") for each in trouble.afterwards]
     lines.append(wrap(f"do: {trouble.explained.remedy}", "    "))
     return "\n".join(lines)
 

@@ -25,7 +25,7 @@ from orchestrator.core.events import (
     Event,
     GateAnswered,
     Halted,
-    Looked,
+    Held,
     RunEnded,
     RunStarted,
     Surveyed,
@@ -366,7 +366,7 @@ def test_why_json_has_the_same(shell: Shell, path: Path, run: list[Entry]) -> No
     code, out, _ = shell("why", "run-1", REFUSED, "--output", "json")
     found: dict[str, Any] = json.loads(out)
     assert code == 0
-    assert found["outcomes"] == [{"key": REFUSED, "outcome": "refused", "reason": "ephemeral"}]
+    assert found["outcomes"] == [{"key": REFUSED, "outcome": "refused", "reason": "ephemeral", "afterwards": ""}]
     assert [each["event"] for each in found["entries"]] == ["discovered", "inspected", "decided", "concluded"]
     assert found["entries"][1]["evidence"]["persistence"] == "ephemeral"
     assert found["entries"][3]["evidence"]["do"] == EXPLANATIONS[Reason.EPHEMERAL].remedy
@@ -505,14 +505,14 @@ def test_what_concerns_all_is_told_until_the_outcome(run: list[Entry]) -> None:
         GateAnswered(answer=answer),
         WaveOpened(wave=2),
         Halted(why="enough"),
-        Looked(key=LOST, facts=None, reason=Reason.RESULT_LOST),
+        Held(key=LOST, why="no room", again_at=0),
         structs.replace(outcome, key=LOST),
         GateAnswered(answer=answer),
         RunEnded(result="halted"),
     ]
     told = story([run[0], *(Entry(run[0].at + 1, event) for event in events)], LOST)
     assert [each.event for each in told.chapters[3:]] == [
-        *("gate_answered", "wave_opened", "halted", "looked", "concluded")
+        *("gate_answered", "wave_opened", "halted", "held", "concluded")
     ]
     assert told.chapters[5].text == "the run stopped admitting instances: enough"
 
