@@ -90,6 +90,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         problem_lines         The problems of a run as they happen, each with what it means and what to do
         progress              Progress in plain lines on stderr
         remaining             How long a run still takes, from what it has measured itself so far
+        remarks               What apply and restore remark on an instance beside its outcome, in full sentences
         remnants              What `heal --dry-run` shows
         render                A run's report in the form that was asked for
         rows                  What a report tells, as rows

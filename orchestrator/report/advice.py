@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from orchestrator.core.reasons import Reason
 from orchestrator.core.settings import spelled
 from orchestrator.report.mending import mended
+from orchestrator.report.remarks import remarks
 from orchestrator.report.rows import RunReport
 from orchestrator.report.successor import looks
 from orchestrator.report.visible import visible
@@ -41,7 +42,7 @@ def _result(report: RunReport) -> str:
     left = sum(not row.as_wanted for row in report.rows)
     match report.result:
         case "ok":
-            return "Every instance is as wanted."
+            return f"Every instance is as wanted{', with what is remarked' if remarks(report) else ''}."
         case "running" if report.taken_over_by:
             return f"The run {report.taken_over_by} took its cluster over: this is how far its journal tells."
         case "running":
@@ -56,7 +57,7 @@ def _next(report: RunReport) -> tuple[str, tuple[str, ...]]:
     if report.after.unsaved:
         return _UNSAVED, ("ecs-rollout", "resume", report.run, "--take-over", *report.store)
     if report.result == "ok" and not report.after.left:
-        return "Nothing to do.", ()
+        return " ".join(each.explained.remedy for each in remarks(report)) or "Nothing to do.", ()
     if report.taken_over_by:
         newer, left = looks(report.taken_over_by, cluster=report.cluster, region=report.region, store=report.store)
         return f"`{left}` shows what it has left; what became of the cluster since:", tuple(shlex.split(newer))

@@ -6,6 +6,7 @@ import re
 
 from orchestrator.report.gating import sentences
 from orchestrator.report.mending import mended
+from orchestrator.report.remarks import remarks
 from orchestrator.report.rows import BootRow, PromotionRow, RunReport
 
 _COLUMNS = (
@@ -66,7 +67,8 @@ def as_markdown(report: RunReport) -> str:
     told = f"\n\nNot everybody was told:\n{troubles}" if troubles else ""
     gates = "".join(f"\n- {_plain(each)}" for each in sentences(report.gates))
     held = f"\n\nGates:\n{gates}" if gates else ""
-    head += "".join(f" {_plain(each)}" for each in (*rotated(report), *drifts(report)))
+    remarked = [each.words for each in remarks(report)]
+    head += "".join(f" {_plain(each)}" for each in (*rotated(report), *remarked, *drifts(report)))
     return f"{head}\n\n{table}{held}" + (f"\n\nBoot configuration:\n{boots}" if boots else "") + told
 
 

@@ -20,6 +20,7 @@ from orchestrator.report.console import command_url, partition_of
 from orchestrator.report.formats import drifts, rotated
 from orchestrator.report.gating import sentences
 from orchestrator.report.layout import with_values
+from orchestrator.report.remarks import remarks
 from orchestrator.report.rows import RunReport, troubles
 from orchestrator.report.timeline import WIDTH, draw
 from orchestrator.report.times import duration
@@ -58,6 +59,7 @@ def as_html(report: RunReport) -> str:
         advice=advice,
         following=with_values([shlex.quote(word) for word in advice.command]),
         troubles=troubles(report),
+        remarks=remarks(report),
         gates=sentences(report.gates),
         rotated=(*rotated(report), *drifts(report)),
         timeline=draw(report),

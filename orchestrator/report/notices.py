@@ -12,6 +12,7 @@ from orchestrator.core.settings import spelled, typed
 from orchestrator.core.state import RunState
 from orchestrator.errors import RolloutError, UnsavedFault
 from orchestrator.report.mending import mended
+from orchestrator.report.remarks import remarks
 from orchestrator.report.rows import RunReport, build, troubles
 from orchestrator.report.times import moment
 
@@ -138,7 +139,8 @@ def ended(
         f"{told.summary if state.run.restores else shares}, after {_time(ended_at - state.started_at)}.",
         *((f"Why: {told.why}",) if told.why else ()),
         *map(_line, followed),
-        *(("Nothing to do.",) if good and not state.run.restores else ()),
+        *(f"{each.words} {each.explained.remedy}" for each in remarks(report)),
+        *(("Nothing to do.",) if good and not state.run.restores and not remarks(report) else ()),
     )
     # A run that takes another back is for that one's sake: why it had to be stands in the other's report.
     following = origin.command("report", state.run.restores or report.run) if state.run.restores or not good else ""

@@ -8,6 +8,7 @@ from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.core.state import RunState
 from orchestrator.report.afterwards import afterwards
 from orchestrator.report.layout import names, wrap
+from orchestrator.report.remarks import CHANGE_REMARKS, remarked
 from orchestrator.report.times import elapsed
 
 _NAMED = 6
@@ -23,6 +24,7 @@ class ProblemLines:
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
         self._explained: set[Reason] = set()
+        self._remarked: set[str] = set()
         self._decided: dict[tuple[OutcomeKind, Reason], list[str]] = {}
 
     def told(self, entry: Entry, state: RunState) -> None:
@@ -32,9 +34,8 @@ class ProblemLines:
                 if not outcome.as_wanted and outcome.reason is not Reason.HALTED:
                     self._decided.setdefault((outcome.kind, outcome.reason), []).append(key)
                 return
-            case Concluded(key=key, outcome=outcome) if not outcome.as_wanted:
-                self._flush(entry, state)
-                self._problem(entry, state, outcome, (key,))
+            case Concluded(key=key, outcome=outcome):
+                self._concluded(entry, state, outcome, key)
             case Deferred(key=key, outcome=outcome):
                 self._decided.setdefault((outcome.kind, outcome.reason), []).append(key)
             case Disproven(key=key, reason=reason):
@@ -54,6 +55,22 @@ class ProblemLines:
     def _say(self, entry: Entry, state: RunState, text: str) -> None:
         self._flush(entry, state)
         self._write(wrap(f"{_clock(entry, state)}  {text}").replace("\n  ", f"\n{_INDENT}"))
+
+    def _concluded(self, entry: Entry, state: RunState, outcome: Outcome, key: str) -> None:
+        self._flush(entry, state)
+        if not outcome.as_wanted:
+            self._problem(entry, state, outcome, (key,))
+        self._remark(entry, state, key)
+
+    def _remark(self, entry: Entry, state: RunState, key: str) -> None:
+        """Say each remark of the first instance alone: a whole fleet may have it, and the report counts them."""
+        for name in remarked(state.instances[key]):
+            if name not in self._remarked:
+                self._remarked.add(name)
+                self._say(entry, state, f"{name}: {key}, maybe others, see the report")
+                explained = CHANGE_REMARKS[name]
+                lines = (wrap(explained.meaning, _INDENT), wrap(f"do: {explained.remedy}", _INDENT))
+                self._write("\n".join(lines))
 
     def _flush(self, entry: Entry, state: RunState) -> None:
         decided, self._decided = self._decided, {}

@@ -9,6 +9,7 @@ from orchestrator.report.formats import boot_words, drifts, label_words
 from orchestrator.report.gating import sentences
 from orchestrator.report.layout import FIRM, MANY, SCREEN, columns, folded_command, short_zone, wrap
 from orchestrator.report.mending import mended
+from orchestrator.report.remarks import remarks
 from orchestrator.report.rows import Row, RunReport, Trouble, troubles
 
 _GROUPED = 8
@@ -86,6 +87,7 @@ def _closing(report: RunReport) -> str:
     limited = sum(row.reason is Reason.LIMITED for row in report.rows)
     if limited:
         lines.append(wrap(f"{limited} more need it and are left by --limit: run the same command again."))
+    lines += [wrap(f"{each.words} {each.explained.remedy}") for each in remarks(report)]
     lines += map(wrap, drifts(report))
     lines += map(wrap, sentences(report.gates))
     if report.halted:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from orchestrator.core.readiness import REMARKS
+from orchestrator.report.remarks import CHANGE_REMARKS
 from orchestrator.report.times import moment
 
 NAMES: Mapping[str, str] = MappingProxyType(
@@ -120,5 +121,12 @@ def _value(name: str, text: str) -> str:
     if name == "why":
         return ", ".join(_SEEN.get(each, each) for each in text.split(", "))
     if name == "warnings":
-        return " ".join(REMARKS[each][0] if each in REMARKS else f"{each}." for each in text.split(", "))
+        return " ".join(map(remark, text.split(", ")))
     return _VALUES.get((name, text), text)
+
+
+def remark(name: str) -> str:
+    """Say what a document remarks in a sentence; one without words is said as it is."""
+    if name in CHANGE_REMARKS:
+        return CHANGE_REMARKS[name].meaning
+    return REMARKS[name][0] if name in REMARKS else f"{name}."
