@@ -123,8 +123,9 @@ def _names(keys: Sequence[str]) -> str:
 
 def _given_back(plan: Plan) -> list[str]:
     """Name those that are given back and not changed any further."""
-    names = [each.instance.instance_id for each in plan.planned if each.decision.reason in _OWED]
-    text = f"Given back alone, since a run that has died had taken them out of service: {_names(names)}."
+    owed = [each.instance for each in plan.planned if each.decision.reason in _OWED and each.instance.mark]
+    names = [each.instance_id for each in owed]
+    text = f"Given back and changed no further, since a run that has died had taken them out: {_names(names)}."
     return [wrap(text)] if names else []
 
 

@@ -39,7 +39,7 @@ def test_a_run_of_others_that_takes_over_gives_back_what_the_dead_one_drained(wo
     place, name, (other, third) = killed_while_draining(workplace)
     words = ("--on-ephemeral=drain", "--instance", other.instance_id)
     plan = place.rollout("plan", *words)
-    given_back = f"Given back alone, since a run that has died had taken them out of service: {name}."
+    given_back = f"Given back and changed no further, since a run that has died had taken them out: {name}."
     assert given_back in " ".join(plan.out.split())
     assert "inspecting 2 of them" in plan.err
     done = place.rollout("run", *words, "--take-over", "--output", "json")
