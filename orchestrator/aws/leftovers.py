@@ -28,6 +28,19 @@ def leftovers(delivery: Delivery, path: str) -> tuple[PayloadReference, ...]:
             raise AssertionError(f"not a store of ours: {delivery}")
 
 
+def copies_of(delivery: Delivery, name: str) -> tuple[PayloadReference, ...]:
+    """Name every copy that one run may have delivered under `name`: in a bucket each version is one of its own."""
+    match delivery:
+        case S3Delivery(bucket=bucket):
+            key = f"{bucket}/{name.removeprefix('/')}"
+            found = leftovers(delivery, name.rpartition("/")[0])
+            return tuple(each for each in found if each.name == key)
+        case SecretsManagerDelivery():
+            return (_copy(Store.SECRETSMANAGER, name),)
+        case _:
+            return (_copy(Store.SSM, name),)
+
+
 def _copy(store: Store, name: str, version: str = UNVERSIONED) -> PayloadReference:
     return PayloadReference(store=store, name=name, version=version, url="", region="", digest="")
 

@@ -26,10 +26,21 @@ _ATTEMPTS = 5
 
 
 class ClusterLock:
-    """The lock of one cluster, for one run. Raises LockedError while another run holds it. `reach`: see Owner."""
+    """The lock of one cluster, for one run. Raises LockedError while another run holds it.
 
-    def __init__(
-        self, *, client: "SSMClient", clock: Clock, path: str, holder: str, run: str, reach: float = 0.0
+    `reach` and `delivery`: see Owner.
+    """
+
+    def __init__(  # noqa: PLR0913 - what an owner says of itself, each by name
+        self,
+        *,
+        client: "SSMClient",
+        clock: Clock,
+        path: str,
+        holder: str,
+        run: str,
+        reach: float = 0.0,
+        delivery: str = "",
     ) -> None:
         self._client = client
         self._clock = clock
@@ -37,6 +48,7 @@ class ClusterLock:
         self._holder = holder
         self._run = run
         self._reach = reach
+        self._delivery = delivery
         self._owner: Owner | None = None
         self._kept_at = 0.0
         self.fence = 0
@@ -65,10 +77,11 @@ class ClusterLock:
                 reach=self._reach,
                 unresolved=before.to_resolve if before else (),
                 before=before,
+                delivery=self._delivery,
             )
-            if owner is not None and resumes:  # our first life's commands count, too, for whoever takes us over
+            if owner is not None and resumes:  # what our first life sent and delivered counts for whoever takes us over
                 first = owner if owner.run == self._run else owner.last_begun
-                mine = replace(mine, since=first.since, unresolved=first.unresolved)
+                mine = replace(mine, since=first.since, unresolved=first.unresolved, delivery=first.delivery)
             if not self._create(number + 1, mine):
                 continue
             if owner is not None and owner.before is not None and (latest := self._read(number)) and not latest.before:

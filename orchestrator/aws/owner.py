@@ -18,13 +18,14 @@ _MINUTES_FROM = 600
 class Predecessor:
     """A run that was taken over; its commands, sent after `since` (epoch seconds), may still be under way.
 
-    `heartbeat`, `reach`: those of its last owner.
+    `heartbeat`, `reach`, `delivery`: those of its last owner.
     """
 
     run: str
     since: float
     heartbeat: float = 0.0
     reach: float = 0.0
+    delivery: str = ""
 
     def until(self, taken: float) -> float:
         """Say when none of its commands can begin any more; it was taken over at `taken`.
@@ -41,6 +42,7 @@ class Owner:
 
     `reach`: for how many seconds after a look at the lock a command of this owner may still begin. `unresolved`: whom
     this owner took over and has not seen the end of. `before`: the owner that was taken over, until our own run begins.
+    `delivery`: the depot of what its run delivers, as text; empty for one that delivers nothing, and of older versions.
     """
 
     holder: str
@@ -51,6 +53,7 @@ class Owner:
     reach: float = 0.0
     unresolved: tuple[Predecessor, ...] = ()
     before: "Owner | None" = None
+    delivery: str = ""
 
     @property
     def last_begun(self) -> "Owner":
@@ -60,7 +63,8 @@ class Owner:
     @property
     def to_resolve(self) -> tuple[Predecessor, ...]:
         """Every run whose commands somebody who takes this owner over must see the end of."""
-        return (*self.unresolved, Predecessor(self.run, self.since, self.heartbeat, self.reach))
+        own = Predecessor(self.run, self.since, self.heartbeat, self.reach, self.delivery)
+        return (*self.unresolved, own)
 
 
 def text_of(owner: Owner) -> str:

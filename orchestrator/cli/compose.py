@@ -17,6 +17,7 @@ from orchestrator.cli import identity, options
 from orchestrator.cli.loading import Loaded, Reading, delivery_warnings, load_credential, try_logins
 from orchestrator.core.documents import lint, render
 from orchestrator.core.orders import Context, HostPaths
+from orchestrator.core.payload import Depot, Store
 from orchestrator.core.result import Op
 from orchestrator.core.selection import EVERYBODY, Selection
 from orchestrator.core.settings import Policy, Word
@@ -69,6 +70,11 @@ class Request:
     gates: Gates = field(default_factory=Gates)
     policy: Policy
     pace: Pace
+
+    @property
+    def depot(self) -> Depot:
+        """Where a credential is delivered to."""
+        return Depot(Store(self.delivery), self.delivery_bucket or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +173,13 @@ def build(
         fleet=EcsFleet(client=ecs, commands=commands, cluster=cluster),
         drains=EcsDrains(client=ecs, cluster=cluster),
         lock=ClusterLock(
-            client=ssm, clock=clock, path=path, holder=holder(), run=run_id, reach=request.policy.deadlines.reach
+            client=ssm,
+            clock=clock,
+            path=path,
+            holder=holder(),
+            run=run_id,
+            reach=request.policy.deadlines.reach,
+            delivery=str(request.depot) if request.credential else "",
         ),
     )
 

@@ -47,8 +47,10 @@ class Hold:
         self.parts.lock.begin()
         self.begun = True
         for each in self.others:
-            left = partial(loading.forget, self.parts, each.run)
-            _tidy(self.say, f"what the run {each.run} delivered was not removed", left)
+            depot = loading.depot_of(self.parts, each)
+            again = typed("heal", "--cluster", self.parts.cluster, *depot.flags)
+            failure = f"what the run {each.run} delivered to {depot.words} was not removed (`{again}` does it)"
+            _tidy(self.say, failure, partial(loading.forget, self.parts, each))
         if self.others:  # last: should we die before, whoever takes us over removes it
             self.parts.lock.resolved()
 

@@ -3,12 +3,14 @@
 import os
 import secrets as randomness
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
 from orchestrator.aws import secrets
+from orchestrator.aws.leftovers import copies_of
 from orchestrator.aws.leftovers import leftovers as find_leftovers
+from orchestrator.aws.owner import Predecessor
 from orchestrator.aws.session import Session
 from orchestrator.aws.sources import SourceText, read_source
 from orchestrator.connections import Network
@@ -17,7 +19,7 @@ from orchestrator.core.credential_formats import recognise
 from orchestrator.core.credential_lint import Report, check, lint
 from orchestrator.core.findings import Finding
 from orchestrator.core.orders import PayloadReference
-from orchestrator.core.payload import Store, encode_payload, generation
+from orchestrator.core.payload import Depot, Store, encode_payload, generation
 from orchestrator.core.source import parse_source
 from orchestrator.errors import RefusedError
 from orchestrator.registry.client import ProbeOutcome
@@ -150,30 +152,45 @@ def take_away(parts: "Parts", payload: PayloadReference) -> None:
     _delivery(parts).remove(payload)
 
 
-def forget(parts: "Parts", run: str) -> None:
-    """Remove what another run had delivered and did not live to take away, from the store that we deliver to."""
-    name = secrets.payload_name(parts.cluster, run, prefix=parts.request.parameter_prefix)
-    bucket = parts.request.delivery_bucket
-    found = f"{bucket}/{name.removeprefix('/')}" if bucket else name
-    store = parts.request.delivery
-    nothing = PayloadReference(store=store, name=found, version=secrets.UNVERSIONED, url="", region="", digest="")
-    _delivery(parts).remove(nothing)
+def forget(parts: "Parts", left: Predecessor) -> None:
+    """Remove what another run had delivered and did not live to take away."""
+    name = secrets.payload_name(parts.cluster, left.run, prefix=parts.request.parameter_prefix)
+    delivery = _delivery(parts, depot_of(parts, left))
+    for copy in copies_of(delivery, name):
+        delivery.remove(copy)
 
 
-def leftovers(parts: "Parts") -> tuple[PayloadReference, ...]:
-    """List every copy that any run of this cluster has delivered and not removed."""
-    return find_leftovers(_delivery(parts), f"{parts.path}/payload")
+def depot_of(parts: "Parts", left: Predecessor) -> Depot:
+    """Say where a run that was taken over delivered to: our own depot where it does not tell."""
+    return Depot.read(left.delivery) or parts.request.depot
 
 
-def _delivery(parts: "Parts") -> secrets.Delivery:
+def depots(parts: "Parts", others: Iterable[Predecessor]) -> tuple[Depot, ...]:
+    """Name every depot in which a copy may lie: our own, and those of the runs that were taken over."""
+    return tuple(dict.fromkeys((parts.request.depot, *(depot_of(parts, each) for each in others))))
+
+
+def leftovers(parts: "Parts", depot: Depot) -> tuple[PayloadReference, ...]:
+    """List every copy that any run of this cluster has delivered there and not removed."""
+    return find_leftovers(_delivery(parts, depot), f"{parts.path}/payload")
+
+
+def sweep(parts: "Parts", depot: Depot) -> Iterator[str]:
+    """Remove every copy that lies there, and name each once it is gone: for an owner of the cluster alone."""
+    for copy in leftovers(parts, depot):
+        _delivery(parts, depot).remove(copy)
+        yield copy.name
+
+
+def _delivery(parts: "Parts", depot: Depot | None = None) -> secrets.Delivery:
     request, session = parts.request, parts.session
-    store = Store(request.delivery)
-    match store:
+    depot = depot or request.depot
+    match depot.store:
         case Store.SSM:
             return secrets.SsmDelivery(session.ssm(), request.kms_key)
         case Store.SECRETSMANAGER:
             return secrets.SecretsManagerDelivery(session.secretsmanager(), request.kms_key)
         case Store.S3:
-            return secrets.S3Delivery(session.s3(), request.delivery_bucket or "", request.kms_key)
+            return secrets.S3Delivery(session.s3(), depot.bucket, request.kms_key)
         case _:
-            assert_never(store)
+            assert_never(depot.store)

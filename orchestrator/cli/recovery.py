@@ -11,7 +11,7 @@ from orchestrator.cli import approvals, flags, options, reporting, requests, spe
 from orchestrator.cli.rollout_options import rollout_options
 from orchestrator.cli.unattended import telling_options
 from orchestrator.core.settings import VerifyLogin, typed
-from orchestrator.errors import ExitCode, UsageError
+from orchestrator.errors import EnvironmentFault, ExitCode, UsageError
 from orchestrator.journal.place import JournalPlace
 
 if TYPE_CHECKING:
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from orchestrator.cli.rolling import Watch
     from orchestrator.core.events import RunStarted
     from orchestrator.core.model import Plan
+    from orchestrator.core.payload import Depot
     from orchestrator.core.state import RunState
     from orchestrator.journal.store import Store
+    from orchestrator.report.remnants import Copies
 
 
 @click.command(cls=flags.RememberingCommand)
@@ -140,13 +142,25 @@ def _show_remnants(request: "Request", again: tuple[str, ...]) -> int:
     planned = planning.plan(parts, Heal(), fence=0, say=speech.say)
     owner = parts.lock.owner()
     left = Remnants(
-        copies=tuple(copy.name for copy in loading.leftovers(parts)),
+        copies=tuple(
+            _seen_in(parts, depot) for depot in loading.depots(parts, owner.last_begun.to_resolve if owner else ())
+        ),
         lock=held_by(owner, clock.now()).message if owner else "",
         alive=owner is not None and clock.now() - owner.heartbeat < ALIVE_SECONDS,
     )
     wish = replace(showing.wish_of(parts, planned, None), next_command=again)
     speech.show(remnants_text(planned, wish, left))
     return ExitCode.OK
+
+
+def _seen_in(parts: "Parts", depot: "Depot") -> "Copies":
+    from orchestrator.cli import loading
+    from orchestrator.report.remnants import Copies
+
+    try:
+        return Copies(place=depot.words, names=tuple(copy.name for copy in loading.leftovers(parts, depot)))
+    except EnvironmentFault as fault:
+        return Copies(place=depot.words, unseen=f"{fault.message} {fault.hint}")
 
 
 @click.command(cls=flags.RememberingCommand)

@@ -128,7 +128,7 @@ def conduct(
             planned = confirm(planned)
         state = roll(parts, hold, planned, watch, goal, mission.options)
         if mission.heals:
-            healing.sweep(parts, watch.say)
+            healing.sweep(hold)
         watch.afterwards(state)
         return state
 
@@ -164,7 +164,7 @@ def resume(parts: Parts, watch: Watch, *, take_over: bool) -> RunState:
         finally:
             hold.at_work = _left_open(hold, engine)
         if state.run.heals:
-            healing.sweep(parts, watch.say)
+            healing.sweep(hold)
         watch.afterwards(state)
         return state
 
@@ -182,7 +182,7 @@ def finish(parts: Parts, watch: Watch, ended: RunState, *, take_over: bool) -> b
         hold.begin()
         hold.payload, hold.at_work = ended.payload, False
         if ended.run.heals:
-            healing.sweep(parts, watch.say)
+            healing.sweep(hold)
         watch.afterwards(ended)
     return True
 

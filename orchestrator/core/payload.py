@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import re
+from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator.core.credential import EnvLines
@@ -18,6 +19,34 @@ class Store(StrEnum):
     SSM = "ssm"
     SECRETSMANAGER = "secretsmanager"
     S3 = "s3"
+
+
+@dataclass(frozen=True, slots=True)
+class Depot:
+    """Where a run delivers to; `bucket` for S3 alone."""
+
+    store: Store
+    bucket: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.store}:{self.bucket}" if self.bucket else self.store.value
+
+    @classmethod
+    def read(cls, text: str) -> "Depot | None":
+        """Read what `str` wrote; None where a run said nothing, or what this version does not know."""
+        store, _, bucket = text.partition(":")
+        return cls(Store(store), bucket) if store in set(Store) else None
+
+    @property
+    def words(self) -> str:
+        """Name it for people."""
+        names = {Store.SSM: "Parameter Store", Store.SECRETSMANAGER: "Secrets Manager"}
+        return names.get(self.store, f"the bucket {self.bucket}")
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Give the flags that name it."""
+        return ("--delivery", self.store.value, *(("--delivery-bucket", self.bucket) if self.bucket else ()))
 
 
 def encode_payload(lines: EnvLines, nonce: str) -> str:

@@ -10,23 +10,38 @@ from orchestrator.report.plans import Wish, seen_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Copies:
+    """Which copies of a credential lie in one store, by their names; `unseen`: why that could not be seen."""
+
+    place: str
+    names: Sequence[str] = ()
+    unseen: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Remnants:
-    """What lies around. `copies`: the delivered credentials' names; `lock`: who holds the cluster, empty for nobody.
+    """What lies around. `copies`: in each store that was looked at; `lock`: who holds the cluster, empty for nobody.
 
     `alive`: the holder's heartbeat is so young that it may be at work.
     """
 
-    copies: Sequence[str]
+    copies: Sequence[Copies]
     lock: str
     alive: bool
+
+    @property
+    def strays(self) -> bool:
+        """Whether a copy lies there, or may lie where nothing could be seen."""
+        return any(each.names or each.unseen for each in self.copies)
 
 
 def remnants_text(plan: Plan, wish: Wish, left: Remnants) -> str:
     """Give the plan's table; what is to be mended on instances and beside them; and what comes next."""
     lines = _on_instances(plan, wish)
-    lines += [wrap(f"delivered copy to be removed: {each}") for each in left.copies]
-    if not left.copies:
-        lines.append("Delivered copies of a credential: none.")
+    lines += [wrap(line) for each in left.copies for line in _of_copies(each)]
+    if not left.strays:
+        places = " and ".join(each.place for each in left.copies)
+        lines.append(wrap(f"Delivered copies of a credential: none in {places}; --delivery names another store."))
     lines.append(wrap(f"Lock: {left.lock}" if left.lock else "Lock: nobody holds the cluster."))
     return "\n\n".join((seen_text(plan, wish), "\n".join(lines), _next(plan, wish, left)))
 
@@ -46,10 +61,16 @@ def _on_instances(plan: Plan, wish: Wish) -> list[str]:
     ]
 
 
+def _of_copies(found: Copies) -> Sequence[str]:
+    if found.unseen:
+        return (f"Delivered copies of a credential in {found.place}: not seen. {found.unseen}",)
+    return [f"delivered copy to be removed from {found.place}: {each}" for each in found.names]
+
+
 def _next(plan: Plan, wish: Wish, left: Remnants) -> str:
-    if not (plan.changes or left.copies or left.lock or later(plan)):
+    if not (plan.changes or left.strays or left.lock or later(plan)):
         return "Next: nothing; dead runs have left nothing here."
-    if not left.lock and not plan.changes and not left.copies:
+    if not left.lock and not plan.changes and not left.strays:
         return f"Next, once that is so:\n{folded_command(wish.next_command)}"
     if not left.lock:
         return f"Next:\n{folded_command(wish.next_command)}"

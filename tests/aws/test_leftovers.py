@@ -6,7 +6,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from orchestrator.aws.leftovers import leftovers
+from orchestrator.aws.leftovers import copies_of, leftovers
 from orchestrator.aws.secrets import Delivery, S3Delivery, SecretsManagerDelivery, SsmDelivery, payload_name
 from orchestrator.errors import EnvironmentFault
 
@@ -81,6 +81,19 @@ def test_each_version_of_an_object_is_a_copy() -> None:
     for each in found:
         delivery.remove(each)
     assert leftovers(delivery, PATH) == ()
+
+
+@pytest.mark.parametrize("store", sorted(STORES))
+def test_the_copies_of_one_run_are_removed_alone(store: str) -> None:
+    """Also where none lies there any more; in a bucket with versions none is only hidden."""
+    delivery = STORES[store]()
+    name, other = (payload_name("web", run) for run in RUNS[:2])
+    for where in (name, name, other):
+        delivery.deliver(where, "cGF5bG9hZA==")
+    for _ in range(2):
+        for each in copies_of(delivery, name):
+            delivery.remove(each)
+        assert [left.name.endswith(RUNS[1]) for left in leftovers(delivery, PATH)] == [True]
 
 
 def test_a_bucket_that_is_not_there_is_named() -> None:

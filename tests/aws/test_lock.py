@@ -169,6 +169,21 @@ def test_the_lock_tells_how_late_a_command_of_its_owner_may_begin(ssm: SSMClient
     assert max(each.until(clock.now()) for each in owner.to_resolve) < clock.now()
 
 
+def test_the_lock_tells_where_its_run_delivers(ssm: SSMClient) -> None:
+    """Also of one that was taken over twice, and of one that was resumed by a controller that delivers nothing."""
+    first = ClusterLock(client=ssm, clock=VirtualClock(), path=PATH, holder="me", run="run-1", delivery="s3:payloads")
+    first.acquire()
+    again = lock(ssm, "run-1")
+    again.acquire(resumes=True, take_over=True)
+    again.begin()
+    second = lock(ssm, "run-2")
+    second.acquire(take_over=True)
+    second.begin()
+    owner = lock(ssm, "run-3").acquire(take_over=True)
+    assert owner is not None
+    assert [(each.run, each.delivery) for each in owner.to_resolve] == [("run-1", "s3:payloads"), ("run-2", "")]
+
+
 def test_a_win_whose_answer_was_lost_is_ours(ssm: SSMClient) -> None:
     """A creation that AWS carried out but whose answer was lost, and that was tried again, still wins."""
     held, original = lock(ssm, "run-1"), ssm.put_parameter

@@ -1,10 +1,12 @@
 """A take-over that begins no run of its own: the dead run is as it was, and can be resumed."""
 
 import os
+import shlex
 import signal
 from collections.abc import Callable
 from dataclasses import replace
 
+import boto3
 import pytest
 
 from orchestrator.clock import SystemClock
@@ -21,11 +23,11 @@ Start = Callable[..., Workplace]
 DRAIN = ("--on-ephemeral=drain", HALF, "--waves=100%")
 
 
-def killed_while_it_drains(workplace: Start) -> tuple[Workplace, str]:
+def killed_while_it_drains(workplace: Start, *flags: str) -> tuple[Workplace, str]:
     """Kill a controller that has drained instances and delivered a credential; give the run, dead for long."""
     place = workplace(*(replace(each, persistent=False) for each in fleet(4)), service=ServiceSpec(stop_seconds=3))
     place.put_secret()
-    with controller(*run_words(place, *DRAIN)) as process:
+    with controller(*run_words(place, *DRAIN, *flags)) as process:
         wait_for(place, Draining, process)
         while not place.marked():  # the intent is in the journal before its effect
             SystemClock().wait(0.01)
@@ -102,3 +104,49 @@ def test_a_healing_takes_over_from_one_that_died_before_it_began(workplace: Star
     assert not any("/payload/" in each for each in parameters())
     gone = resumed(place, run)
     assert gone.code == 3, gone.err
+
+
+SECRETS = "--delivery=secretsmanager"
+
+
+@pytest.mark.parametrize("command", ["heal", "run"])
+def test_a_copy_is_removed_from_the_store_that_the_dead_run_delivered_to(workplace: Start, command: str) -> None:
+    """Whoever takes over looks where the lock says that the dead run delivered, whatever its own flags say."""
+    place, run = killed_while_it_drains(workplace, SECRETS)
+    copy = f"/ecs-rollout/{place.lab.scenario.cluster}/payload/{run}"
+    assert copy in secrets()
+    heal = ("heal", "--cluster", place.lab.scenario.cluster, *QUICK)
+    preview = place.cli(*heal, "--dry-run")
+    assert f"delivered copy to be removed from Secrets Manager: {copy}" in " ".join(preview.out.split()), preview.out
+    flags = (*DRAIN, "--take-over")
+    done = place.cli(*heal, "--yes", "--take-over") if command == "heal" else place.rollout("run", *flags)
+    assert done.code == 0, done.err
+    assert copy not in secrets()
+    after = place.cli(*heal, "--dry-run")
+    assert "none in Parameter Store; --delivery names another store." in " ".join(after.out.split())
+
+
+def test_a_copy_that_may_not_be_removed_is_said_to_be_there(workplace: Start) -> None:
+    """Without rights in the dead run's store the healing goes on, and names the command that removes the copy."""
+    place, run = killed_while_it_drains(workplace, SECRETS)
+    copy = f"/ecs-rollout/{place.lab.scenario.cluster}/payload/{run}"
+    every = {"Action": "*", "Resource": "*"}
+    denied = {"Effect": "Deny", "Action": "secretsmanager:*", "Resource": "*"}
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **every}, denied]}
+    place.lab.access.enforce(policy)
+    heal = ("heal", "--cluster", place.lab.scenario.cluster, *QUICK)
+    preview = place.cli(*heal, "--dry-run")
+    unseen = "Delivered copies of a credential in Secrets Manager: not seen. Not allowed: secretsmanager:ListSecrets."
+    assert unseen in " ".join(preview.out.split()), preview.out
+    done = place.cli(*heal, "--yes", "--take-over")
+    assert done.code == 0, done.err
+    again = f"ecs-rollout heal --cluster {place.lab.scenario.cluster} --delivery secretsmanager"
+    assert f"what the run {run} delivered to Secrets Manager was not removed (`{again}` does it)" in done.err
+    place.lab.access.enforce(None)
+    assert copy in secrets()
+    assert place.cli(*shlex.split(again)[1:], "--yes", *QUICK).code == 0
+    assert copy not in secrets()
+
+
+def secrets() -> list[str]:
+    return [each["Name"] for each in boto3.client("secretsmanager").list_secrets()["SecretList"]]

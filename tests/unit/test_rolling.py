@@ -17,6 +17,7 @@ from orchestrator.core.deciding import Goal, TakeBack
 from orchestrator.core.events import Entry, RunStarted, WaveOpened
 from orchestrator.core.model import Plan
 from orchestrator.core.orders import Context, HostPaths
+from orchestrator.core.payload import Depot, Store
 from orchestrator.core.selection import EVERYBODY, Filter, Selection
 from orchestrator.core.settings import Policy
 from orchestrator.core.state import RunState
@@ -78,7 +79,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     monkeypatch.setattr("orchestrator.cli.loading.ensure_key", lambda _parts: b"k")
     monkeypatch.setattr("orchestrator.cli.loading.deliver", deliver)
     monkeypatch.setattr("orchestrator.cli.loading.take_away", lambda _parts, _payload: happened.append("take away"))
-    monkeypatch.setattr("orchestrator.cli.loading.forget", lambda _parts, run: happened.append(f"forget {run}"))
+    monkeypatch.setattr("orchestrator.cli.loading.forget", lambda _parts, left: happened.append(f"forget {left.run}"))
     return happened  # type: ignore[return-value]  # pytest takes either
 
 
@@ -90,7 +91,13 @@ GOAL = Goal(generation=GENERATION, registries=frozenset())
 
 def parts_of(world: World, lock: RecordingLock) -> Any:
     policy = Policy()
-    request = SimpleNamespace(policy=policy, pace=Pace(shortest=2, longest=2), selection=EVERYBODY, allow_removal=True)
+    request = SimpleNamespace(
+        policy=policy,
+        pace=Pace(shortest=2, longest=2),
+        selection=EVERYBODY,
+        allow_removal=True,
+        depot=Depot(Store.SSM),
+    )
     context = Context(run="new", cluster="c", fence=7, deadlines=policy.deadlines, paths=HostPaths())
     return SimpleNamespace(
         request=request,
