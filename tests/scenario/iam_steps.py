@@ -68,8 +68,22 @@ def payloads() -> list[str]:
     return [each["Name"] for each in found]
 
 
+def unmark() -> None:
+    """Give back what a run that was denied something has left marked: every later run would mend it first."""
+    ecs = boto3.client("ecs")
+    arns = ecs.list_container_instances(cluster="demo")["containerInstanceArns"]
+    found = ecs.describe_container_instances(cluster="demo", containerInstances=arns, include=["TAGS"])
+    for each in found["containerInstances"]:
+        arn = each["containerInstanceArn"]
+        if MARK in {one["name"] for one in each["attributes"]} | {one["key"] for one in each["tags"]}:
+            ecs.update_container_instances_state(cluster="demo", containerInstances=[arn], status="ACTIVE")
+            ecs.delete_attributes(cluster="demo", attributes=[{"name": MARK, "targetId": arn}])
+            ecs.untag_resource(resourceArn=arn, tagKeys=[MARK])
+
+
 def tidy() -> None:
-    """Free the lock, remove deliveries and make our documents the default, whatever a scenario left."""
+    """Free the lock, unmark, remove deliveries and make our documents the default, whatever a scenario left."""
+    unmark()
     client = boto3.client("ssm")
     if client.describe_document(Name="ecs-rollout-inspect")["Document"]["DocumentVersion"] != "1":
         for op in _OPS:
