@@ -78,6 +78,7 @@ class ClusterLock:
                 unresolved=before.to_resolve if before else (),
                 before=before,
                 delivery=self._delivery,
+                begun=resumes and before is None,
             )
             if owner is not None and resumes:  # what our first life sent and delivered counts for whoever takes us over
                 first = owner if owner.run == self._run else owner.last_begun
@@ -135,9 +136,10 @@ class ClusterLock:
         # A larger number, or none of ours any more: somebody won it, or has even swept it after us.
         newer = self._read(numbers[-1]) if numbers else None
         if newer and (newer.run, newer.holder) == (self._run, self._holder):
+            again = "Nothing was begun: a new run can say --take-over."
             raise LockedError(
                 "somebody took this cluster over and gave it back; this run stops here.",
-                hint=f"`ecs-rollout resume {self._run}` goes on with it.",
+                hint=f"`ecs-rollout resume {self._run}` goes on with it." if newer.begun else again,
             )
         who = f"{newer.holder} took this cluster over (run {newer.run})" if newer else "the cluster's lock was deleted"
         raise LockedError(f"{who}; this run stops here.", hint="The newer run resolves what this one had begun.")
@@ -145,16 +147,18 @@ class ClusterLock:
     def begin(self) -> None:
         """Write down that our own run has begun: from now on it is ours that others find, not the one taken over.
 
-        Raises LockedError when somebody took us over before that: looked for after it is written, so that whoever wins
-        the next number meanwhile either reads it or is seen.
+        Where we stand for another owner it raises LockedError when somebody took us over before that: looked for after
+        it is written, so that whoever wins the next number meanwhile either reads it or is seen.
         """
         if self._owner is None:
             raise RuntimeError("the lock was never acquired")
-        if self._owner.before is None:
+        if self._owner.begun:
             return
-        self._owner = replace(self._owner, before=None)
+        stood_for = self._owner.before
+        self._owner = replace(self._owner, before=None, begun=True)
         self._write(self.fence, self._owner)
-        self.confirm()
+        if stood_for is not None:
+            self.confirm()
 
     def release(self) -> None:
         """Let go. Our number stays, so that numbers never repeat."""

@@ -43,6 +43,7 @@ class Owner:
     `reach`: for how many seconds after a look at the lock a command of this owner may still begin. `unresolved`: whom
     this owner took over and has not seen the end of. `before`: the owner that was taken over, until our own run begins.
     `delivery`: the depot of what its run delivers, as text; empty for one that delivers nothing, and of older versions.
+    `begun`: its run has begun, so its journal knows it; an older version's owner does not say, and may have.
     """
 
     holder: str
@@ -54,6 +55,7 @@ class Owner:
     unresolved: tuple[Predecessor, ...] = ()
     before: "Owner | None" = None
     delivery: str = ""
+    begun: bool = True
 
     @property
     def last_begun(self) -> "Owner":
@@ -88,25 +90,47 @@ def held_by(owner: Owner, now: float) -> LockedError:
     silent = max(now - owner.heartbeat, 0.0)
     since = datetime.fromtimestamp(owner.since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     ago = f"{silent:.0f} s" if silent < _MINUTES_FROM else f"{silent / 60:.0f} min"
-    last = owner.last_begun
-    waits = max(each.until(now) for each in last.to_resolve) - now
-    first = "it first waits until nothing of the other one is under way"
-    if waits > 0:
-        first += f" or can still begin, {waits:.0f} s at least"
-    resume = f"`ecs-rollout resume {last.run}"
-    if silent < ALIVE_SECONDS:
-        ends = f"it has ended, or stop it by `ecs-rollout abort {owner.run}`"
-        hint = (
-            f"It seems to be alive: wait until {'its run begins, or it leaves' if owner.before else ends}. If it is "
-            f"dead for certain: {resume} --take-over`. A new run can say --take-over, too: {first}."
-        )
-    else:
-        it = "the run that it took over" if owner.before else "it"
-        hint = (
-            f"It seems to be dead: {resume}` goes on with {it}. For a new run, or where no journal knows that one, "
-            f"since it died before it began, say --take-over: {first}."
-        )
     return LockedError(
         f"{owner.holder} holds this cluster since {since} (run {owner.run}, last heartbeat {ago} ago).",
-        hint=hint,
+        hint=_living(owner, now) if silent < ALIVE_SECONDS else _dead(owner, now),
     )
+
+
+def _living(owner: Owner, now: float) -> str:
+    last = owner.last_begun
+    if owner.before:
+        way = "It seems to be alive: wait until its run begins, or it leaves."
+    elif owner.begun:
+        way = f"It seems to be alive: wait until it has ended, or stop it by `ecs-rollout abort {owner.run}`."
+    else:
+        way = (
+            "It seems to be alive, and has not begun: it looks at the instances, or waits for the answer to its "
+            f"question at {owner.holder}. Answer it, or end it there."
+        )
+    if not last.begun:
+        return f"{way} If it is dead for certain, a new run can say --take-over: {_first(owner, now)}."
+    return (
+        f"{way} If it is dead for certain: `ecs-rollout resume {last.run} --take-over`. A new run can say --take-over, "
+        f"too: {_first(owner, now)}."
+    )
+
+
+def _dead(owner: Owner, now: float) -> str:
+    last = owner.last_begun
+    if not last.begun:
+        return (
+            "It seems to be dead, and had not begun: there is nothing to resume. A new run can say --take-over: "
+            f"{_first(owner, now)}."
+        )
+    it = "the run that it took over" if owner.before else "it"
+    return (
+        f"It seems to be dead: `ecs-rollout resume {last.run}` goes on with {it}. For a new run, or where no journal "
+        f"knows that one, say --take-over: {_first(owner, now)}."
+    )
+
+
+def _first(owner: Owner, now: float) -> str:
+    """Say what a take-over waits for, and how long at least."""
+    waits = max(each.until(now) for each in owner.last_begun.to_resolve) - now
+    begin = f" or can still begin, {waits:.0f} s at least" if waits > 0 else ""
+    return f"it first waits until nothing of the other one is under way{begin}"

@@ -6,15 +6,19 @@ from dataclasses import dataclass
 from functools import partial
 from threading import Event, Thread
 
-from orchestrator.aws.owner import HEARTBEAT_SECONDS, Predecessor
+from orchestrator.aws.owner import HEARTBEAT_SECONDS, Owner, Predecessor
 from orchestrator.cli import loading
 from orchestrator.cli.compose import Parts
 from orchestrator.core.orders import PayloadReference
 from orchestrator.core.settings import typed
 from orchestrator.errors import EnvironmentFault, LockedError
 from orchestrator.ports import Lock
+from orchestrator.report.times import time_of_day
 
 PREDECESSOR_EVERY = 5.0
+SIGN_EVERY = 60.0
+"""Seconds after which the wait for a predecessor says again that it goes on."""
+
 PREDECESSOR_PATIENCE = 1800.0
 LIST_LAG = 10.0
 """Seconds for which a list of commands may not know the newest one (F73)."""
@@ -88,10 +92,8 @@ def locked(
         if lost:
             pass
         elif before is not None and not hold.begun:
-            command = typed("resume", before.run, *store)
-            heal = typed("heal", "--cluster", parts.cluster, "--take-over")
             say(f"nothing was begun: the cluster is the run {before.run}'s again, as it was")
-            say(f"`{command}` goes on with it; where its journal is lost, `{heal}` mends what it left")
+            say(_goes_on(before, parts.cluster, store))
             _tidy(say, "the lock was not given back", lambda: parts.lock.hand_back(before))
         elif hold.at_work:
             command = typed("resume", parts.run_id, "--take-over", *store)
@@ -135,6 +137,21 @@ def _let_go(hold: Hold) -> None:
     _tidy(say, "older locks were not removed", parts.lock.sweep)
 
 
+def _still(busy: Sequence[Predecessor], left: float) -> str:
+    """Say that the wait goes on: for how long at least, or for whose commands."""
+    if busy:
+        return f"still waiting: commands of the run {busy[0].run} are under way"
+    return f"still waiting: {left:.0f} s more at least"
+
+
+def _goes_on(before: Owner, cluster: str, store: Sequence[str]) -> str:
+    """Say how the run goes on whose cluster is given back to it."""
+    if not before.begun:
+        return "that one had not begun either: a new run can say --take-over again"
+    command, heal = typed("resume", before.run, *store), typed("heal", "--cluster", cluster, "--take-over")
+    return f"`{command}` goes on with it; where its journal is lost, `{heal}` mends what it left"
+
+
 def _tidy(say: Callable[[str], None], failure: str, step: Callable[[], None]) -> None:
     try:
         step()
@@ -150,7 +167,12 @@ def _outwait(parts: Parts, predecessors: Sequence[Predecessor], say: Callable[[s
     """
     began = parts.clock.now()
     quiet = max(began + LIST_LAG, *(each.until(began) for each in predecessors))
-    told = False
+    said = began
+    minutes = PREDECESSOR_PATIENCE / 60
+    say(
+        f"waiting at least {quiet - began:.0f} s, until {time_of_day(quiet)} UTC: nothing of it may be under way or "
+        f"still begin then (at most {minutes:.0f} minutes; Ctrl-C gives the lock back)"
+    )
     while True:
         busy = [each for each in predecessors if parts.commands.busy(each.run, each.since)]
         now = parts.clock.now()
@@ -161,12 +183,8 @@ def _outwait(parts: Parts, predecessors: Sequence[Predecessor], say: Callable[[s
                 f"Commands of the run {busy[0].run} are still under way.",
                 hint="Look at them in the Run Command console; cancel or wait, then run again.",
             )
-        if not told:
-            minutes = PREDECESSOR_PATIENCE / 60
-            say(
-                f"waiting at least {quiet - now:.0f} s, until nothing of it is under way or can still begin "
-                f"(at most {minutes:.0f} minutes; Ctrl-C gives the lock back)"
-            )
-            told = True
+        if now >= said + SIGN_EVERY:
+            said = now
+            say(_still(busy, quiet - now))
         parts.lock.keep()
         parts.clock.wait(PREDECESSOR_EVERY)

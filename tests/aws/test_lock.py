@@ -28,6 +28,13 @@ def lock(ssm: SSMClient, run: str, clock: VirtualClock | None = None, reach: flo
     return ClusterLock(client=ssm, clock=clock or VirtualClock(), path=PATH, holder=f"me ({run})", run=run, reach=reach)
 
 
+def begun(held: ClusterLock) -> ClusterLock:
+    """Win the cluster and begin."""
+    held.acquire()
+    held.begin()
+    return held
+
+
 def numbers(ssm: SSMClient) -> set[str]:
     found = ssm.get_parameters_by_path(Path=f"{PATH}/lock")["Parameters"]
     return {each["Name"].rsplit("/", 1)[-1] for each in found}
@@ -57,7 +64,7 @@ def test_fences_only_grow_and_the_largest_stays(ssm: SSMClient) -> None:
 
 def test_the_second_one_is_told_who_holds_it(ssm: SSMClient) -> None:
     """While one run holds the cluster another one is refused, with holder, run and since when."""
-    lock(ssm, "run-1").acquire()
+    begun(lock(ssm, "run-1"))
     with pytest.raises(LockedError, match=r"me \(run-1\) holds this cluster since 1970-01-12 .*run-1") as caught:
         lock(ssm, "run-2").acquire()
     assert "last heartbeat 0 s ago" in caught.value.message
@@ -69,13 +76,47 @@ def test_the_second_one_is_told_who_holds_it(ssm: SSMClient) -> None:
 @pytest.mark.parametrize(("silent", "ago"), [(130, "130 s ago"), (660, "11 min ago")])
 def test_a_dead_one_is_told_from_one_that_lives(ssm: SSMClient, silent: int, ago: str) -> None:
     """After four heartbeats' silence the refusal says so, what goes on with it, and how long a take-over waits."""
-    lock(ssm, "run-1", reach=120).acquire()
+    begun(lock(ssm, "run-1", reach=120))
     with pytest.raises(LockedError) as caught:
         lock(ssm, "run-2", VirtualClock(start=VirtualClock().now() + silent)).acquire()
     assert ago in caught.value.message
     assert caught.value.hint.startswith("It seems to be dead: `ecs-rollout resume run-1` goes on with it.")
-    assert "where no journal knows that one, since it died before it began, say --take-over" in caught.value.hint
+    assert "or where no journal knows that one, say --take-over" in caught.value.hint
     assert ("or can still begin, 20 s at least" in caught.value.hint) == (silent == 130)
+
+
+@pytest.mark.parametrize(
+    ("silent", "what"),
+    [
+        (5, "has not begun: it looks at the instances, or waits for the answer to its question at me (run-1)."),
+        (600, "seems to be dead, and had not begun: there is nothing to resume. A new run can say --take-over"),
+    ],
+)
+@pytest.mark.parametrize("stands_for_it", [False, True])
+def test_one_that_has_not_begun_is_told_and_no_command_named_that_knows_no_such_run(
+    ssm: SSMClient, silent: int, what: str, *, stands_for_it: bool
+) -> None:
+    """No journal knows it, so neither `abort` nor `resume` does; whoever took it over has nothing to resume, either."""
+    clock = VirtualClock()
+    lock(ssm, "run-1", clock).acquire()
+    if stands_for_it:
+        lock(ssm, "run-1b", clock).acquire(take_over=True)
+        what = "wait until its run begins, or it leaves." if silent < 100 else what
+    clock.wait(silent)
+    with pytest.raises(LockedError) as caught:
+        lock(ssm, "run-2", clock).acquire()
+    assert what in caught.value.hint
+    assert "new run can say --take-over: it first waits" in caught.value.hint
+    assert "ecs-rollout" not in caught.value.hint
+
+
+def test_an_older_version_does_not_say_whether_it_has_begun(ssm: SSMClient) -> None:
+    """Its lock is read, and its run may have begun, so what would go on with it is named."""
+    old = '{"holder": "anna", "run": "run-0", "since": 1.0, "heartbeat": 2.0}'
+    ssm.put_parameter(Name=f"{PATH}/lock/9", Value=old, Type="String")
+    with pytest.raises(LockedError) as caught:
+        lock(ssm, "run-1").acquire()
+    assert "`ecs-rollout resume run-0` goes on with it" in caught.value.hint
 
 
 def test_a_stale_heartbeat_alone_frees_nothing(ssm: SSMClient) -> None:
@@ -356,8 +397,7 @@ def test_who_wins_while_the_old_one_begins_looks_again(ssm: SSMClient, resumes: 
 
 def test_a_living_owner_that_was_given_its_cluster_back_stays_stopped(ssm: SSMClient) -> None:
     """Its number is old: it is told that somebody was there, and how its run goes on."""
-    old = lock(ssm, "run-1")
-    old.acquire()
+    old = begun(lock(ssm, "run-1"))
     new = lock(ssm, "run-2")
     before = new.acquire(take_over=True)
     assert before is not None

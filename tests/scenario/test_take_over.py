@@ -9,6 +9,7 @@ from dataclasses import replace
 import boto3
 import pytest
 
+from orchestrator.cli.compose import holder
 from orchestrator.clock import SystemClock
 from orchestrator.core.events import Draining
 from orchestrator.lab.scenario import ServiceSpec
@@ -87,6 +88,21 @@ def test_who_dies_at_the_question_leaves_the_dead_run_as_it_was(workplace: Start
     assert (refused.code, "may still be there for the run" in refused.err) == (5, True), refused.err
     age_lock(place)
     check_that_it_goes_on(place, run)
+
+
+def test_who_is_refused_by_a_run_at_its_question_is_told_where_that_is(workplace: Start) -> None:
+    """It has not begun, so no journal knows it: neither `abort` nor `resume` is named, nor would they find it."""
+    place = workplace(*fleet(1))
+    place.put_secret()
+    with seated(*(each for each in (*OURS, *run_words(place)) if each != "--yes")) as seat:
+        seat.wait("[y/N]")
+        refused = place.rollout("run", "--yes")
+        os.write(seat.master, b"n\n")
+        assert seat.ended() == 3, seat.screen
+    assert refused.code == 5, refused.err
+    said = " ".join(refused.err.split())
+    assert f"the answer to its question at {holder().partition(' ')[0]} (pid {seat.process.pid}). Answer it" in said
+    assert "`ecs-rollout" not in said
 
 
 def test_a_healing_takes_over_from_one_that_died_before_it_began(workplace: Start) -> None:

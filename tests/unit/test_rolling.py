@@ -277,6 +277,33 @@ def test_who_takes_over_and_begins_nothing_gives_the_cluster_back(store: list[st
     assert "`ecs-rollout heal --cluster c --take-over`" in said[-1]
 
 
+def test_who_gives_a_cluster_back_whose_run_had_not_begun_sends_nobody_to_resume_it(store: list[str]) -> None:
+    """No journal knows that run: only another take-over goes on, and that is what is said."""
+    said: list[str] = []
+    lock = RecordingLock(predecessor=replace(OLD, begun=False))
+    parts = parts_of(World(fleet_of(1), VirtualClock()), lock)
+    with pytest.raises(RefusedError), holding.locked(parts, take_over=True, say=said.append):
+        raise LEAVES["declined"]
+    assert lock.done[-1] == "hand back to old"
+    assert said[-1] == "that one had not begun either: a new run can say --take-over again"
+    assert store == []
+
+
+def test_the_wait_for_a_dead_owner_gives_signs_of_life(store: list[str]) -> None:
+    """At its begin it says until when it lasts at least, and then each minute how long that still is."""
+    world = World(fleet_of(1), VirtualClock())
+    began = world.clock.now()
+    old = Owner(holder="anna", run="old", since=1.0, heartbeat=began, reach=180.0)
+    said: list[str] = []
+    parts = parts_of(world, RecordingLock(predecessor=old))
+    with pytest.raises(RefusedError), holding.locked(parts, take_over=True, say=said.append):
+        raise LEAVES["declined"]
+    waits = [each for each in said if "waiting" in each]
+    assert waits[0].startswith("waiting at least 180 s, until 13:49:40 UTC: nothing of it may be under way")
+    assert waits[1:] == [f"still waiting: {left} s more at least" for left in (120, 60)]
+    assert store == []
+
+
 def test_a_journal_that_does_not_take_the_run_begins_none(store: list[str]) -> None:
     """Before its first entry is durable nothing of the old run is put away."""
     lock = RecordingLock(predecessor=OLD)
