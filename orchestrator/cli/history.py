@@ -45,17 +45,18 @@ def runs(journal: JournalPlace) -> None:
         heads = found.runs()
     if not heads:
         speech.say("The journal knows no run yet.")
-    rows, taken = [], []
+    rows, notes = [], []
     for head in heads:
         summary = head.summary
         counts = ", ".join(f"{summary.counts[kind]}{FIRM}{kind}" for kind in WORST_FIRST if summary.counts.get(kind))
         started = (moment(summary.started_at) or "")[:16].replace("T", " ")
         by = taken_over_by(head, heads)
-        taken += [f"{head.run}: {successor.words(by)}"] if by else []
-        result = summary.result or ("taken over" if by else "not ended")
+        notes += [f"{head.run}: takes back {summary.restores}"] if summary.restores else []
+        notes += [f"{head.run}: {successor.words(by)}"] if by else []
+        result = summary.result or ("taken over" if by else successor.NOT_ENDED)
         rows.append((head.run, summary.cluster, started, result, counts))
     speech.show(columns(("RUN", "CLUSTER", "STARTED (UTC)", "RESULT", "INSTANCES"), rows))
-    for line in taken:
+    for line in notes:
         speech.show(line)
 
 

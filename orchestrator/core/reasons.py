@@ -377,11 +377,11 @@ EXPLANATIONS: Mapping[Reason, Explanation] = MappingProxyType(
         Reason.TERMINATED: Explanation("The instance went away during the run.", "Nothing to do."),
         Reason.NOT_YET: Explanation(
             "The run had not come to the instance when the journal was read.",
-            "Wait for the run; if it broke off, `ecs-rollout resume RUN` goes on with it.",
+            "Wait for the run; if its controller is gone, `ecs-rollout resume` goes on with it.",
         ),
         Reason.UNDER_WAY: Explanation(
             "The run had begun with the instance and not seen its end when the journal was read.",
-            "Wait for the run; if it broke off, `ecs-rollout resume RUN` finds out what became of it.",
+            "Wait for the run; if its controller is gone, `ecs-rollout resume` finds out what became of it.",
         ),
         Reason.TAKEN_OVER: Explanation(
             "The run broke off before it was done with the instance, and a later run took its cluster over.",

@@ -4,7 +4,7 @@ import shlex
 from dataclasses import dataclass
 
 from orchestrator.core.reasons import Reason
-from orchestrator.core.settings import spelled
+from orchestrator.core.settings import spelled, typed
 from orchestrator.report.mending import mended
 from orchestrator.report.remarks import remarks
 from orchestrator.report.rows import RunReport
@@ -61,7 +61,11 @@ def _next(report: RunReport) -> tuple[str, tuple[str, ...]]:
     if report.taken_over_by:
         newer, left = looks(report.taken_over_by, cluster=report.cluster, region=report.region, store=report.store)
         return f"`{left}` shows what it has left; what became of the cluster since:", tuple(shlex.split(newer))
-    if report.result == "running":
+    if report.running and report.awaits:
+        resume = typed("resume", report.run, *report.store)
+        words = f"It waits for approval of wave {report.awaits} (if its controller is gone: `{resume}`). To approve:"
+        return words, ("ecs-rollout", "approve", report.run, *report.store)
+    if report.running:
         return _BROKEN_OFF, ("ecs-rollout", "resume", report.run, *report.store)
     return _from_here(report)
 
@@ -80,7 +84,7 @@ def _from_here(report: RunReport) -> tuple[str, tuple[str, ...]]:
     return words, ("ecs-rollout", verb, *(_flags(report, rotates=verb == "rotate") or _least(report)), *report.store)
 
 
-_BROKEN_OFF = "If its controller has been dead for two minutes, go on with it:"
+_BROKEN_OFF = "Wait for it. If its controller has been dead for two minutes, go on with it:"
 _UNSAVED = "The journal did not take all of this. Once it is mended, go on with the run:"
 _MENDED = "Mend what is named here, then see to what is left:"
 _GIVEN_BACK = "Mend what is named here, then give back what was taken out of service:"

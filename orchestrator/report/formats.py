@@ -48,10 +48,10 @@ def as_markdown(report: RunReport) -> str:
     from tabulate import tabulate  # noqa: PLC0415 - slow to load, and `status` needs none
 
     done, total = report.converged
-    counts = ", ".join(f"{count} {kind}" for kind, count in report.summary.items())
+    counts = ", ".join(f"{count} {kind}" for kind, count in report.tally.items())
     table = tabulate(
         [
-            (_plain(row.instance_id), _plain(row.zone), row.outcome.value, row.reason.value, _plain(row.message))
+            (_plain(row.instance_id), _plain(row.zone), row.word, row.reason.value, _plain(row.message))
             for row in report.rows
         ],
         headers=("instance", "zone", "outcome", "reason", "seen"),

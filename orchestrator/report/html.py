@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import shlex
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -58,6 +59,7 @@ def as_html(report: RunReport) -> str:
         report=report,
         advice=advice,
         following=with_values([shlex.quote(word) for word in advice.command]),
+        counts=[(*kind, count) for kind, count in Counter((row.outcome, row.word) for row in report.rows).items()],
         troubles=troubles(report),
         remarks=remarks(report),
         gates=sentences(report.gates),

@@ -45,7 +45,7 @@ def as_junit(report: RunReport) -> str:
 
 def _of_run(report: RunReport) -> ET.Element:
     case = ET.Element("testcase", classname=report.cluster, name=f"run {report.run}", time="0.000")
-    if report.result == "running":
+    if report.running:
         ET.SubElement(case, "error", type="running", message=advise(report).result)
     elif report.halted:
         ET.SubElement(case, "failure", type=report.result, message=report.halted)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator.core.model import WORST_FIRST, OutcomeKind, Plan
 from orchestrator.core.notices import Moment, Notice, Problem
-from orchestrator.core.reasons import EXPLANATIONS, Reason
+from orchestrator.core.reasons import EXPLANATIONS
 from orchestrator.core.settings import spelled, typed
 from orchestrator.core.state import RunState
 from orchestrator.errors import RolloutError, UnsavedFault
@@ -245,7 +245,7 @@ class _Told:
 
 
 def problems_of(report: RunReport) -> tuple[Problem, ...]:
-    """Group the instances that did not end as wanted, worst first; what is still under way is no problem yet."""
+    """Group the instances that did not end as wanted, worst first."""
     return tuple(
         Problem(
             outcome=each.outcome,
@@ -254,7 +254,6 @@ def problems_of(report: RunReport) -> tuple[Problem, ...]:
             seen=tuple(_line(message) for message in each.seen[:_SEEN]),
         )
         for each in troubles(report)
-        if each.reason not in {Reason.NOT_YET, Reason.UNDER_WAY}
     )
 
 

@@ -26,9 +26,16 @@ from orchestrator.report.afterwards import afterwards
 from orchestrator.report.chosen import Chosen, options_of
 from orchestrator.report.gating import GateSpan, spans_of
 from orchestrator.report.visible import visible
+from orchestrator.report.waits import awaited
+
+RUNNING = "running"
+"""The result of a run that has not ended, for machines."""
 
 TEMPLATE_DRIFT = "template_drift"
 """The instance joined during the run with another credential: what it boots from still holds it."""
+
+_OPEN = {Reason.UNDER_WAY: "under way", Reason.NOT_YET: "not begun"}
+"""What is known of an instance without an end: in the forms for machines it is unverified, or not attempted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +81,21 @@ class Row:
     def as_wanted(self) -> bool:
         """Whether nothing is left to do about this instance."""
         return Outcome(self.outcome, self.reason).as_wanted
+
+    @property
+    def open(self) -> bool:
+        """Whether it has no end yet, in a run that may still go on: nothing is the matter with it so far."""
+        return self.reason in _OPEN
+
+    @property
+    def needs_somebody(self) -> bool:
+        """Whether it did not end as wanted."""
+        return not (self.as_wanted or self.open)
+
+    @property
+    def word(self) -> str:
+        """Say how it ended, or how far it is."""
+        return _OPEN.get(self.reason, self.outcome.value)
 
 
 class BootKept(StrEnum):
@@ -165,6 +187,8 @@ class RunReport:
     rows: tuple[Row, ...]
     heals: bool = False
     taken_over_by: str = ""
+    awaits: int = 0
+    """The wave that waits for somebody's approval."""
     stranded: bool = False
     """Whether what a run had taken from somebody is not given back."""
     flags: Mapping[str, OptionValue] = field(default_factory=dict)
@@ -178,13 +202,23 @@ class RunReport:
     @property
     def standing(self) -> str:
         """How the run stands, for a person."""
-        return successor.words(self.taken_over_by) if self.taken_over_by else self.result
+        return successor.standing("" if self.running else self.result, self.taken_over_by)
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended, which no later run's taking its cluster changes."""
+        return self.result == RUNNING
 
     @property
     def summary(self) -> dict[str, int]:
         """Count of instances by outcome, worst first; every instance is in exactly one."""
         counts = Counter(row.outcome for row in self.rows)
         return {kind.value: counts[kind] for kind in WORST_FIRST if counts[kind]}
+
+    @property
+    def tally(self) -> dict[str, int]:
+        """Count them in the words for a person, in the order of the rows."""
+        return dict(Counter(row.word for row in self.rows))
 
     @property
     def drifted(self) -> tuple[str, ...]:
@@ -201,10 +235,10 @@ class RunReport:
 
 
 def build(state: RunState, *, exit_code: int, taken_over_by: str = "") -> RunReport:
-    """Read the report out of a run's state, worst outcome first, then in the order of admission."""
+    """Read the report out of a run's state: what needs somebody first, worst of all, then in the order of admission."""
     run = state.run
     rows = [_row(progress, state.op, taken_over_by) for progress in state.instances.values()]
-    rows.sort(key=lambda row: WORST_FIRST.index(row.outcome))
+    rows.sort(key=lambda row: (row.as_wanted, row.open, WORST_FIRST.index(row.outcome)))
     return RunReport(
         run=run.run,
         cluster=visible(run.cluster),
@@ -212,7 +246,8 @@ def build(state: RunState, *, exit_code: int, taken_over_by: str = "") -> RunRep
         generation=run.generation,
         started_at=state.started_at,
         ended_at=state.ended_at,
-        result=state.ended.result if state.ended else "running",
+        result=state.ended.result if state.ended else RUNNING,
+        awaits=awaited(state),
         halted=visible(state.halted.why) if state.halted else "",
         restores=run.restores,
         exit_code=exit_code,
@@ -278,10 +313,10 @@ class Trouble:
 
 
 def troubles(report: RunReport) -> tuple[Trouble, ...]:
-    """Group the instances that did not end as wanted, worst first."""
+    """Group the instances that did not end as wanted, worst first; what is still open is no trouble yet."""
     groups: dict[tuple[OutcomeKind, Reason], list[Row]] = {}
     for row in report.rows:
-        if not row.as_wanted:
+        if row.needs_somebody:
             groups.setdefault((row.outcome, row.reason), []).append(row)
     return tuple(Trouble(outcome=kind, reason=why, rows=tuple(members)) for (kind, why), members in groups.items())
 

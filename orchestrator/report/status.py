@@ -72,6 +72,9 @@ class Status:
     result: str
     taken_over_by: str
     """The run that has the cluster since, so that this one never will end; empty where none has."""
+    restores: str
+    """The run that it takes back; empty for a rollout."""
+    heals: bool
     halted: str
     wave: int
     waves: int
@@ -108,6 +111,8 @@ def status_of(
         last_at=last_at,
         result=state.ended.result if state.ended else "",
         taken_over_by=taken_over_by,
+        restores=run.restores,
+        heals=run.heals,
         halted=state.halted.why if state.halted else "",
         wave=state.wave,
         waves=max((each.wave for each in run.planned), default=0),
@@ -149,8 +154,11 @@ def _spent(state: RunState, name: str, used: int, budget: Budget) -> Spent:
 
 def status_text(status: Status) -> str:
     """Write it for a person, in at most 80 columns."""
+    standing = successor.standing(status.result, status.taken_over_by)
     lines = [
-        f"Run {status.run} on cluster {status.cluster} ({status.region}): {_standing(status)}",
+        f"Run {status.run} on cluster {status.cluster} ({status.region}): {standing}",
+        *([f"takes the run {status.restores} back"] if status.restores else []),
+        *(["heals what dead runs have left"] if status.heals else []),
         f"started {moment(status.started_at)}, last entry {_age(status.now - status.last_at)} ago",
         _place(status),
         "outcomes: " + (", ".join(f"{count} {kind}" for kind, count in status.counts) or "none yet"),
@@ -194,10 +202,6 @@ def status_text(status: Status) -> str:
     return "\n\n".join(parts)
 
 
-def _standing(status: Status) -> str:
-    return status.result or (successor.words(status.taken_over_by) if status.taken_over_by else "not ended")
-
-
 def _place(status: Status) -> str:
     """Say how far it is. Once it has halted, whom it never began with has an outcome for that."""
     if status.result:
@@ -237,6 +241,8 @@ def status_json(status: Status) -> str:
                 "last_entry_age_s": round(status.now - status.last_at, 3),
                 "result": status.result or "running",
                 "taken_over_by": status.taken_over_by,
+                "restores": status.restores,
+                "heals": status.heals,
                 "halted": status.halted,
             },
             "wave": {"now": status.wave, "of": status.waves},

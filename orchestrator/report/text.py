@@ -21,7 +21,7 @@ def report_text(report: RunReport) -> str:
     holders = report.after.holders.text if report.after.holders else ""
     found = troubles(report)
     parts = ["\n".join(_problem(each) for each in found), _table(report), holders, _closing(report)]
-    if found and report.result != "running" and sum(part.count("\n") + 2 for part in parts if part) > SCREEN:
+    if found and not report.running and sum(part.count("\n") + 2 for part in parts if part) > SCREEN:
         # A terminal shows the end of what is longer than itself: the worst has to stand there, too.
         parts.append(_worst(found[0]))
     return "\n\n".join(part for part in [*parts, _next(report)] if part)
@@ -45,7 +45,7 @@ def _table(report: RunReport) -> str:
     return columns(
         ("INSTANCE", "ZONE", "OUTCOME", "REASON", "TASKS", "SEC"),
         [
-            (row.instance_id, short_zone(row.zone), row.outcome.value, row.reason.value, _tasks(row), _seconds(row))
+            (row.instance_id, short_zone(row.zone), row.word, row.reason.value, _tasks(row), _seconds(row))
             for row in report.rows
         ],
     )
@@ -55,7 +55,7 @@ def _by_kind(report: RunReport) -> str:
     """Count a large fleet by outcome and reason, with the median of what its instances took."""
     kinds: dict[tuple[str, str], list[Row]] = {}
     for row in report.rows:
-        kinds.setdefault((row.outcome, row.reason), []).append(row)
+        kinds.setdefault((row.word, row.reason), []).append(row)
     rows = []
     for (outcome, reason), members in kinds.items():
         tasks = sum(max(row.tasks_before, 0) for row in members)
@@ -77,13 +77,15 @@ def _problem(trouble: Trouble) -> str:
 
 def _closing(report: RunReport) -> str:
     done, total = report.converged
-    counts = ", ".join(f"{count}{FIRM}{kind}" for kind, count in report.summary.items())
+    counts = ", ".join(f"{count}{FIRM}{kind.replace(' ', FIRM)}" for kind, count in report.tally.items())
     if report.restores:
         lines = [wrap(f"Taking back the run {report.restores}: {counts}.")]
     elif report.heals:
         lines = [wrap(f"{mended(report, FIRM)}.")]
     else:
-        lines = [wrap(f"{done} of {total} instances run the credential: {counts}.")]
+        lines = [
+            wrap(f"{done} of {total} instances run the credential{' so far' if report.running else ''}: {counts}.")
+        ]
     limited = sum(row.reason is Reason.LIMITED for row in report.rows)
     if limited:
         lines.append(wrap(f"{limited} more need it and are left by --limit: run the same command again."))
@@ -98,7 +100,7 @@ def _closing(report: RunReport) -> str:
     lines += [wrap(label)] if (label := label_words(report)) else []
     lines += [wrap(f"Boot configuration {boot_words(each)}") for each in report.after.boots]
     lines += [wrap(f"Not everybody was told: {each}") for each in report.after.undelivered]
-    code = "" if report.result == "running" else f" (exit code {report.exit_code})"
+    code = "" if report.running else f" (exit code {report.exit_code})"
     lines.append(wrap(f"Run {report.run} on cluster {report.cluster}: {report.standing}{code}."))
     return "\n".join(lines)
 

@@ -111,9 +111,9 @@ class _Pen:
         for number, row in enumerate(ordered):
             for span in row.phases:
                 if self.named or span.phase in AT_WORK:
-                    tall = height if row.as_wanted else max(height, _SEEN)
+                    tall = height if not row.needs_somebody else max(height, _SEEN)
                     bars.setdefault(span.phase, []).append(self._bar(span, (number + 0.5) * height, tall))
-            if not row.as_wanted and any(span.phase in AT_WORK for span in row.phases):
+            if row.needs_somebody and any(span.phase in AT_WORK for span in row.phases):
                 marks[self._mark(row, (number + 0.5) * height)] = None
         lines = [Line(row=row, top=number * height, words=_words(row)) for number, row in enumerate(ordered)]
         return Lane(
@@ -157,7 +157,7 @@ def _words(row: Row) -> str:
 
 
 def _caption(wave: int, rows: Sequence[Row]) -> str:
-    bad = sum(not row.as_wanted for row in rows)
+    bad = sum(row.needs_somebody for row in rows)
     canary = ", the canary" if wave == 1 and len(rows) == 1 else ""
     spans = [span for row in rows for span in row.phases if span.phase in AT_WORK]
     ended = [span.ended_at for span in spans if span.ended_at is not None]

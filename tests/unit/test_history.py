@@ -131,6 +131,25 @@ def test_runs_keep_a_number_with_what_it_counts(shell: Shell, path: Path, run: l
     assert max(len(line) for line in out.splitlines()) <= 80
 
 
+def test_a_run_that_takes_back_is_marked(shell: Shell, path: Path, run: list[Entry]) -> None:
+    """`runs` and `status` say which run is taken back, and `status` that a run heals."""
+    kept(path, run)
+    (started, *rest) = run[: middle(run)]
+    begun = started.event
+    assert isinstance(begun, RunStarted)
+    for name, event in (
+        ("run-2", structs.replace(begun, restores="run-1")),
+        ("run-3", structs.replace(begun, heals=True)),
+    ):
+        again = [Entry(started.at, structs.replace(event, run=name)), *rest]
+        kept(path, [Entry(entry.at + 90, entry.event) for entry in again], name)
+    assert [line for line in shell("runs")[1].splitlines() if "takes back" in line] == ["run-2: takes back run-1"]
+    heads = [shell("status", name)[1].splitlines()[1] for name in ("run-1", "run-2", "run-3")]
+    assert heads[0].startswith("started ")
+    assert heads[1:] == ["takes the run run-1 back", "heals what dead runs have left"]
+    assert json.loads(shell("status", "run-2", "--output", "json")[1])["run"]["restores"] == "run-1"
+
+
 def test_runs_of_no_journal_are_none(shell: Shell, path: Path) -> None:
     """Where there is no journal there are no runs, which is said, and none is made by looking."""
     code, out, err = shell("runs")

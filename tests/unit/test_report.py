@@ -3,11 +3,12 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 
 from orchestrator.core.amount import Amount
-from orchestrator.core.events import Admitted, Entry
+from orchestrator.core.events import Admitted, ApprovalAwaited, Approved, Entry, WaveOpened
 from orchestrator.core.model import OutcomeKind, Ping, Plan, Platform, Status
 from orchestrator.core.settings import EVERYTHING, Policy
 from orchestrator.core.state import RunState, replay
@@ -123,11 +124,11 @@ def test_a_run_that_goes_on_is_no_alarm() -> None:
     """It has no exit code yet and nobody to look at first; whether it broke off is not known, so both are said."""
     _, journal = troubled()
     text = render_report(replay(journal.entries[:-1]), "table", ExitCode.NOT_ALL_UPDATED)
-    assert "Run run-1 on cluster c: running.\n" in text
+    assert "Run run-1 on cluster c: not ended.\n" in text
     assert "exit code" not in text
     assert "Look first" not in text
     assert text.splitlines()[-2:] == [
-        "If its controller has been dead for two minutes, go on with it:",
+        "Wait for it. If its controller has been dead for two minutes, go on with it:",
         "  ecs-rollout resume run-1",
     ]
 
@@ -140,6 +141,49 @@ def test_an_instance_that_was_begun_is_not_called_not_attempted() -> None:
     told = {each["instance_id"]: f"{each['outcome']}({each['reason']})" for each in report["instances"]}
     assert [key for key, text in told.items() if text == "unverified(under_way)"] == ["i-00000000000000000"]
     assert list(told.values()).count("not_attempted(not_yet)") == 8
+
+
+@pytest.mark.parametrize("form", ["table", "html", "markdown"])
+def test_who_has_no_end_yet_is_counted_as_that(form: str) -> None:
+    """While a run goes on, those in flight are under way and those in the queue not begun: nobody is in trouble."""
+    _, _, journal = roll(fleet_of(4))
+    first = next(index for index, entry in enumerate(journal.entries) if isinstance(entry.event, Admitted))
+    text = render_report(replay(journal.entries[: first + 1]), form, ExitCode.NOT_ALL_UPDATED)
+    plain = " ".join(re.sub("<[^>]*>", " ", text).split())
+    assert "1 under way" in plain
+    assert "3 not begun" in plain
+    assert "not ended" in plain
+    assert "resume RUN" not in plain
+    assert not re.search(r"What needs somebody|not as wanted|do: |unverified\(", plain)
+
+
+def test_a_run_that_waits_for_approval_says_how_to_give_it() -> None:
+    """The command that it waits for is the one that is named; `resume` stands beside it."""
+    _, _, journal = roll(fleet_of(4))
+    opened = next(index for index, entry in enumerate(journal.entries) if entry.event == WaveOpened(wave=2))
+    asked = Entry(journal.entries[opened].at, ApprovalAwaited(wave=2))
+    text = render_report(replay([*journal.entries[:opened], asked]), "table", ExitCode.NOT_ALL_UPDATED)
+    assert text.endswith("\n  ecs-rollout approve run-1")
+    assert "It waits for approval of wave 2 (if its controller is gone: `ecs-rollout resume run-1`)" in flat(text)
+    given = Entry(asked.at, Approved(wave=2, by="anna"))
+    text = render_report(replay([*journal.entries[:opened], asked, given]), "table", ExitCode.NOT_ALL_UPDATED)
+    assert text.endswith("\n  ecs-rollout resume run-1")
+
+
+def test_a_restore_lists_its_problems_first() -> None:
+    """Who was rolled back as was asked stands below who needs somebody."""
+    hosts = fleet_of(5)
+    roll(hosts)
+    hosts[4].ping = Ping.CONNECTION_LOST
+    policy = Policy(max_unreachable=(EVERYTHING,))
+    state, _, _ = roll(hosts, policy, fence=2, run="run-2", restores="run-1")
+    rows = json.loads(render_report(state, "json", ExitCode.NOT_ALL_UPDATED))["instances"]
+    assert [row["outcome"] for row in rows] == ["unreachable", *["rolled_back"] * 4]
+    assert ": 1 unreachable, 4 rolled_back." in flat(render_report(state, "table", ExitCode.NOT_ALL_UPDATED))
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
 
 
 def test_exit_codes_follow_the_result() -> None:
