@@ -371,12 +371,19 @@ def test_a_label_that_may_not_be_moved(workplace: Start) -> None:
     assert labels()["AWSCURRENT"] == version
 
 
-def test_an_interrupted_run_is_finished_first(workplace: Start) -> None:
-    """Killed in the middle and started again by the schedule: the old run ends first, then AWSCURRENT moves, once."""
+@pytest.mark.parametrize("stood_for", [False, True])
+def test_an_interrupted_run_is_finished_first(workplace: Start, stood_for: bool) -> None:  # noqa: FBT001 - a case
+    """Killed in the middle and started again by the schedule: the old run ends first, then AWSCURRENT moves, once.
+
+    So it is where somebody had taken the cluster over meanwhile, and died before a run of theirs began.
+    """
     place = workplace(*fleet(4))
     place.put_secret()
     version = pend(place, "the-next-one")
     run = killed(place)
+    if stood_for:
+        number, owner = largest_lock()
+        hold(number + 1, run="another", heartbeat=2.0, before=owner)
     done = rotate(place, "--output", "json")
     assert done.code == 0, (done.err, done.out)
     assert f"first the run {run} is finished, which was interrupted" in done.err

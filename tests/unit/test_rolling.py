@@ -43,7 +43,7 @@ class RecordingLock:
     def acquire(self, *, take_over: bool, resumes: bool) -> Owner | None:
         del resumes
         self.done.append(f"acquire {take_over}")
-        return self.predecessor
+        return self.predecessor.last_begun if self.predecessor else None
 
     def keep(self) -> None:
         self.done.append("keep")
@@ -432,9 +432,14 @@ def test_a_resumed_run_is_closed_to_its_old_owner_before_it_is_read(store: list[
         assert WaveOpened(wave=1) not in [entry.event for entry in SqliteJournal.entries(journal, "new")]
 
 
-def test_what_a_controller_left_behind_its_end_is_put_away(store: list[str]) -> None:
-    """It died after the run's end: whoever resumes removes the copy, does what follows, and lets the cluster go."""
-    lock = RecordingLock(predecessor=replace(OLD, run="new", unresolved=()))
+@pytest.mark.parametrize("stood_for", [False, True])
+def test_what_a_controller_left_behind_its_end_is_put_away(store: list[str], stood_for: bool) -> None:  # noqa: FBT001 - a case
+    """It died after the run's end: whoever resumes removes the copy, does what follows, and lets the cluster go.
+
+    So it is where another one had taken it over since, and died before it began.
+    """
+    own = replace(OLD, run="new", unresolved=())
+    lock = RecordingLock(predecessor=replace(OLD, before=own) if stood_for else own)
     ended = RunState()
     ended.started, ended.payload = RUN, PAYLOAD
     followed: list[RunState] = []
