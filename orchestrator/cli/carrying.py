@@ -280,7 +280,7 @@ def _confirmed(scene: Scene, rolls: Rolls, stop: "Stop", planned: Plan) -> Plan:
     asks = planned.changes and not rolls.yes and rolls.approved is None
     if asks and not sys.stdin.isatty():  # a plan that no other command shows, or a terminal that went away
         raise _nobody("It stands above." if scene.tell.shows_plans else "Without --log-format json it is shown first.")
-    if asks and not click.confirm(_question(parts, planned, rolls), err=True):
+    if asks and not speech.confirms(_question(parts, planned, rolls)):
         raise RefusedError("Not confirmed.", hint="Nothing was touched.")
     stop.rolling = planned.changes > 0
     return planned

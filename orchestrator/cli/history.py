@@ -151,7 +151,25 @@ def why(words: tuple[str, ...], output: str, journal: JournalPlace) -> None:
         name, entries = (run, found.entries(run)) if run else _newest_about(found, instance, journal.words)
         by = store.taken_over_by(found, name)
         told = story(entries, instance, store=journal.words, taken_over_by=by)
+        earlier = "" if run or told.touched else _earlier(found, name, instance, journal.words)
     speech.show(story_json(told) if output == "json" else story_text(told))
+    if earlier:
+        speech.say(earlier)
+
+
+def _earlier(journal: "Store", run: str, instance: str, store: tuple[str, ...]) -> str:
+    """Name the newest run before this one that has begun anything with the instance; empty where none has."""
+    from orchestrator.report.story import knows, story
+
+    runs = _newest_first(journal)
+    for name in runs[runs.index(run) + 1 :][:_LOOKED]:
+        entries = journal.entries(name)
+        if knows(entries, instance) and (told := story(entries, instance)).touched:
+            ends = ", ".join(f"{end.kind} ({end.reason})" for _, end in told.outcomes if end) or "no outcome"
+            return (
+                f"That run began nothing with it; the newest that did: {ends}: `{typed('why', name, instance, *store)}`"
+            )
+    return ""
 
 
 def _told_apart(words: tuple[str, ...], store: tuple[str, ...]) -> tuple[str, str]:

@@ -119,6 +119,16 @@ def tell(line: str) -> None:
         _json("warning" if warning else "info", "note", " ".join(text.removeprefix(_WARNING).split()))
 
 
+def confirms(question: str) -> bool:
+    """Ask for a yes. Raises click.Abort for Ctrl-C and Ctrl-D, which leave what is said next a line of its own."""
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:
+        if form() is LogFormat.TEXT:
+            write_line("")
+        raise
+
+
 def say_error(message: str, hint: str) -> None:
     """Say what went wrong and what to do."""
     if form() is LogFormat.TEXT:

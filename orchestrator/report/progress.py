@@ -1,6 +1,6 @@
 """Progress in plain lines on stderr: one per thing that somebody would want to know while it runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from orchestrator.core.events import (
     Admitted,
@@ -19,7 +19,6 @@ from orchestrator.core.events import (
 )
 from orchestrator.core.model import OutcomeKind, Plan
 from orchestrator.core.state import RunState
-from orchestrator.report.layout import names
 from orchestrator.report.times import elapsed
 from orchestrator.report.waits import before
 
@@ -48,7 +47,7 @@ class PlainProgress:
                 return before(state)
             case Admitted(keys=keys):
                 verb = "restoring" if state.run.restores else "applying"
-                return f"{verb:<11} {names(keys)}"
+                return f"{verb:<11} {_all(keys)}"
             case Concluded(key=key, outcome=outcome):
                 if not state.instances[key].attempts:
                     return ""  # decided before anything began: the plan and the report say so
@@ -65,6 +64,11 @@ class PlainProgress:
         self._changed = sum(each.outcome is not None and each.attempts > 0 for each in state.instances.values())
 
 
+def _all(keys: Sequence[str]) -> str:
+    """Name everybody: in a pipeline's log this is the only record of who was at work. A terminal folds the line."""
+    return ", ".join(keys)
+
+
 def _told(event: Event) -> str:
     """Word an event that changes nothing about what is counted here."""
     match event:
@@ -75,9 +79,9 @@ def _told(event: Event) -> str:
         case Reported(key=key, report=report) if report.changed:
             return f"restarted   {key} in {report.restart_ms / 1000:.1f} s; asking ECS"
         case Lost(keys=keys, detail=detail):
-            return f"no result   {names(keys)}\n       {detail}\n       the watchdog has its time, then it is inspected"
+            return f"no result   {_all(keys)}\n       {detail}\n       the watchdog has its time, then it is inspected"
         case Looking(keys=keys):
-            return f"looking     {names(keys)}"
+            return f"looking     {_all(keys)}"
         case Halted(why=why):
             return f"HALTED      {why}\n       nothing more is admitted; what is in flight is seen through"
         case RunEnded(result=result):

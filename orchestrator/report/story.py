@@ -31,6 +31,9 @@ from orchestrator.report.wording import worded
 
 SCHEMA = 1
 
+_BEGUN = frozenset({"admitted", "draining", "settled"})
+"""Events of an instance that a run does not only judge."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chapter:
@@ -57,6 +60,11 @@ class Story:
     outcomes: tuple[tuple[str, Outcome | None], ...]
     afterwards: Mapping[str, str]
     chapters: tuple[Chapter, ...]
+
+    @property
+    def touched(self) -> bool:
+        """Whether the run has begun anything with the instance."""
+        return any(each.event in _BEGUN for each in self.chapters)
 
 
 def story(entries: Sequence[Entry], instance: str, *, store: tuple[str, ...] = (), taken_over_by: str = "") -> Story:

@@ -21,9 +21,10 @@ def report_text(report: RunReport) -> str:
     holders = report.after.holders.text if report.after.holders else ""
     found = troubles(report)
     parts = ["\n".join(_problem(each) for each in found), _table(report), holders, _closing(report)]
-    if found and not report.running and sum(part.count("\n") + 2 for part in parts if part) > SCREEN:
+    left = [each for each in found if each.reason is not Reason.HALTED]  # nothing is the matter with those it spared
+    if left and not report.running and sum(part.count("\n") + 2 for part in parts if part) > SCREEN:
         # A terminal shows the end of what is longer than itself: the worst has to stand there, too.
-        parts.append(_worst(found[0]))
+        parts.append(_worst(left[0]))
     return "\n\n".join(part for part in [*parts, _next(report)] if part)
 
 

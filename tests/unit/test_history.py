@@ -423,6 +423,22 @@ def test_why_without_a_run_takes_the_newest_that_knows_the_instance(shell: Shell
     assert f"`ecs-rollout report {NEWER} {' '.join(shell.flags)}`" in err
 
 
+def test_why_names_the_newest_run_that_began_something_with_the_instance(
+    shell: Shell, path: Path, run: list[Entry]
+) -> None:
+    """Where the newest run only left an instance out; not where a run was named, and not where none began anything."""
+    kept(path, run, OLDER)
+    started = run[0].event
+    assert isinstance(started, RunStarted)
+    kept(path, [Entry(run[0].at + 90, structs.replace(started, run=NEWER))], NEWER)
+    code, _, err = shell("why", LOST)
+    command = f"`ecs-rollout why {OLDER} {LOST} {' '.join(shell.flags)}`"
+    told = f"That run began nothing with it; the newest that did: rolled_back (watchdog_restored): {command}"
+    assert (code, err) == (0, f"the newest run: {NEWER}\n{told}\n")
+    assert shell("why", NEWER, LOST)[2] == ""
+    assert shell("why", REFUSED)[2] == f"the newest run: {NEWER}\n"
+
+
 @pytest.mark.usefixtures("two_runs")
 def test_why_understands_its_words_in_either_order(shell: Shell) -> None:
     """RUN and INSTANCE may change places; a run alone is asked for its instance; three words are one too many."""

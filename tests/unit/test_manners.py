@@ -7,9 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
-from orchestrator.cli import manners
+from orchestrator.cli import manners, speech
 from orchestrator.cli.main import COMMANDS, invoke
 from orchestrator.errors import ExitCode, RefusedError
 from tests.commands import MAN, PAGE, Page, man_text, page_text, pages
@@ -196,3 +197,20 @@ def test_closed_streams_change_nothing(closed: str) -> None:
     assert json.loads(done.stdout)
     assert shell(f"{ours('report', 'no-such-run')} {closed}").returncode == ExitCode.USAGE
     assert shell(f"{ours('schema', 'report')} >&-").returncode == 0
+
+
+def test_what_is_said_after_ctrl_c_at_a_question_has_its_own_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The terminal has written ^C beside the question; a plain answer leaves no empty line."""
+
+    def left(_question: str, **_options: object) -> bool:
+        raise click.Abort
+
+    monkeypatch.setattr(click, "confirm", left)
+    with pytest.raises(click.Abort):
+        speech.confirms("Roll?")
+    assert capsys.readouterr() == ("", "\n")
+    monkeypatch.setattr(click, "confirm", lambda _question, **_options: True)
+    assert speech.confirms("Roll?")
+    assert capsys.readouterr() == ("", "")

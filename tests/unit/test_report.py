@@ -211,6 +211,24 @@ def test_progress_says_each_thing_once() -> None:
     assert lines[-1].endswith("incomplete")
 
 
+def test_progress_names_everybody_who_is_begun() -> None:
+    """In a pipeline's log these lines are the only record of who was being restarted."""
+    _, _, journal = roll(fleet_of(9), Policy(max_unavailable=EVERYTHING, waves=(EVERYTHING,)))
+    (keys,) = [entry.event.keys for entry in journal.entries if isinstance(entry.event, Admitted)]
+    said: list[str] = []
+    Follower((PlainProgress(said.append),)).saw(journal.entries)
+    assert f"applying    {', '.join(keys)}" in "\n".join(said)
+    assert len(keys) == 9
+
+
+def test_whom_a_stop_spared_is_nobody_to_look_at_first() -> None:
+    """After Ctrl-C there is nothing to mend; where something failed that is named, however many were spared."""
+    stopped = roll(fleet_of(30), stop_requested=lambda: "stopped by a signal")[0]
+    assert "Look first" not in render_report(stopped, "table", ExitCode.INTERRUPTED)
+    failed = roll(fleet_of(30, behaviour="rolled_back"))[0]
+    assert "Look first at i-00000000000000000: rolled_back" in render_report(failed, "table", ExitCode.NOT_ALL_UPDATED)
+
+
 def test_a_plan_tells_how_many_and_in_which_waves() -> None:
     """The plan's closing lines say how many would change, the window, the waves, and what tasks miss."""
     state, _ = troubled()
