@@ -166,6 +166,7 @@ def see_through(
     from orchestrator.report.rows import After
 
     parts, tell = scene.parts, scene.tell
+    removed: list[str] = []
     with stopping_run(scene.clock, tell.say, parts.run_id, rolls.journal.words) as stop:
 
         def confirm(planned: Plan) -> Plan:
@@ -179,6 +180,7 @@ def see_through(
             say=say,
             observers=(*tell.observers, *asks),
             stop_requested=lambda: stop.why or (rolls.limit.why() if rolls.limit else ""),
+            swept=removed.extend,
             afterwards=lambda state: _follow(scene, keeper, rolls, state),
             tells=bool(rolls.told.notify),
         )
@@ -211,6 +213,7 @@ def see_through(
         boots=tuple(keeper.rows),
         left=left,
         holders=holders,
+        removed=tuple(removed),
     )
     reporting.conclude(rolls.report, state, code, after)
     return state, code

@@ -1,6 +1,7 @@
 """The procedure behind `run`: what is done in which order, and what is put away afterwards."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -27,7 +28,8 @@ NO_OPTIONS: Options = MappingProxyType({})
 class Watch:
     """Who takes note of a run, how it is asked to stop, and what is done after its end, while the cluster is ours.
 
-    `store`: the flags that name its journal; `tells`: somebody is to be told how it ends.
+    `store`: the flags that name its journal; `swept` is given the delivered copies that healing has removed, by name;
+    `tells`: somebody is to be told how it ends.
     """
 
     journal: Store
@@ -35,6 +37,7 @@ class Watch:
     say: Callable[[str], None]
     observers: Sequence[Observer] = ()
     stop_requested: Callable[[], str] = lambda: ""
+    swept: Callable[[Sequence[str]], None] = lambda _names: None
     afterwards: Callable[[RunState], None] = lambda _state: None
     tells: bool = False
 
@@ -126,11 +129,14 @@ def conduct(
         planned = planning.plan(parts, goal, fence=parts.lock.fence, say=heard)
         with kept(parts.lock):
             planned = confirm(planned)
-        state = roll(parts, hold, planned, watch, goal, mission.options)
-        if mission.heals:
-            healing.sweep(hold)
+        with _sweeping(hold, watch, heals=mission.heals):
+            state = roll(parts, hold, planned, watch, goal, mission.options)
         watch.afterwards(state)
         return state
+
+
+def _sweeping(hold: Hold, watch: Watch, *, heals: bool) -> AbstractContextManager[None]:
+    return healing.sweeping(hold, watch.swept) if heals else nullcontext()
 
 
 def _unheard(_words: str) -> None:
@@ -159,12 +165,11 @@ def resume(parts: Parts, watch: Watch, *, take_over: bool) -> RunState:
         engine = _engine(parts, hold, watch, _goal_again(parts, hold, before), planned)
         for observer in watch.observers:
             observer.remember(entries)
-        try:
-            state = engine.resume(entries, Resumed(fence=parts.lock.fence, holder=holder()))
-        finally:
-            hold.at_work = _left_open(hold, engine)
-        if state.run.heals:
-            healing.sweep(hold)
+        with _sweeping(hold, watch, heals=before.run.heals):
+            try:
+                state = engine.resume(entries, Resumed(fence=parts.lock.fence, holder=holder()))
+            finally:
+                hold.at_work = _left_open(hold, engine)
         watch.afterwards(state)
         return state
 
@@ -179,10 +184,9 @@ def finish(parts: Parts, watch: Watch, ended: RunState, *, take_over: bool) -> b
         return False
     with locked(parts, take_over=take_over, say=watch.say, resumes=True, store=watch.store) as hold:
         watch.journal.claim(parts.run_id, parts.lock.fence)
-        hold.begin()
-        hold.payload, hold.at_work = ended.payload, False
-        if ended.run.heals:
-            healing.sweep(hold)
+        with _sweeping(hold, watch, heals=ended.run.heals):
+            hold.begin()
+            hold.payload, hold.at_work = ended.payload, False
         watch.afterwards(ended)
     return True
 

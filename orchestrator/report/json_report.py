@@ -105,6 +105,9 @@ class JsonRun:
     options: Annotated[
         dict[str, Chosen], Meta(description="What was chosen, by the flags' names; empty where nothing was set.")
     ]
+    removed_copies: Annotated[
+        tuple[str, ...], Meta(description="The delivered copies of a credential that healing has removed, by name.")
+    ]
     undelivered: Annotated[tuple[str, ...], Meta(description="Notices and metrics that did not arrive, and why.")]
     boot_configs: Annotated[
         tuple[JsonBootConfig, ...], Meta(description="What new instances boot with: --boot-config.")
@@ -190,6 +193,7 @@ def document(report: RunReport) -> JsonReport:
             exit_code=report.exit_code,
             generation=report.generation,
             options=report.options,
+            removed_copies=report.after.removed,
             undelivered=report.after.undelivered,
             boot_configs=tuple(
                 JsonBootConfig(object=each.place, result=each.result, message=each.message)

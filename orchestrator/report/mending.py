@@ -31,7 +31,13 @@ def mended(report: RunReport, blank: str = " ") -> str:
     """
     reasons = [row.reason for row in report.rows if row.reason is not Reason.GHOST]
     machines = f"{len(reasons)}{blank}instance" + ("" if len(reasons) == 1 else "s")
-    return f"What dead runs have left, on {machines}: {_counts(reasons, blank)}"
+    return f"What dead runs have left, on {machines}: {_counts(reasons, blank)}{_removed(report, blank)}"
+
+
+def _removed(report: RunReport, blank: str) -> str:
+    count = len(report.after.removed)
+    noun = "copy" if count == 1 else "copies"
+    return f"; removed{blank}{count} {noun} of a credential" if count else ""
 
 
 def to_mend(plan: Plan) -> str:

@@ -143,13 +143,15 @@ class After:
     """What happened beside the fleet once a run had ended: it is not in the journal.
 
     `undelivered`: the notices and metrics that did not arrive, and why. `left`: why AWSCURRENT stays; empty where it
-    moved, or was never to move. `unsaved`: the journal took not all of the run, which is told from memory.
+    moved, or was never to move. `removed`: the delivered copies of a credential that healing has removed, by name.
+    `unsaved`: the journal took not all of the run, which is told from memory.
     """
 
     undelivered: tuple[str, ...] = ()
     boots: tuple[BootRow, ...] = ()
     left: str = ""
     holders: Holders | None = None
+    removed: tuple[str, ...] = ()
     unsaved: bool = False
 
 

@@ -1,6 +1,9 @@
 """What healing says of itself: before, in its dry run, and afterwards."""
 
+import json
 from dataclasses import replace
+
+import pytest
 
 from orchestrator.core.model import Ping, Plan, Status
 from orchestrator.core.state import RunState
@@ -10,7 +13,7 @@ from orchestrator.report.estimates import Places
 from orchestrator.report.plans import Wish
 from orchestrator.report.remnants import Remnants, remnants_text
 from orchestrator.report.render import render_report
-from orchestrator.report.rows import build
+from orchestrator.report.rows import After, build
 from tests.fake_fleet import Host, Registration, Rollout, VirtualClock, World, fleet_of
 from tests.unit.test_giving_back import DRAINING, EVERYTHING
 
@@ -91,3 +94,15 @@ def test_a_report_of_healing_says_what_was_mended() -> None:
     assert f"{sentence}." in text
     assert advise(build(state, exit_code=1)).headline == sentence
     assert sentence in render_report(state, "markdown", ExitCode.NOT_ALL_UPDATED)
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "1 copy"), (3, "3 copies")])
+def test_a_report_of_healing_counts_the_copies_that_are_gone(count: int, words: str) -> None:
+    """They stand behind the instances; in JSON by name."""
+    names = tuple(f"/ecs-rollout/c/payload/run-{number}" for number in range(count))
+    state = healed(fleet_of(2))
+    text = " ".join(render_report(state, "table", ExitCode.OK, After(removed=names)).split())
+    assert f"on 2 instances: nothing left on 2; removed {words} of a credential. Run heal-1" in text
+    assert json.loads(render_report(state, "json", ExitCode.OK, After(removed=names)))["run"]["removed_copies"] == list(
+        names
+    )
