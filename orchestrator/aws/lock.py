@@ -138,7 +138,7 @@ class ClusterLock:
         if newer and (newer.run, newer.holder) == (self._run, self._holder):
             again = "Nothing was begun: a new run can say --take-over."
             raise LockedError(
-                "somebody took this cluster over and gave it back; this run stops here.",
+                "Somebody took this cluster over and gave it back; this run stops here.",
                 hint=f"`ecs-rollout resume {self._run}` goes on with it." if newer.begun else again,
             )
         who = f"{newer.holder} took this cluster over (run {newer.run})" if newer else "the cluster's lock was deleted"
