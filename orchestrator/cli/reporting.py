@@ -70,6 +70,7 @@ def show(
     write(rendered(wish.form if wish.out is None else "table"))
     if wish.out is not None:
         files.save(wish.out, f"{rendered(wish.form)}\n".encode(), "report")
+        say(f"The report is written to {wish.out}.")
 
 
 def conclude(wish: Wanted, state: "RunState", code: ExitCode, after: "After") -> None:

@@ -5,6 +5,12 @@ from dataclasses import fields
 from enum import Enum
 
 from orchestrator.core.settings import Deadlines, Policy
+from orchestrator.report.times import duration
+
+_SECONDS = "_seconds"
+_TIMES = frozenset(f"{each.name}{_SECONDS}" for each in fields(Deadlines))
+_FIXED = frozenset({"connect_seconds", "skew_seconds"})
+"""Times that no flag changes."""
 
 Chosen = str | int | bool
 """A choice as a report holds it; empty where nothing was set."""
@@ -22,16 +28,29 @@ def worded(value: Chosen) -> str:
     return str(value) or "not set"
 
 
+def flag_of(name: str) -> str:
+    """Name the flag of an option for a person; what no flag changes has words of its own."""
+    if name in _FIXED:
+        return name.replace("_", " ")
+    return f"--{name if name in _TIMES else name.removesuffix(_SECONDS)}".replace("_", "-")
+
+
+def setting(name: str, value: Chosen) -> str:
+    """Say a choice to a person beside its flag; a time whose flag does not say seconds has its unit."""
+    bare = name.endswith(_SECONDS) and name not in _TIMES and isinstance(value, int)
+    return duration(value) if bare else worded(value)
+
+
 def _option(name: str, value: object) -> Iterator[tuple[str, Chosen]]:
     match value:
         case Deadlines():
-            yield from ((f"{each.name}_seconds", getattr(value, each.name)) for each in fields(value))
+            yield from ((f"{each.name}{_SECONDS}", getattr(value, each.name)) for each in fields(value))
         case Enum():
             yield name, str(value.value)
         case bool() | str():
             yield name, value
         case int():
-            yield f"{name}_seconds", value  # a policy counts instances by Amount; its bare numbers are times
+            yield f"{name}{_SECONDS}", value  # a policy counts instances by Amount; its bare numbers are times
         case tuple():
             yield name, ",".join(str(each) for each in value)
         case None:

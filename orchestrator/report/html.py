@@ -16,7 +16,7 @@ from markupsafe import Markup
 from orchestrator.core.lifecycle import AT_WORK, Phase
 from orchestrator.core.model import OutcomeKind
 from orchestrator.report.advice import advise
-from orchestrator.report.chosen import worded
+from orchestrator.report.chosen import flag_of, setting
 from orchestrator.report.console import command_url, partition_of
 from orchestrator.report.formats import drifts, rotated
 from orchestrator.report.gating import sentences
@@ -25,6 +25,7 @@ from orchestrator.report.remarks import remarks
 from orchestrator.report.rows import RunReport, troubles
 from orchestrator.report.timeline import WIDTH, draw
 from orchestrator.report.times import duration
+from orchestrator.report.wording import remark
 
 SHOWN = 5
 """Instances of one kind of trouble that stand there at once; the others are folded away."""
@@ -85,7 +86,9 @@ def _environment() -> Environment:
     environment.filters["clock"] = _clock
     environment.filters["duration"] = duration
     environment.filters["prose"] = _prose
-    environment.filters["worded"] = worded
+    environment.filters["remark"] = remark
+    environment.filters["flag"] = flag_of
+    environment.filters["setting"] = setting
     return environment
 
 

@@ -16,6 +16,7 @@ from orchestrator.core.state import RunState
 from orchestrator.ports import Clock
 from orchestrator.report.following import Follower
 from orchestrator.report.hush import Hush
+from orchestrator.report.layout import wrap
 from orchestrator.report.live_frame import STYLES, frame
 from orchestrator.report.painter import Painter
 from orchestrator.report.problem_lines import ProblemLines
@@ -117,7 +118,7 @@ class _Edges:
     """A listener that says when a run begins, who lets it go on, and how it has ended."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
-        self._write = write
+        self._write = lambda text: write(wrap(text))
 
     def told(self, entry: Entry, state: RunState) -> None:
         """Write a line at either end of the run, and where a person has spoken."""

@@ -64,7 +64,9 @@ def test_a_report_is_written_for_its_owner_alone(
     assert report(journal, "--out", str(path), *flags) == 0
     assert path.read_text().startswith(begins)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert capsys.readouterr().out == table
+    captured = capsys.readouterr()
+    assert captured.out == table
+    assert f"The report is written to {path}." in " ".join(captured.err.split())
     assert [each.name for each in path.parent.iterdir() if each.name != "state"] == [name]
 
 

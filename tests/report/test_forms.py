@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from html import unescape
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from msgspec import structs
 
 from orchestrator.cli.main import invoke
+from orchestrator.cli.rollout import run as run_command
 from orchestrator.core.events import Entry, Promoted, Promoting
 from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import OutcomeKind
@@ -21,7 +22,7 @@ from orchestrator.core.settings import Deadlines, Policy
 from orchestrator.core.state import RunState
 from orchestrator.errors import ExitCode
 from orchestrator.report import json_report
-from orchestrator.report.chosen import options_of
+from orchestrator.report.chosen import flag_of, options_of, setting
 from orchestrator.report.render import exit_code_of, render_report
 from orchestrator.report.rows import After, Holders
 from orchestrator.report.visible import visible
@@ -100,6 +101,28 @@ def test_the_options_leave_nothing_out() -> None:
     assert (options["bake_seconds"], options["watchdog_seconds"]) == (0, 420)
     assert options["verify_login"] == "never"
     assert {type(value) for value in options.values()} == {str, int, bool}
+
+
+def test_a_person_reads_the_flags_of_what_was_chosen() -> None:
+    """The page names each choice by a flag that `run` has, with a unit where the flag does not tell it."""
+    options = options_of(Policy())
+    flags = {flag for option in run_command.params for flag in option.opts}
+    assert {each for each in map(flag_of, options) if each not in flags} == {"connect seconds", "skew seconds"}
+    assert [setting(name, options[name]) for name in ("bake_seconds", "approve_timeout_seconds")] == ["0 s", "24 h"]
+    assert [setting(name, options[name]) for name in ("verify_seconds", "approve")] == ["180", "no"]
+    page = unescape(rendered(STATES["fine"](), "html"))
+    assert "<dt>--bake</dt><dd>0 s</dd>" in page
+
+
+def test_the_page_says_remarks_in_sentences() -> None:
+    """What inspect or apply remarks of an instance with trouble is no bare name there."""
+    state = STATES["troubled"]()
+    for progress in state.instances.values():
+        if progress.report:
+            progress.report = replace(progress.report, warnings=("config_world_readable",))
+    page = unescape(rendered(state, "html"))
+    assert "remarked: Everybody on the instance can read" in page
+    assert "config_world_readable" not in page
 
 
 def test_junit_fails_where_the_run_did(state: RunState) -> None:

@@ -158,6 +158,24 @@ def test_nothing_overflows(name: str, width: int, opened: Open) -> None:
     assert beyond == []
 
 
+@pytest.mark.parametrize("width", [1080, 1280, 1600])
+def test_an_id_among_what_was_seen_stays_whole(width: int, opened: Open) -> None:
+    """No word as long as a container's id is broken: it is copied from there."""
+    page = opened("troubled", width=width)
+    broken = page.evaluate(
+        "[...document.querySelectorAll('tbody td:nth-child(6)')].flatMap(cell => {"
+        "  const text = document.createTextNode('agent container 9f5f3c1b5cac stopped, was 78cd1ee57977; metadata');"
+        "  cell.replaceChildren(text);"
+        "  return [...text.data.matchAll(/\\w+/g)].filter(word => {"
+        "    const range = document.createRange();"
+        "    range.setStart(text, word.index); range.setEnd(text, word.index + word[0].length);"
+        "    return range.getClientRects().length > 1;"
+        "  }).map(word => word[0]);"
+        "})"
+    )
+    assert broken == []
+
+
 def test_filter_and_sort_by_mouse(opened: Open) -> None:
     """Headers sort up, down, and back to the report's own order; outcome and words filter together."""
     page = opened("troubled")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rich.text import Text
 
 from orchestrator.core.amount import Amount
-from orchestrator.core.events import Admitted, Concluded, Entry, RunEnded, WaveOpened
+from orchestrator.core.events import Admitted, Concluded, Entry, Resumed, RunEnded, WaveOpened
 from orchestrator.core.gates import GateAnswer
 from orchestrator.core.model import OutcomeKind, Ping
 from orchestrator.core.settings import EVERYTHING, OnEphemeral, Policy, Word
@@ -361,6 +361,18 @@ def test_a_run_that_breaks_off_takes_its_live_part_away() -> None:
     live.close()
     assert not [line for line in screen.text if "in flight" in line or line == CTRL_C]
     assert threading.active_count() == 1 or not any(each.name == "live progress" for each in threading.enumerate())
+
+
+def test_what_a_run_had_done_before_is_folded_between_words() -> None:
+    """The line of a run that goes on is longer than a terminal: what follows is indented as everywhere."""
+    entries = troubled()
+    screen = Screen()
+    live = LiveProgress(screen, Ticking(entries[0].at), Painter(screen, screen.size))
+    live.remember(entries[:-1])
+    live.saw([Entry(entries[-1].at, Resumed(fence=9, holder="anna"))])
+    live.close()
+    at = next(number for number, line in enumerate(screen.text) if line.startswith("run run-1 goes on: "))
+    assert re.match(r"  \w", screen.text[at + 1])
 
 
 def test_a_terminal_that_goes_away_does_not_fail_the_run() -> None:
