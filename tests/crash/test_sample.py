@@ -21,11 +21,12 @@ COUNT = 12
 # By name, so that no dry pass is needed: whatever changes AWS or the journal, on both of its sides.
 _WRITES = {
     "drain": (
-        *("PutParameter 1", "journal:RunStarted 1", "PutParameter 3", "journal:Delivered 1", "journal:WaveOpened 1"),
+        *("PutParameter 1", "journal:RunStarted 1", "PutParameter 3", "PutParameter 4", "journal:Delivered 1"),
+        "journal:WaveOpened 1",
         *("SendCommand 2", "journal:Sent 1", "journal:Reported 1", "journal:Concluded 1", "journal:Draining 1"),
         *("PutAttributes 1", "UpdateContainerInstancesState 1", "journal:Drained 1", "SendCommand 3"),
         *("journal:Settled 1", "DeregisterContainerInstance 1", "journal:Surveyed 1", "journal:RunEnded 1"),
-        *("DeleteParameter 1", "PutParameter 4"),
+        *("DeleteParameter 1", "PutParameter 5"),
     ),
     "failure": ("SendCommand 3", "journal:Reported 2", "UpdateContainerInstancesState 2", "journal:Concluded 2"),
     "halt": ("journal:Concluded 2", "journal:Halted 1", "journal:RunEnded 1", "SendCommand 5", "DeleteParameter 1"),
@@ -80,7 +81,7 @@ STOPS = (
     Point("SendCommand", 2, after=False),
     Point("UpdateContainerInstancesState", 1, after=False),
     Point("journal:Reported", 1, after=False),
-    Point("PutParameter", 3, after=False),
+    Point("PutParameter", 4, after=False),
 )
 
 

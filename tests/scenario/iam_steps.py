@@ -320,7 +320,7 @@ def broken_off_and_shared(place: Workplace) -> None:
     """Leave a run in the table that broke off before it had delivered anything."""
     shared(place)
     cluster_key(boto3.client("ssm"), "demo", secrets.token_bytes(KEY_BYTES))  # so that the second PutParameter delivers
-    place.lab.faults.fail("PutParameter", AwsError("AccessDeniedException", "Not now."), call=2)
+    place.lab.faults.fail("PutParameter", AwsError("AccessDeniedException", "Not now."), call=3)
     broken = rollout("run", *SHARED)(place)
     assert broken.code == 4, broken.err
     with store.opened(JournalPlace(table="rollouts")) as journal:

@@ -425,7 +425,7 @@ def test_a_run_whose_credential_is_gone_is_not_resumed_and_keeps_its_lock(workpl
     source = tmp_path / "login.json"
     source.write_text(json.dumps(place.login))
     source.chmod(0o600)
-    place.lab.faults.fail("PutParameter", AwsError("AccessDeniedException", "Not now."), call=3)
+    place.lab.faults.fail("PutParameter", AwsError("AccessDeniedException", "Not now."), call=4)
     broken = place.rollout("run", source=f"file:{source}")
     assert broken.code == 4, broken.err
     run, _ = events_of(place)
