@@ -37,8 +37,9 @@ def flag_of(name: str) -> str:
 
 def setting(name: str, value: Chosen) -> str:
     """Say a choice to a person beside its flag; a time whose flag does not say seconds has its unit."""
-    bare = name.endswith(_SECONDS) and name not in _TIMES and isinstance(value, int)
-    return duration(value) if bare else worded(value)
+    if isinstance(value, int) and name.endswith(_SECONDS) and name not in _TIMES:
+        return duration(value)
+    return worded(value)
 
 
 def _option(name: str, value: object) -> Iterator[tuple[str, Chosen]]:

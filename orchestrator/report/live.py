@@ -118,7 +118,10 @@ class _Edges:
     """A listener that says when a run begins, who lets it go on, and how it has ended."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
-        self._write = lambda text: write(wrap(text))
+        self._to = write
+
+    def _write(self, text: str) -> None:
+        self._to(wrap(text))
 
     def told(self, entry: Entry, state: RunState) -> None:
         """Write a line at either end of the run, and where a person has spoken."""
