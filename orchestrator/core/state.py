@@ -60,7 +60,8 @@ class RunState:
     `approved` holds the waves that somebody let go on, `awaiting` the wave that waits for it and since when, `surveys`
     how often the cluster was listed again, `surveyed_wave` the wave that the last of them added, `joined` who was not
     there before them and `listed` the ARNs that plan and surveys have found, `succeeded` on how many the change has
-    worked, `fence` the present owner's number and `resumed_at` since when it owns the run, `promoting` where AWSCURRENT
+    worked, `fence` the present owner's number and `resumed_at` since when it owns the run, `resumed` when
+    and by whom it was resumed, `promoting` where AWSCURRENT
     is to go after the run's end and `promoted_at` since when it is there.
     """
 
@@ -78,6 +79,7 @@ class RunState:
         self.last_end = 0.0
         self.fence = 0
         self.resumed_at = 0.0
+        self.resumed: list[tuple[float, str]] = []
         self.payload: PayloadReference | None = None
         self.approved: set[int] = set()
         self.awaiting: tuple[int, float] | None = None
@@ -162,6 +164,7 @@ class RunState:
         match event:
             case Resumed():
                 self.fence, self.resumed_at = event.fence, at
+                self.resumed.append((at, event.holder))
             case Delivered():
                 self.payload = event.payload
             case WaveOpened():

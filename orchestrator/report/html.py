@@ -5,7 +5,6 @@ import hashlib
 import shlex
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
@@ -24,7 +23,7 @@ from orchestrator.report.layout import with_values
 from orchestrator.report.remarks import remarks
 from orchestrator.report.rows import RunReport, troubles
 from orchestrator.report.timeline import WIDTH, draw
-from orchestrator.report.times import duration
+from orchestrator.report.times import clock, duration
 from orchestrator.report.wording import remark
 
 SHOWN = 5
@@ -83,7 +82,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["clock"] = _clock
+    environment.filters["clock"] = clock
     environment.filters["duration"] = duration
     environment.filters["prose"] = _prose
     environment.filters["remark"] = remark
@@ -119,10 +118,6 @@ def _fixed() -> dict[str, object]:
 
 def _digest(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"
-
-
-def _clock(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _prose(text: str) -> Markup:

@@ -86,6 +86,14 @@ class JsonPromotion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JsonResumed:
+    """Somebody went on with the run."""
+
+    at: Moment
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JsonRun:
     """The run itself."""
 
@@ -102,6 +110,8 @@ class JsonRun:
     ]
     exit_code: Count
     generation: Annotated[str, Meta(description="Opaque id of the credential's content; empty for a restore.")]
+    source: Annotated[str, Meta(description="What the credential was read from; empty where that is not known.")]
+    resumed: tuple[JsonResumed, ...]
     options: Annotated[
         dict[str, Chosen], Meta(description="What was chosen, by the flags' names; empty where nothing was set.")
     ]
@@ -192,6 +202,8 @@ def document(report: RunReport) -> JsonReport:
             taken_over_by=report.taken_over_by,
             exit_code=report.exit_code,
             generation=report.generation,
+            source=report.source,
+            resumed=tuple(JsonResumed(at=moment(at), by=by) for at, by in report.resumed),
             options=report.options,
             removed_copies=report.after.removed,
             undelivered=report.after.undelivered,

@@ -8,6 +8,7 @@ from orchestrator.report.advice import advise
 from orchestrator.report.chosen import worded
 from orchestrator.report.formats import rotated
 from orchestrator.report.rows import Row, RunReport
+from orchestrator.report.times import moment
 
 _NOT_KNOWN = frozenset({OutcomeKind.UNVERIFIED, OutcomeKind.UNREACHABLE})
 """Nobody could see what became of these: an error of the test, not a failure of what is tested."""
@@ -32,6 +33,8 @@ def as_junit(report: RunReport) -> str:
     suite = ET.Element("testsuite", attributes)
     properties = ET.SubElement(suite, "properties")
     told = {"run": report.run, "region": report.region, "result": report.result, "generation": report.generation}
+    told |= {"source": report.source} if report.source else {}
+    told |= {"resumed": "; ".join(f"{moment(at)} by {by}" for at, by in report.resumed)} if report.resumed else {}
     told |= {"rotated": " ".join(rotated(report))} if rotated(report) else {}
     for name, value in {**told, **report.options}.items():
         ET.SubElement(properties, "property", name=name, value=worded(value))

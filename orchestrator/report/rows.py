@@ -189,6 +189,10 @@ class RunReport:
     rows: tuple[Row, ...]
     heals: bool = False
     taken_over_by: str = ""
+    source: str = ""
+    """What the credential was read from; empty where the run has none, or its flags are not known."""
+    resumed: tuple[tuple[float, str], ...] = ()
+    """When it was resumed, and by whom."""
     awaits: int = 0
     """The wave that waits for somebody's approval."""
     stranded: bool = False
@@ -249,6 +253,8 @@ def build(state: RunState, *, exit_code: int, taken_over_by: str = "") -> RunRep
         started_at=state.started_at,
         ended_at=state.ended_at,
         result=state.ended.result if state.ended else RUNNING,
+        source=visible(str(run.options.get("credential") or "")),
+        resumed=tuple((at, visible(by)) for at, by in state.resumed),
         awaits=awaited(state),
         halted=visible(state.halted.why) if state.halted else "",
         restores=run.restores,

@@ -1,5 +1,6 @@
 """A report for a person, in at most 80 columns: the problems, each with what to do, then the table."""
 
+from collections.abc import Iterator
 from statistics import median
 
 from orchestrator.core.reasons import Reason
@@ -11,6 +12,7 @@ from orchestrator.report.layout import FIRM, MANY, SCREEN, columns, folded_comma
 from orchestrator.report.mending import mended
 from orchestrator.report.remarks import remarks
 from orchestrator.report.rows import Row, RunReport, Trouble, troubles
+from orchestrator.report.times import clock, duration
 
 _GROUPED = 8
 _SEEN = 3
@@ -103,7 +105,18 @@ def _closing(report: RunReport) -> str:
     lines += [wrap(f"Not everybody was told: {each}") for each in report.after.undelivered]
     code = "" if report.running else f" (exit code {report.exit_code})"
     lines.append(wrap(f"Run {report.run} on cluster {report.cluster}: {report.standing}{code}."))
+    lines += map(wrap, _course(report))
     return "\n".join(lines)
+
+
+def _course(report: RunReport) -> Iterator[str]:
+    """Say when the run began and how long it took, with which credential, and who has resumed it."""
+    took = "" if report.ended_at is None else f", took {duration(report.ended_at - report.started_at)}"
+    yield f"Began {clock(report.started_at)} UTC{took}."
+    if report.source:
+        yield f"Credential: {report.source}"
+    for at, by in report.resumed:
+        yield f"Resumed {clock(at)} UTC by {by}."
 
 
 def _tasks(row: Row) -> str:

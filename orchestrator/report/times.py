@@ -24,6 +24,11 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
 
 
+def clock(seconds: float) -> str:
+    """Day and time in UTC, to the second, for a person; the zone is for the caller to say."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
 def time_of_day(seconds: float) -> str:
     """Hours, minutes and seconds in UTC, of a moment that is not far away."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%S")

@@ -43,6 +43,8 @@ def normalised(table: str) -> str:
     without_ids = re.sub(r"(?<=agent container )[0-9a-f]{12} (running|stopped)\b", "9f5f3c1b5cac stopped", without_ids)
     without_ids = re.sub(r"(?<= was )[0-9a-f]{12}\b", "78cd1ee57977", without_ids)
     without_times = re.sub(r"(?<= time=)[-0-9T:]{19}Z", "2026-11-24T01:30:06Z", without_ids)
+    began = r"(?m)^Began [-0-9]{10} [:0-9]{8} UTC, took .*\.$"
+    without_times = re.sub(began, "Began 2026-11-24 01:30:06 UTC, took 35 s.", without_times)
     return re.sub(r"(?m)^(i-.* )\d+$", r"\g<1>3", without_times)
 
 

@@ -6,9 +6,10 @@ import json
 import re
 
 import pytest
+from msgspec import structs
 
 from orchestrator.core.amount import Amount
-from orchestrator.core.events import Admitted, ApprovalAwaited, Approved, Entry, WaveOpened
+from orchestrator.core.events import Admitted, ApprovalAwaited, Approved, Entry, Resumed, RunStarted, WaveOpened
 from orchestrator.core.model import OutcomeKind, Ping, Plan, Platform, Status
 from orchestrator.core.settings import EVERYTHING, Policy
 from orchestrator.core.state import RunState, replay
@@ -227,6 +228,26 @@ def test_whom_a_stop_spared_is_nobody_to_look_at_first() -> None:
     assert "Look first" not in render_report(stopped, "table", ExitCode.INTERRUPTED)
     failed = roll(fleet_of(30, behaviour="rolled_back"))[0]
     assert "Look first at i-00000000000000000: rolled_back" in render_report(failed, "table", ExitCode.NOT_ALL_UPDATED)
+
+
+@pytest.mark.parametrize("form", ["table", "html", "json", "junit"])
+def test_a_report_tells_when_a_run_began_with_what_and_who_resumed_it(form: str) -> None:
+    """Where its flags are not known, or nobody resumed it, nothing is said of that."""
+    _, _, journal = roll(fleet_of(3))
+    started, *rest = journal.entries
+    assert isinstance(started.event, RunStarted)
+    event = structs.replace(started.event, options={"credential": "secretsmanager:registry"})
+    resumed = Entry(rest[0].at, Resumed(fence=2, holder="anna@vm (pid 7)"))
+    told = render_report(replay([Entry(started.at, event), *rest[:1], resumed, *rest[1:]]), form, ExitCode.OK)
+    plain = render_report(replay(journal.entries), form, ExitCode.OK)
+    for word in ("secretsmanager:registry", "anna@vm (pid 7)"):
+        assert (word in told, word in plain) == (True, False)
+    if form == "table":
+        assert (
+            "Began 1970-01-12 13:46:42 UTC, took 2 min 20 s.\nCredential: secretsmanager:registry\nResumed 1970-01-12"
+            in told
+        )
+        assert "took" not in render_report(replay(journal.entries[:-1]), form, ExitCode.OK)
 
 
 def test_a_plan_tells_how_many_and_in_which_waves() -> None:
