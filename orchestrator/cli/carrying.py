@@ -278,8 +278,9 @@ def _confirmed(scene: Scene, rolls: Rolls, stop: "Stop", planned: Plan) -> Plan:
     if rolls.approved is not None:
         planned = approvals.fitted(rolls.approved, parts, planned, say)
     if scene.tell.shows_plans:
-        experience = showing.earlier(scene.journal, parts.cluster)
-        speech.tell(plan_text(planned, showing.wish_of(parts, planned, experience, restores=rolls.restores)))
+        memory = showing.earlier(scene.journal, parts.cluster)
+        wish = showing.wish_of(parts, planned, memory, restores=rolls.restores, store=rolls.journal.words)
+        speech.tell(plan_text(planned, wish))
     asks = planned.changes and not rolls.yes and rolls.approved is None
     if asks and not sys.stdin.isatty():  # a plan that no other command shows, or a terminal that went away
         raise _nobody("It stands above." if scene.tell.shows_plans else "Without --log-format json it is shown first.")
@@ -291,10 +292,11 @@ def _confirmed(scene: Scene, rolls: Rolls, stop: "Stop", planned: Plan) -> Plan:
 
 def _question(parts: "Parts", planned: Plan, rolls: Rolls) -> str:
     """Ask, with what a person must not mistake: how many, of which cluster, in which Region and account."""
+    from orchestrator.cli import showing
+
     verb = "Heal" if rolls.heals else "Take back" if rolls.restores else "Roll"
-    account = planned.planned[0].instance.arn.split(":")[4]
     count = f"{planned.changes} instance" + ("s" if planned.changes > 1 else "")
-    return f"\n{verb} {count} of {parts.cluster} in {parts.session.region}, account {account}?"
+    return f"\n{verb} {count} of {showing.place_of(parts, planned)}?"
 
 
 def wants_back(state: "RunState") -> bool:

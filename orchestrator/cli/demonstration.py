@@ -97,7 +97,7 @@ class Demonstration:
         parts = compose.build(request, clock=self._clock, say=say)
 
         def confirm(planned: Plan) -> Plan:
-            say(plan_text(planned, showing.wish_of(parts, planned, None)) + "\n")
+            say(plan_text(planned, showing.wish_of(parts, planned)) + "\n")
             return planned
 
         journal = SqliteJournal(self._journal)

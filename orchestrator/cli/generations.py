@@ -69,6 +69,7 @@ def generations(
     from orchestrator.clock import SystemClock
     from orchestrator.core.overlap import Verdict
     from orchestrator.engine import Pace
+    from orchestrator.report.last_time import taken_back
     from orchestrator.report.overlaps import Scene, overlap_json, overlap_text
 
     policy = Policy(deadlines=Deadlines(delivery=delivery_seconds))
@@ -82,7 +83,8 @@ def generations(
     found = overlap.look(parts, asked, say=say)
     names = overlap.names_of(parts, key, found.generations)
     command = overlap.command_of(parts, runs)
-    scene = Scene(cluster=parts.cluster, at=clock.now(), names=names, command=command)
+    last = taken_back(runs)
+    scene = Scene(cluster=parts.cluster, at=clock.now(), names=names, command=command, known=bool(runs), last=last)
     speech.show(overlap_json(found, scene) if output == "json" else overlap_text(found, scene))
     return ExitCode.NOT_ALL_UPDATED if check and found.verdict is not Verdict.UNUSED else ExitCode.OK
 

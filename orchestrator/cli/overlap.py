@@ -116,7 +116,7 @@ def _objects(parts: Parts, asked: Asked) -> Iterator[Boot]:
 
 
 def command_of(parts: Parts, runs: Iterable[RunState]) -> tuple[str, ...]:
-    """Write the run that gives the cluster its credential: the given one, or that of the first of the `runs`.
+    """Write the plan that gives the cluster its credential: the given one, or that of the first of the `runs`.
 
     `runs`: newest first. SOURCE stands for the credential where neither is known.
     """
@@ -129,9 +129,9 @@ def command_of(parts: Parts, runs: Iterable[RunState]) -> tuple[str, ...]:
     if not request.credential:
         flags = next((each.run.options for each in runs if "credential" in each.run.options), {})
         known = {name.replace("_", "-"): value for name, value in flags.items()}
-        about = {name: known.get(name) for name in about} if known else {"credential": "SOURCE"}
+        about = {name: known.get(name) for name in (*about, "allow-removal")} if known else {"credential": "SOURCE"}
     place = {"region": request.region, "profile": request.profile}
-    return ("ecs-rollout", "run", *spelled({"cluster": parts.cluster, **about, **place}))
+    return ("ecs-rollout", "plan", *spelled({"cluster": parts.cluster, **about, **place}))
 
 
 def names_of(parts: Parts, key: bytes | None, shown: Iterable[str], *, anew: bool = False) -> dict[str, str]:

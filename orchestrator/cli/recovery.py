@@ -148,7 +148,7 @@ def _show_remnants(request: "Request", again: tuple[str, ...]) -> int:
         lock=held_by(owner, clock.now()).message if owner else "",
         alive=owner is not None and clock.now() - owner.heartbeat < ALIVE_SECONDS,
     )
-    wish = replace(showing.wish_of(parts, planned, None), next_command=again)
+    wish = replace(showing.wish_of(parts, planned), next_command=again)
     speech.show(remnants_text(planned, wish, left))
     return ExitCode.OK
 

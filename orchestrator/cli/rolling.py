@@ -58,7 +58,7 @@ class Mission:
 
 
 def _engine(parts: Parts, hold: Hold, watch: Watch, goal: Wanted, planned: Plan) -> Engine:
-    expected = expect(planned, parts.request.policy, showing.earlier(watch.journal, parts.cluster))
+    expected = expect(planned, parts.request.policy, showing.earlier(watch.journal, parts.cluster).experience)
 
     def deliver() -> PayloadReference:
         hold.payload = loading.deliver(parts)

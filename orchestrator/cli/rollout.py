@@ -61,8 +61,11 @@ def plan(
     if out is not None:
         options_given = flags.given(click.get_current_context(), without=approvals.NOT_PART)
         approvals.save(out, parts, planned, options_given)
-    wish = showing.wish_of(parts, planned, showing.earlier_in(journal, parts.cluster))
-    wish = replace(wish, full=full, next_command=_next_command(out))
+    memory = showing.earlier_in(journal, parts.cluster)
+    wish = showing.wish_of(parts, planned, memory, store=journal.words)
+    notes = (*wish.notes, *showing.held(parts))
+    place = showing.place_of(parts, planned)
+    wish = replace(wish, full=full, place=place, notes=notes, next_command=_next_command(out))
     speech.show(plan_json(planned, wish) if output == "json" else plan_text(planned, wish))
     return _detailed(planned) if detailed_exitcode else ExitCode.OK
 

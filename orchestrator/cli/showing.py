@@ -1,12 +1,16 @@
 """What a plan is shown with: its words, its window, what earlier runs took, and the command that comes next."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.aws.owner import held_by
 from orchestrator.cli import store
 from orchestrator.core.model import DecisionKind, Plan
-from orchestrator.core.state import replay
+from orchestrator.core.state import RunState, replay
 from orchestrator.errors import RolloutError
 from orchestrator.report.estimates import Experience, learn, places_of
+from orchestrator.report.last_time import last_time
 from orchestrator.report.plan_drains import DrainView, views
 from orchestrator.report.plans import Wish
 
@@ -19,18 +23,38 @@ _RUNS = 5
 """How many of a cluster's runs are looked at: the last ones tell most."""
 
 
-def wish_of(parts: "Parts", planned: Plan, experience: Experience | None, *, restores: str = "") -> Wish:
-    """Say what a plan is for; `restores` names the run that is taken back."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What the journal knows of a cluster: its last `runs`, newest first, and what they teach."""
+
+    runs: Sequence[RunState] = ()
+
+    @property
+    def experience(self) -> Experience | None:
+        """How long an instance takes, as far as that is known."""
+        return learn(self.runs)
+
+
+NOTHING = Memory()
+
+
+def wish_of(
+    parts: "Parts", planned: Plan, memory: Memory = NOTHING, *, restores: str = "", store: Sequence[str] = ()
+) -> Wish:
+    """Say what a plan is for; `restores` names the run that is taken back, `store` the journal, as flags."""
     policy = parts.request.policy
     loaded = parts.loaded
     old = f"the old one, from before the run {restores}" if restores else "none is given; what dead runs left is mended"
+    last = last_time(planned, memory.runs, store) if loaded else ""
     return Wish(
         words=loaded.describe() if loaded else old,
         credential=loaded.credential if loaded else None,
         places=places_of(planned, policy),
         seed=policy.seed,
         bake=policy.bake,
-        experience=experience,
+        experience=memory.experience,
+        runs=len(memory.runs),
+        notes=(last,) if last else (),
         drains=_drains(parts, planned),
         standalone_tasks=policy.standalone_tasks,
     )
@@ -42,19 +66,33 @@ def _drains(parts: "Parts", planned: Plan) -> tuple[DrainView, ...]:
     return views(planned, parts.drains.capacity(arns)) if arns else ()
 
 
-def earlier(journal: "Store", cluster: str) -> Experience | None:
-    """Learn from the cluster's last runs how long an instance takes. What cannot be read teaches nothing."""
+def place_of(parts: "Parts", planned: Plan) -> str:
+    """Say where the cluster is: a person may have the same name elsewhere."""
+    return f"{parts.cluster} in {parts.session.region}, account {planned.planned[0].instance.arn.split(':')[4]}"
+
+
+def held(parts: "Parts") -> tuple[str, ...]:
+    """Look who holds the cluster, if anybody does: a run would be refused, and its hint says what can be done."""
+    owner = parts.lock.owner()
+    if owner is None:
+        return ()
+    refusal = held_by(owner, parts.clock.now())
+    return (f"a run would be refused: {refusal.message} {refusal.hint}",)
+
+
+def earlier(journal: "Store", cluster: str) -> Memory:
+    """Remember the cluster's last runs. What cannot be read teaches nothing."""
     try:
         runs = [head.run for head in journal.runs() if head.summary.cluster == cluster][:_RUNS]
-        return learn(replay(journal.entries(run)) for run in runs)
+        return Memory(runs=tuple(replay(journal.entries(run)) for run in runs))
     except RolloutError:
-        return None
+        return NOTHING
 
 
-def earlier_in(place: "JournalPlace", cluster: str) -> Experience | None:
-    """Learn the same from a journal's file; a plan writes nothing, so it is not made where there is none."""
+def earlier_in(place: "JournalPlace", cluster: str) -> Memory:
+    """Remember the same from a journal's file; a plan writes nothing, so it is not made where there is none."""
     try:
         with store.opened(place, read_only=True) as journal:
             return earlier(journal, cluster)
     except RolloutError:
-        return None
+        return NOTHING

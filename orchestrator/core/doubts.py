@@ -29,15 +29,15 @@ MEANINGS: Mapping[Doubt, tuple[str, str]] = MappingProxyType(
         ),
         Doubt.NOT_OURS: (
             "It runs a credential that ecs-rollout did not install; it may be the previous one.",
-            "Roll it:",
+            "Roll it. This shows how:",
         ),
         Doubt.NO_LOGIN_SEEN: (
             "Its agent holds no login and ecs-rollout installed none; what its file holds is not known.",
-            "Roll it:",
+            "Roll it. This shows how:",
         ),
         Doubt.DISAGREES: (
             "Its marker, its env file and its running agent do not hold the same credential.",
-            "Roll it again:",
+            "Roll it again. This shows how:",
         ),
         Doubt.WATCHDOG_ARMED: (
             "A change is under way there, or broke off: its old state can still come back.",
@@ -61,14 +61,14 @@ MEANINGS: Mapping[Doubt, tuple[str, str]] = MappingProxyType(
         ),
         Doubt.NO_GENERATION: (
             "No instance runs a credential that ecs-rollout installed, so none can be called the previous one.",
-            "Roll the cluster:",
+            "Roll the cluster. This shows how:",
         ),
     }
 )
 """What each doubt means, and what to do."""
 
 BY_A_RUN = frozenset({Doubt.NOT_OURS, Doubt.NO_LOGIN_SEEN, Doubt.DISAGREES, Doubt.NO_GENERATION})
-"""Those that a run of the cluster ends: its command follows on the words of what to do."""
+"""Those that a run of the cluster ends: the command of its plan follows on the words of what to do."""
 
 
 @dataclass(frozen=True, slots=True)

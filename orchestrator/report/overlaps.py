@@ -23,13 +23,16 @@ _SEEN = 3
 class Scene:
     """Where and when it was looked (epoch seconds), and what the generations are called where that is known.
 
-    `command`: the run that gives the cluster the credential, word by word.
+    `command`: the plan of the run that gives the cluster the credential, word by word. `known`: the journal knows runs
+    of the cluster; `last`: what somebody must know of the last one, as a sentence.
     """
 
     cluster: str
     at: float
     command: tuple[str, ...]
     names: Mapping[str, str] = field(default_factory=dict)
+    known: bool = False
+    last: str = ""
 
 
 def verdict_line(found: Overlap, scene: Scene) -> str:
@@ -42,11 +45,19 @@ def verdict_line(found: Overlap, scene: Scene) -> str:
             return _used(found, scene)
         case Verdict.UNKNOWN:
             if not found.wanted:
-                return "Unknown: ecs-rollout has not installed a credential here yet."
+                return _nobody(scene)
             doubtful = _names(sorted({each.what for each in found.doubts}))
             return f"Unknown: no instance is seen to use the previous credential, but it may come back by {doubtful}."
         case _:
             assert_never(found.verdict)
+
+
+def _nobody(scene: Scene) -> str:
+    """Say that no instance runs a credential of ours: none was installed yet, or none is left."""
+    if not scene.known:
+        return "Unknown: ecs-rollout has not installed a credential here yet."
+    seen = "Unknown: no instance is seen to run a credential that ecs-rollout installed."
+    return f"{seen} {scene.last}".rstrip()
 
 
 def _used(found: Overlap, scene: Scene) -> str:
@@ -71,16 +82,14 @@ def _is_pending(generation: str, scene: Scene) -> bool:
 def overlap_text(found: Overlap, scene: Scene) -> str:
     """Give the table of generations, the doubts with what to do, and the verdict."""
     rows = [
-        (
-            generation[:_SHOWN],
-            _minute(members),
-            str(len(members)),
-            _called(generation, found, scene),
-            scene.names.get(generation, "-"),
-        )
+        (generation[:_SHOWN], _minute(members), str(len(members)), _called(generation, found, scene))
         for generation, members in found.generations.items()
     ]
-    table = columns(("GENERATION", "INSTALLED FROM", "COUNT", "IS", "CREDENTIAL"), rows) if rows else ""
+    head: tuple[str, ...] = ("GENERATION", "INSTALLED FROM", "COUNT", "IS")
+    if scene.names:
+        head = (*head, "CREDENTIAL")
+        rows = [(*row, scene.names.get(each, "-")) for row, each in zip(rows, found.generations, strict=True)]
+    table = columns(head, rows) if rows else ""
     grouped: dict[Doubt, list[Uncertain]] = {}
     for each in found.doubts:
         grouped.setdefault(each.doubt, []).append(each)

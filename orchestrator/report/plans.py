@@ -28,7 +28,8 @@ class Wish:
 
     `seed`: what decided the order among equals. `bake`: seconds between waves. `experience`: what earlier runs took.
     `next_command`: what carries the plan out, word by word. `full`: a row for each instance, however many there are.
-    `drains`: those that are drained first, and where their tasks could go.
+    `drains`: those that are drained first, and where their tasks could go. `place`: where the cluster is; `runs`: how
+    many runs of it the journal knows; `notes`: what else must be known before the plan is carried out, in sentences.
     """
 
     words: str
@@ -41,6 +42,9 @@ class Wish:
     full: bool = False
     drains: tuple[DrainView, ...] = ()
     standalone_tasks: StandaloneTasks = StandaloneTasks.WAIT
+    place: str = ""
+    runs: int = 0
+    notes: tuple[str, ...] = ()
 
     def seconds(self, plan: Plan) -> float:
         """Estimate how long the plan takes."""
@@ -50,7 +54,8 @@ class Wish:
 
 def plan_text(plan: Plan, wish: Wish) -> str:
     """Give the plan's table, what it means, what changes at the registries, what tasks miss, and what comes next."""
-    closing = [wrap(f"Credential: {wish.words}"), *_registries(plan, wish.credential)]
+    closing = [wrap(f"Cluster: {wish.place}")] if wish.place else []
+    closing += [wrap(f"Credential: {wish.words}"), *_registries(plan, wish.credential)]
     closing.append(
         f"{plan.changes} of {plan.machines} instances would be changed, at most {wish.places.window} at a time."
     )
@@ -70,7 +75,8 @@ def plan_text(plan: Plan, wish: Wish) -> str:
         )
     if len(plan.planned) > MANY and not wish.full:
         closing.append(wrap("Every instance by name: --full, or --output json."))
-    parts = (seen_text(plan, wish), "\n".join(closing), _next(plan, wish))
+    notes = "\n".join(wrap(f"Note: {each}") for each in wish.notes)
+    parts = (seen_text(plan, wish), "\n".join(closing), notes, _next(plan, wish))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -138,10 +144,10 @@ def _estimate(plan: Plan, wish: Wish) -> str:
     """Say how long it takes and how that is known."""
     whole = duration(wish.seconds(plan))
     if wish.experience is None:
-        return (
-            f"Duration: unknown, this cluster has no earlier run in the journal; about {whole} if an instance takes "
-            f"{duration(GUESS)}."
-        )
+        none = "this cluster has no earlier run in the journal"
+        if wish.runs:
+            none = "no earlier run of this cluster in the journal has updated an instance"
+        return f"Duration: unknown, {none}; about {whole} if an instance takes {duration(GUESS)}."
     each = duration(wish.experience.seconds)
     runs = "run" if wish.experience.runs == 1 else f"{wish.experience.runs} runs"
     return (
@@ -217,6 +223,7 @@ def plan_json(plan: Plan, wish: Wish) -> str:
                     "from_earlier_runs": wish.experience is not None,
                     "seconds_per_instance": wish.experience.seconds if wish.experience else GUESS,
                 },
+                "notes": list(wish.notes),
                 "next_command": list(wish.next_command) if plan.changes else [],
                 "drains": [asdict(each) | {"goes_to": dict(each.goes_to)} for each in wish.drains],
             },

@@ -96,6 +96,7 @@ def test_who_is_refused_by_a_run_at_its_question_is_told_where_that_is(workplace
     place.put_secret()
     with seated(*(each for each in (*OURS, *run_words(place)) if each != "--yes")) as seat:
         seat.wait("[y/N]")
+        plan = place.rollout("plan")
         refused = place.rollout("run", "--yes")
         os.write(seat.master, b"n\n")
         assert seat.ended() == 3, seat.screen
@@ -103,6 +104,9 @@ def test_who_is_refused_by_a_run_at_its_question_is_told_where_that_is(workplace
     said = " ".join(refused.err.split())
     assert f"the answer to its question at {holder().partition(' ')[0]} (pid {seat.process.pid}). Answer it" in said
     assert "`ecs-rollout" not in said
+    assert "Note: a run would be refused: " in plan.out
+    assert "It seems to be alive, and has not begun" in " ".join(plan.out.split())
+    assert "Note:" not in place.rollout("plan").out
 
 
 def test_a_healing_takes_over_from_one_that_died_before_it_began(workplace: Start) -> None:

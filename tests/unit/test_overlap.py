@@ -50,7 +50,16 @@ MARKED = Facts(
     last="", last_run="", registries=("reg.example.com",), registries_total=1, warnings=(), fetch="curl",
 )  # fmt: skip
 PREVIOUS = replace(MARKED, generation=OLD, run=EARLIER)
-ROLL = ("ecs-rollout", "run", "--cluster", "web", "--credential", "secretsmanager:registry", "--region", "eu-central-1")
+ROLL = (
+    "ecs-rollout",
+    "plan",
+    "--cluster",
+    "web",
+    "--credential",
+    "secretsmanager:registry",
+    "--region",
+    "eu-central-1",
+)
 SCENE = Scene(cluster="web", at=1_795_000_000.0, command=ROLL)
 
 
@@ -167,6 +176,16 @@ def test_before_the_first_run_nothing_is_claimed() -> None:
     assert verdict_line(found, SCENE) == "Unknown: ecs-rollout has not installed a credential here yet."
 
 
+def test_after_a_restore_nobody_is_told_that_there_was_no_credential_yet() -> None:
+    """There was one, and it was taken back: that is said, and the table names no credential where none is known."""
+    found = seen(replace(MARKED, agrees=False, generation=""), wanted="")
+    last = "The last run here, b, took the run a back."
+    gone = "Unknown: no instance is seen to run a credential that ecs-rollout installed."
+    assert verdict_line(found, replace(SCENE, known=True, last=last)) == f"{gone} {last}"
+    assert verdict_line(found, replace(SCENE, known=True)) == gone
+    assert "CREDENTIAL" not in overlap_text(seen(MARKED), SCENE)
+
+
 LOOKS = st.sampled_from([MARKED, PREVIOUS, replace(MARKED, agrees=False), Reason.NO_RESULT, replace(PREVIOUS, run=RUN)])
 
 
@@ -239,12 +258,12 @@ def test_what_a_run_would_end_names_its_command() -> None:
     ours_not = replace(MARKED, agrees=False, generation="")
     found = seen(MARKED, ours_not)
     text = overlap_text(found, SCENE)
-    assert "    do: Roll it:\n" in text
-    folded = text.partition("do: Roll it:\n")[2].partition("\n\n")[0].replace("\\\n", " ")
+    assert "    do: Roll it. This shows how:\n" in text
+    folded = text.partition("do: Roll it. This shows how:\n")[2].partition("\n\n")[0].replace("\\\n", " ")
     assert tuple(shlex.split(folded)) == ROLL
     assert max(map(len, text.splitlines())) <= 80
     (doubt,) = json.loads(overlap_json(found, SCENE))["doubts"]
-    assert doubt["remedy"] == f"Roll it: `{shlex.join(ROLL)}`."
+    assert doubt["remedy"] == f"Roll it. This shows how: `{shlex.join(ROLL)}`."
     assert {doubt for doubt, (_, remedy) in MEANINGS.items() if remedy.endswith(":")} == BY_A_RUN
 
 
@@ -253,11 +272,16 @@ def test_that_command_is_of_the_newest_run_that_tells_its_credential() -> None:
     request = SimpleNamespace(credential="", registry=None, allow_readable_file=False, region=None, profile=None)
     newest_first = [
         SimpleNamespace(run=SimpleNamespace(options=options))
-        for options in ({}, {"credential": "ssm:/new", "allow_readable_file": True}, {"credential": "ssm:/old"})
+        for options in (
+            {},
+            {"credential": "ssm:/new", "allow_readable_file": True, "allow_removal": True},
+            {"credential": "ssm:/old"},
+        )
     ]
     parts = SimpleNamespace(request=request, cluster="web")
     words = command_of(parts, newest_first)  # type: ignore[arg-type]  # what it reads of them
-    assert words == ("ecs-rollout", "run", "--cluster", "web", "--credential", "ssm:/new", "--allow-readable-file")
+    flags = ("--allow-readable-file", "--allow-removal")
+    assert words == ("ecs-rollout", "plan", "--cluster", "web", "--credential", "ssm:/new", *flags)
     assert "SOURCE" in command_of(parts, ())  # type: ignore[arg-type]  # what it reads of them
 
 

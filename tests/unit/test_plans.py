@@ -107,6 +107,8 @@ def test_the_duration_is_that_of_earlier_runs() -> None:
     assert "(median of 6)" in text
     unknown = " ".join(plan_text(planned, WISH).split())
     assert "Duration: unknown, this cluster has no earlier run in the journal; about 6 min if" in unknown
+    taught_nothing = " ".join(plan_text(planned, replace(WISH, runs=2)).split())
+    assert "unknown, no earlier run of this cluster in the journal has updated an instance; about" in taught_nothing
 
 
 def test_failures_teach_nothing_about_time() -> None:
