@@ -27,7 +27,7 @@ _LOOKED = 30
 @click.command()
 @options.only_journal
 def runs(journal: JournalPlace) -> None:
-    """List the runs that the journal knows, newest first.
+    """List the runs that the journal knows, newest first. A run's name begins with when it began, in UTC.
 
     A run that has not ended is under way, or broke off: the journal alone cannot tell; `status` has its last sign.
     Where a later run has begun on its cluster, it was taken over and cannot be resumed any more.
@@ -39,7 +39,6 @@ def runs(journal: JournalPlace) -> None:
     from orchestrator.journal.head import taken_over_by
     from orchestrator.report import successor
     from orchestrator.report.layout import FIRM, columns
-    from orchestrator.report.times import moment
 
     with store.opened(journal, read_only=True) as found:
         heads = found.runs()
@@ -49,13 +48,12 @@ def runs(journal: JournalPlace) -> None:
     for head in heads:
         summary = head.summary
         counts = ", ".join(f"{summary.counts[kind]}{FIRM}{kind}" for kind in WORST_FIRST if summary.counts.get(kind))
-        started = (moment(summary.started_at) or "")[:16].replace("T", " ")
         by = taken_over_by(head, heads)
         notes += [f"{head.run}: takes back {summary.restores}"] if summary.restores else []
         notes += [f"{head.run}: {successor.words(by)}"] if by else []
         result = summary.result or ("taken over" if by else successor.NOT_ENDED)
-        rows.append((head.run, summary.cluster, started, result, counts))
-    speech.show(columns(("RUN", "CLUSTER", "STARTED (UTC)", "RESULT", "INSTANCES"), rows))
+        rows.append((head.run, summary.cluster, result, counts))
+    speech.show(columns(("RUN", "CLUSTER", "RESULT", "INSTANCES"), rows))
     for line in notes:
         speech.show(line)
 

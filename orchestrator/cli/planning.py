@@ -131,11 +131,18 @@ def _left_out(
         alone = f"Alone already {', '.join(unmatched)} fits none. " if unmatched else "Together they fit none. "
         raise UsageError(
             "The selection fits no instance of the cluster.",
-            hint=alone + "`aws ecs describe-container-instances --include TAGS` shows attributes and tags.",
+            hint=alone + _there(living, unmatched),
         )
     for each in unmatched:
         say(f"warning: {each} fits no instance of the cluster")
     return left_out
+
+
+def _there(living: Sequence[Instance], unmatched: Sequence[str]) -> str:
+    """Say what could have been selected: the zones where a zone fits nobody, else where attributes and tags are."""
+    if any(each.startswith("--zone ") for each in unmatched):
+        return f"The zones there are: {', '.join(sorted({each.zone for each in living if each.zone}))}."
+    return "`aws ecs describe-container-instances --include TAGS` shows attributes and tags."
 
 
 def _labels(parts: Parts, living: Sequence[Instance]) -> Mapping[str, Labels]:

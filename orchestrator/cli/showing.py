@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 from orchestrator.aws.owner import held_by
 from orchestrator.cli import store
+from orchestrator.core.amount import Amount
 from orchestrator.core.model import DecisionKind, Plan
+from orchestrator.core.settings import EVERYTHING
 from orchestrator.core.state import RunState, replay
+from orchestrator.core.waves import out_of_order
 from orchestrator.errors import RolloutError
 from orchestrator.report.estimates import Experience, learn, places_of
 from orchestrator.report.last_time import last_time
@@ -46,6 +49,7 @@ def wish_of(
     loaded = parts.loaded
     old = f"the old one, from before the run {restores}" if restores else "none is given; what dead runs left is mended"
     last = last_time(planned, memory.runs, store) if loaded else ""
+    notes = (_waves(planned, policy.waves), last)
     return Wish(
         words=loaded.describe() if loaded else old,
         credential=loaded.credential if loaded else None,
@@ -54,10 +58,21 @@ def wish_of(
         bake=policy.bake,
         experience=memory.experience,
         runs=len(memory.runs),
-        notes=(last,) if last else (),
+        notes=tuple(note for note in notes if note),
         drains=_drains(parts, planned),
         standalone_tasks=policy.standalone_tasks,
     )
+
+
+def _waves(planned: Plan, waves: Sequence[Amount]) -> str:
+    """Say which wave adds nobody since an earlier one reaches further; empty where none does."""
+    pair = out_of_order(planned.changes, waves) if planned.changes else None
+    if pair is None:
+        return ""
+    before, after = pair
+    fewer = after.of(planned.changes, at_least=1)
+    percent = f" Is {before}% meant?" if not before.percent and before.value <= EVERYTHING.value else ""
+    return f"--waves: {before} comes before {after}, which is {fewer} of {planned.changes} and adds nobody.{percent}"
 
 
 def _drains(parts: "Parts", planned: Plan) -> tuple[DrainView, ...]:

@@ -90,7 +90,11 @@ def _from_json(text: str, registry: str | None) -> Recognised:
 
 def _not_json(problem: NotJsonError) -> Finding:
     message = f"the data is no valid JSON: line {problem.line}, column {problem.column}"
-    return error(Rule.JSON, "", message, "one JSON object, nothing in front of it or behind it")
+    if problem.cut:
+        return error(Rule.JSON, "", f"{message}; it ends too early", "close every quote and bracket: one whole object")
+    if problem.behind:
+        return error(Rule.JSON, "", f"{message}; something stands behind it", "keep one JSON object and nothing else")
+    return error(Rule.JSON, "", message, "mend it there; one JSON object, nothing in front of it or behind it")
 
 
 def _from_object(value: JsonValue, registry: str | None) -> Recognised:

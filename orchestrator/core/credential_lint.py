@@ -93,7 +93,10 @@ def check(report: Report) -> None:
     place = f"{first.registry}: " if first.registry else ""
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     kind = UsageError if first.rule is Rule.REGISTRY_OPTION else RefusedError
-    raise kind(f"the credential is refused: {place}{first.message} [{first.rule}]{more}", hint=first.hint)
+    raise kind(
+        f"The credential is refused: {place}{first.message} (rule {first.rule}){more}.",
+        hint=first.hint[:1].upper() + first.hint[1:],
+    )
 
 
 def _judge(credential: Credential) -> tuple[Finding, ...]:

@@ -20,12 +20,17 @@ _FOLDS = str.maketrans({"\u017f": "s", "\u212a": "k"})
 
 
 class NotJsonError(ValueError):
-    """The text is not JSON as Go reads it. Holds the position only, never a piece of the text."""
+    """The text is not JSON as Go reads it. Holds the position only, never a piece of the text.
 
-    def __init__(self, line: int, column: int) -> None:
+    `cut`: it ends before all that was opened is closed. `behind`: a whole JSON text stands before the position.
+    """
+
+    def __init__(self, line: int, column: int, *, cut: bool = False, behind: bool = False) -> None:
         super().__init__(f"not JSON at line {line}, column {column}")
         self.line = line
         self.column = column
+        self.cut = cut
+        self.behind = behind
 
 
 class NumberValue:
@@ -66,7 +71,9 @@ def read_json(text: str) -> JsonValue:
         return _value(raw)
     except json.JSONDecodeError as error:
         # The decoder's error carries the whole document: it must not stay chained to ours.
-        raise NotJsonError(error.lineno, error.colno) from None
+        cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
+        behind = error.msg.startswith("Extra data")
+        raise NotJsonError(error.lineno, error.colno, cut=cut, behind=behind) from None
     except RecursionError:
         raise NotJsonError(1, 1) from None
 

@@ -27,6 +27,19 @@ def waved(count: int, waves: Sequence[Amount]) -> list[int]:
     return numbers
 
 
+def out_of_order(count: int, waves: Sequence[Amount]) -> tuple[Amount, Amount] | None:
+    """Give the first two waves of which the later one means fewer of `count` instances, so that it adds nobody.
+
+    Counts and shares can be compared in a fleet alone; such a pair is most often a share whose % was forgotten.
+    """
+    sizes = [min(each.of(count, at_least=1), count) for each in waves]
+    for number, size in enumerate(sizes):
+        most = max(range(number), key=lambda before: sizes[before], default=number)
+        if size < sizes[most]:
+            return waves[most], waves[number]
+    return None
+
+
 def in_order(changing: Sequence[Planned], zones: ZoneOrder, seed: str) -> list[Planned]:
     """Order the instances to change: the canary first, then idle ones before busy ones, zones as wanted.
 

@@ -107,7 +107,7 @@ def test_a_limit_goes_on_in_the_next_run(workplace: Start) -> None:
 @pytest.mark.parametrize(
     ("flags", "hint"),
     [
-        (("--zone", "us-east-1z"), "Alone already --zone us-east-1z fits none."),
+        (("--zone", "us-east-1z"), "Alone already --zone us-east-1z fits none. The zones there are: us-east-1a"),
         (("--attribute", "stack=blue", "--exclude", "attribute:stack"), "Together they fit none."),
     ],
 )

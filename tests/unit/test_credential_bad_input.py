@@ -7,7 +7,7 @@ import pytest
 from orchestrator.core.credential_formats import recognise
 from orchestrator.core.credential_lint import check, lint
 from orchestrator.core.findings import Rule, Severity
-from orchestrator.errors import ExitCode, RolloutError
+from orchestrator.errors import ExitCode, RefusedError, RolloutError
 from tests.canary import ENCODED, PASSWORD, USER, leaked, shown_of
 
 GOOD = f'{{"auth":"{ENCODED}"}}'
@@ -174,3 +174,22 @@ def test_a_registry_option_that_does_not_fit_is_an_error(text: str, registry: st
     with pytest.raises(RolloutError) as caught:
         check(report)
     assert caught.value.exit_code is ExitCode.USAGE
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        (f'{{"reg.io":{GOOD}\n', "line 2, column 1; it ends too early", "close every quote and bracket"),
+        ('{"reg.io":{"auth":"abc', "line 1, column 19; it ends too early", "close every quote and bracket"),
+        (f'{{"reg.io":{GOOD}}} x', "; something stands behind it", "keep one JSON object and nothing else"),
+        (f'{{"reg.io" {GOOD}}}', "line 1, column 11", "mend it there"),
+    ],
+)
+def test_json_that_is_none_is_told_with_the_fault_that_it_has(text: str, message: str, hint: str) -> None:
+    """A bracket that is missing is not looked for in front of the object or behind it."""
+    with pytest.raises(RefusedError) as refused:
+        check(lint(recognise(text)))
+    assert refused.value.message.startswith("The credential is refused: the data is no valid JSON: line ")
+    assert f"{message} (rule F5-json)." in refused.value.message
+    assert refused.value.hint.lower().startswith(hint.lower())
+    assert refused.value.hint[0].isupper()

@@ -2,10 +2,15 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
+import pytest
+
+from orchestrator.cli import showing
 from orchestrator.core.amount import Amount
 from orchestrator.core.model import Plan
 from orchestrator.core.settings import Policy
+from orchestrator.core.waves import out_of_order
 from orchestrator.report.estimates import Places
 from orchestrator.report.last_time import last_time
 from orchestrator.report.plans import Wish, plan_json, plan_text
@@ -62,3 +67,31 @@ def test_notes_stand_right_before_the_command_that_comes_next() -> None:
     assert "\n\nNote: " + "\nNote: ".join(notes) + "\n\nNext:\n" in text
     assert "\nCluster: web in us-east-1, account 123456789012\nCredential: ssm:/a\n" in text
     assert json.loads(plan_json(planned, wish))["plan"]["notes"] == list(notes)
+
+
+@pytest.mark.parametrize(
+    ("waves", "count", "pair"),
+    [
+        ("1,50,10%", 12, ("50", "10%")),
+        ("3,10%,100%", 12, ("3", "10%")),
+        ("1,50%,3", 12, ("50%", "3")),
+        ("1,50,10%", 1000, None),
+        ("1,10%,50%,100%", 3, None),
+        ("1,10%,50%,100%", 1, None),
+    ],
+)
+def test_a_wave_that_an_earlier_one_reaches_beyond_is_found(
+    waves: str, count: int, pair: tuple[str, str] | None
+) -> None:
+    """Only the fleet tells a count from a share; waves that are merely the same in a small one are no slip."""
+    found = out_of_order(count, [Amount.parse(each) for each in waves.split(",")])
+    assert (tuple(map(str, found)) if found else None) == pair
+
+
+def test_a_percent_sign_that_was_forgotten_is_asked_for() -> None:
+    """The plan says what the wave means here, and what may be meant."""
+    policy = Policy(waves=tuple(Amount.parse(each) for each in ("1", "50", "10%")), seed="web")
+    request = SimpleNamespace(policy=policy, parameter_prefix="/x")
+    parts = SimpleNamespace(request=request, loaded=None, cluster="web")
+    wish = showing.wish_of(parts, planned_for(fleet_of(12)))  # type: ignore[arg-type]  # what it reads of them
+    assert wish.notes == ("--waves: 50 comes before 10%, which is 1 of 12 and adds nobody. Is 50% meant?",)
