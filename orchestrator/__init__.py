@@ -75,6 +75,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         hush                  Keep what is typed off a terminal that is drawn on
         json_report           The JSON report and its JSON Schema
         junit                 A report as JUnit XML, for pipelines: a test case for the run and one for each instance
+        last_time             What the journal tells of the last time, where a new plan is shown
         layout                How text fits a terminal: sentences folded, tables, commands that can be copied
         live                  Live progress
         live_frame            Where a run stands, drawn as the lines of a live display that fit a terminal. Pure

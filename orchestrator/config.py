@@ -26,11 +26,12 @@ class Given:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """What a file says for one command. `given` by setting; `use`: the chosen table."""
+    """What a file says for one command. `given` by setting; `use`: the chosen one of the `tables`."""
 
     path: Path
     use: str
     given: Mapping[str, Given]
+    tables: tuple[str, ...] = ()
 
 
 def read(path: Path, settings: Sequence[Setting], use: str = "", *, only_said: Collection[str] = ()) -> Configuration:
@@ -51,7 +52,7 @@ def read(path: Path, settings: Sequence[Setting], use: str = "", *, only_said: C
     given = {name: Given(value=_plain(each), line=lines[(name,)]) for name, each in loaded.items()}
     for name, each in (tables[use] if use else {}).items():
         given[name] = Given(value=_plain(each), line=line_of(lines, (USE, use, name)), table=use)
-    return Configuration(path=path, use=use, given=given)
+    return Configuration(path=path, use=use, given=given, tables=tuple(tables))
 
 
 def _load(path: Path) -> tuple[str, dict[str, Any]]:

@@ -145,10 +145,9 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
         click.echo(error.format_message(), err=True)
         return ExitCode.USAGE
     except click.ClickException as error:
-        context = getattr(error, "ctx", None)
-        path = context.command_path if context else "ecs-rollout"
-        text = " ".join(error.format_message().split()).rstrip(".")
-        return _say(error, UsageError(f"{text}.", hint=f"`{path} --help` shows what there is."))
+        from orchestrator.cli import mistyped
+
+        return _say(error, mistyped.usage(error))
     except (click.Abort, KeyboardInterrupt) as error:
         return _say(error, StoppedError(ExitCode.INTERRUPTED))
     except Exception as error:  # noqa: BLE001 - whatever it is, it ends in two lines

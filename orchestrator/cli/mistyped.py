@@ -5,6 +5,7 @@ from difflib import get_close_matches
 
 import click
 
+from orchestrator.cli.options import CONFIGURATION
 from orchestrator.errors import UsageError
 
 
@@ -15,6 +16,18 @@ def command(name: str, known: list[str], path: str) -> UsageError:
     return UsageError(
         f"There is no command {name!r}.", hint=f"Did you mean `{path} {near[0]}`? {there}" if near else there
     )
+
+
+def usage(error: click.ClickException) -> UsageError:
+    """Word what click found wrong: its suggestions, and a table of the file that was not chosen, are in the hint."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "ecs-rollout"
+    text, _, meant = " ".join(error.format_message().split()).rstrip(".").partition(". (")
+    hints = [f"{meant.removesuffix('?)')}?"] if meant else []
+    found = context.meta.get(CONFIGURATION) if context else None
+    if isinstance(error, click.MissingParameter) and found is not None and found.tables and not found.use:
+        hints.append(f"{found.path} has tables: say {' or '.join(f'--use {name}' for name in found.tables)}.")
+    return UsageError(f"{text}.", hint=" ".join((*hints, f"`{path} --help` shows what there is.")))
 
 
 def flag(error: click.NoSuchOption, ctx: click.Context) -> Exception:

@@ -100,7 +100,8 @@ def _next_command(out: Path | None) -> tuple[str, ...]:
     type=click.Path(path_type=Path, dir_okay=False),
     is_eager=True,
     callback=approvals.from_plan,
-    help="Do what `plan --out FILE` saved, without asking, or nothing where the fleet has changed since.",
+    help="Do what `plan --out FILE` saved, with its cluster, credential and flags: at once, without a question, or "
+    "nothing where the fleet has changed since.",
 )
 def run(
     *,

@@ -88,6 +88,7 @@ def test_bad_input_is_one_error_and_one_hint(
         (("schema", "nonsense"), "`ecs-rollout schema --help` lists the commands."),
         (("-q", "--region", "us-east-1", "plan"), "`ecs-rollout COMMAND --region ...`"),
         (("--nonsense",), "`ecs-rollout --help`"),
+        (("plan", "--clster", "c"), "Did you mean one of: '--cluster', "),
     ],
 )
 def test_a_hint_can_be_run_as_it_is_printed(
@@ -96,6 +97,24 @@ def test_a_hint_can_be_run_as_it_is_printed(
     """What a hint names is a whole command, with the flags that were given, or the help of the one that was meant."""
     assert invoke(arguments) == 2
     assert hint in two_lines(capsys.readouterr().err)[1]
+
+
+def test_a_suggestion_stands_in_the_hint_and_the_error_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    """Click writes both into one text, in brackets."""
+    assert invoke(("plan", "--clster", "c")) == 2
+    assert two_lines(capsys.readouterr().err)[0] == "error: No such option '--clster'."
+
+
+def test_a_flag_that_only_a_table_gives_names_the_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file whose tables hold the cluster, and none of them chosen."""
+    file = tmp_path / "f.toml"
+    file.write_text('[use.web]\ncluster = "web"\n[use.api]\ncluster = "api"\n', encoding="utf-8")
+    assert invoke(("plan", "--config", str(file))) == 2
+    error, hint = two_lines(capsys.readouterr().err)
+    assert error == "error: Missing option '--cluster'."
+    assert hint.startswith(f"hint: {file} has tables: say --use web or --use api. `ecs-rollout plan --help`")
+    assert invoke(("plan", "--config", str(file), "--use", "web")) == 2
+    assert "tables" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
