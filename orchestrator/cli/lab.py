@@ -114,7 +114,7 @@ def lab(*, instances: int | None, scenario: Path | None, port: int, directory: P
 
 
 def _introduce(lab: "Lab") -> None:
-    """Say what can be done with the lab, by commands that need nothing else."""
+    """Say what can be done with the lab, by commands that need nothing else; with the exports it is one screen."""
     scenario, registry = lab.scenario, lab.registry_name
     (user, passwords), *_ = scenario.logins.items()
     login = json.dumps({registry: {"username": user, "password": passwords[-1]}})
@@ -128,14 +128,10 @@ def _introduce(lab: "Lab") -> None:
     say("  ecs-rollout documents publish")
     say(folded_command(("ecs-rollout", "plan", *about)))
     say(folded_command(("ecs-rollout", "run", *about)))
-    say("With the AWS CLI the login may be a secret, secretsmanager:registry, instead:")
-    say("  aws secretsmanager create-secret --name registry \\\n    --secret-string file://lab.json")
-    say("Each instance's files are under its id in this directory, among them")
-    say("etc/ecs/ecs.config and var/log/ecs/ecs-agent.log:")
+    say("Each instance's files, etc/ecs/ecs.config among them, are under its id in:")
     say(f"  {lab.directory}")
     if any(each.mended != each for each in scenario.instances):
-        say("What is wrong with an instance ends with:")
-        say("  curl -X POST $AWS_ENDPOINT_URL/-/instances/INSTANCE/mend")
+        say("To mend one: curl -X POST $AWS_ENDPOINT_URL/-/instances/INSTANCE/mend")
     say("Ctrl-C ends it.")
 
 

@@ -20,6 +20,7 @@ from orchestrator.cli.rollout import plan as plan_command
 from orchestrator.clock import SystemClock
 from orchestrator.documents_folder import document_sources
 from orchestrator.lab import scenario_file
+from orchestrator.report.layout import SCREEN
 from tests.readme import README
 from tests.support import tool
 
@@ -228,7 +229,7 @@ def test_what_the_lab_prints_can_be_done(tmp_path: Path) -> None:
         text = introduction(tmp_path)
         assert max(map(len, text.splitlines())) <= 80
         assert "/mend" not in text
-        steps = text.partition("PATH:\n")[2].partition("With the AWS CLI")[0]
+        steps = text.partition("PATH:\n")[2].partition("Each instance's files")[0]
         assert steps.count("ecs-rollout ") == 3
         quick = "--poll-seconds 0.3 --max-unavailable 50%"
         program = f"set -e; {OURS}; cd {tmp_path}\n{steps.rstrip()} --yes {quick}\n"
@@ -248,6 +249,8 @@ def test_a_failing_canary_is_mended_as_the_documentation_says(tmp_path: Path) ->
     with lab_in_another_process(tmp_path, *flags) as (environment, _):
         text = introduction(tmp_path)
         assert f"  {tmp_path / 'fleet'}\n" in text
+        exports = 8  # on stdout, above it
+        assert exports + len(text.splitlines()) < SCREEN, "the exports scroll away"
         assert "/-/instances/INSTANCE/mend" in text
         login = text.partition("PATH:\n")[2].partition("  ecs-rollout documents")[0]
         for step in transcript.split("$ ")[1:]:
