@@ -81,7 +81,7 @@ def _is_pending(generation: str, scene: Scene) -> bool:
 
 def overlap_text(found: Overlap, scene: Scene) -> str:
     """Give the table of generations, the doubts with what to do, and the verdict."""
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (generation[:_SHOWN], _minute(members), str(len(members)), _called(generation, found, scene))
         for generation, members in found.generations.items()
     ]
