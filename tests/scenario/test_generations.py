@@ -40,7 +40,7 @@ def test_a_rotation_seen_from_outside(workplace: Start) -> None:
     before = look(place, "--check")
     assert before.code == 1
     assert "unknown(not_ours): i-00000000000000000, i-00000000000000001" in before.out
-    assert "ecs-rollout run --cluster demo --credential SOURCE\n" in before.out  # nobody has said which
+    assert "ecs-rollout plan --cluster demo --credential SOURCE\n" in before.out  # nobody has said which
     assert remedy(look(place, "--credential", source, "--output", "json")).endswith(f"--credential {source}`.")
     assert place.rollout("run").code == 0
     renew(place, "the-next-one")
