@@ -120,13 +120,16 @@ def tell(line: str) -> None:
 
 
 def confirms(question: str) -> bool:
-    """Ask for a yes. Raises click.Abort for Ctrl-C and Ctrl-D, which leave what is said next a line of its own."""
+    """Ask for a yes. Raises click.Abort for Ctrl-C, Ctrl-D and a terminal that has gone, as it may under nohup.
+
+    What is said next has a line of its own.
+    """
     try:
         return click.confirm(question, err=True)
-    except click.Abort:
+    except (click.Abort, OSError) as error:
         if form() is LogFormat.TEXT:
             write_line("")
-        raise
+        raise click.Abort from error
 
 
 def say_error(message: str, hint: str) -> None:

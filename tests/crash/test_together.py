@@ -19,8 +19,6 @@ from orchestrator.journal.store import RunJournal
 from orchestrator.lab.access import ACCESS_KEY, SECRET_KEY
 from orchestrator.lab.lab import Lab, LabThread
 from orchestrator.lab.scenario import Scenario
-from tests.crash.scenes import SCENES, State
-from tests.crash.site import losses, site, words_of
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -140,20 +138,6 @@ def test_of_two_that_resume_one_run_one_acts(clients: tuple["SSMClient", "SSMCli
         assert kinds(file, run) == ["RunStarted", "Resumed", "RunEnded"]
         with pytest.raises(LockedError):
             dead.lock.confirm()
-
-
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("state", State)
-def test_of_two_commands_one_rolls(state: State) -> None:
-    """The real command line twice at once, on two machines that share the journal or on one: everybody once."""
-    with site(SCENES["gates"], state) as here:
-        words = SCENES["gates"].words
-        pair = here.start(*words), here.start(*words)
-        codes = sorted(str(each.wait()) for each in pair)
-        assert codes == ["0", "5"], words_of(pair)
-        assert losses(here) == []
-        assert len(here.runs()) == 1
-        assert set(here.applied().values()) == {1}
 
 
 class _Past(SystemClock):

@@ -47,12 +47,16 @@ class Seat:
         return self.process.wait(90)
 
 
+_HEARING = "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_DFL)"
+"""A terminal's programs hear it close, also where the tests themselves run under nohup."""
+
+
 @contextmanager
 def seated(*command: str) -> Iterator[Seat]:
     """Run a command on a terminal of its own; it ends with the block."""
     master, theirs = pty.openpty()
     environment = {name: value for name, value in os.environ.items() if name not in {"CI", "NO_COLOR"}}
-    leading = (sys.executable, "-c", "import os, sys; os.login_tty(0); os.execvp(sys.argv[1], sys.argv[1:])")
+    leading = (sys.executable, "-c", f"{_HEARING}; os.login_tty(0); os.execvp(sys.argv[1], sys.argv[1:])")
     process = subprocess.Popen((*leading, *command), env=environment | {"TERM": "xterm"}, stdin=theirs)
     os.close(theirs)
     seat = Seat(process, master)
@@ -90,6 +94,17 @@ def test_who_leaves_at_the_question_lets_the_cluster_go(workplace: Start, leavin
         SystemClock().wait(0.5)  # a signal between that and its read would wait for the answer with it
         leave(seat)
         assert seat.ended() == code, seat.screen
+    assert place.touched() == []
+    assert place.rollout("run").code == 0
+
+
+def test_who_is_asked_under_nohup_by_a_terminal_that_goes_begins_nothing(workplace: Start) -> None:
+    """Nobody can say yes any more: the command ends, as for Ctrl-D, and the cluster is free."""
+    place = workplace(*fleet(1))
+    with seated("sh", "-c", 'trap "" HUP; exec "$@"', "sh", *rolling(place)) as seat:
+        seat.wait("[y/N]")
+        hung_up_twice(seat)
+        assert seat.ended() == 130
     assert place.touched() == []
     assert place.rollout("run").code == 0
 

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -176,6 +177,15 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, capsys:
     assert "ecs-rollout[lab]" in hint
 
 
+@pytest.fixture
+def hearing() -> Iterator[None]:
+    """A command that hears a terminal close, also where the tests themselves run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hearing")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_before_anything_is_rolled_one_signal_is_enough(number: signal.Signals, code: int) -> None:
     """At the prompt or while instances are inspected a signal ends the command at once, with its own exit code."""
@@ -185,6 +195,7 @@ def test_before_anything_is_rolled_one_signal_is_enough(number: signal.Signals, 
     assert StoppedError(stop.exit_code).exit_code == code
 
 
+@pytest.mark.usefixtures("hearing")
 def test_a_terminal_that_closes_is_never_the_second_signal() -> None:
     """Its shell and the kernel both tell of it: it stops safely, and does not cut short what a first signal began."""
     with stopping(SystemClock(), lambda _: None) as stop:
