@@ -99,6 +99,7 @@ def roll(
         planned=planned.planned,
         options=options,
         tells=watch.tells,
+        holder=holder(),
         registries=tuple(sorted(goal.registries)) if isinstance(goal, Goal) else (),
     )
     parts.lock.confirm()  # the plan may have waited for its confirmation for hours

@@ -23,7 +23,8 @@ class RunStarted(Struct, frozen=True, kw_only=True):
 
     `restores` names the run that this one takes back; empty for a run that applies a credential. `heals`: it takes
     back what dead runs have left half-way. `options`: the flags that it was started with, so that it can be resumed;
-    `registries`: the names of those that the credential has logins for; `tells`: somebody is to be told how it ends.
+    `registries`: the names of those that the credential has logins for; `tells`: somebody is to be told how it ends;
+    `holder`: whose process it is; an earlier version did not say.
     """
 
     run: str
@@ -38,6 +39,7 @@ class RunStarted(Struct, frozen=True, kw_only=True):
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     registries: tuple[str, ...] = ()
     tells: bool = False
+    holder: str = ""
 
 
 class Resumed(Struct, frozen=True, kw_only=True):

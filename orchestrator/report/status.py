@@ -75,6 +75,8 @@ class Status:
     restores: str
     """The run that it takes back; empty for a rollout."""
     heals: bool
+    holder: str
+    """Whose process is, or was, the last to carry it; empty where the journal does not tell."""
     halted: str
     wave: int
     waves: int
@@ -113,6 +115,7 @@ def status_of(
         taken_over_by=taken_over_by,
         restores=run.restores,
         heals=run.heals,
+        holder=state.resumed[-1][1] if state.resumed else run.holder,
         halted=state.halted.why if state.halted else "",
         wave=state.wave,
         waves=max((each.wave for each in run.planned), default=0),
@@ -159,6 +162,7 @@ def status_text(status: Status) -> str:
         f"Run {status.run} on cluster {status.cluster} ({status.region}): {standing}",
         *([f"takes the run {status.restores} back"] if status.restores else []),
         *(["heals what dead runs have left"] if status.heals else []),
+        *([f"by {status.holder}"] if status.holder else []),
         f"started {moment(status.started_at)}, last entry {_age(status.now - status.last_at)} ago",
         _place(status),
         "outcomes: " + (", ".join(f"{count} {kind}" for kind, count in status.counts) or "none yet"),
@@ -179,7 +183,10 @@ def status_text(status: Status) -> str:
     if lives and not (status.waits or held) and status.now - status.last_at > SILENT:
         resume = typed("resume", status.run, *status.store)
         in_time = any(each.until is not None and each.until > status.now for each in status.at_work)
-        doubt = "those at work are in time; if its controller is gone," if in_time else "is its controller gone?"
+        by = f", {status.holder}," if status.holder else ""
+        doubt = f"those at work are in time; if its controller{by} is gone,"
+        if not in_time:
+            doubt = f"is its controller{by} gone?"
         lines.append(f"{doubt} `{resume}` sees to it")
     if status.taken_over_by:
         newer, left = successor.looks(
@@ -241,6 +248,7 @@ def status_json(status: Status) -> str:
                 "last_entry_age_s": round(status.now - status.last_at, 3),
                 "result": status.result or "running",
                 "taken_over_by": status.taken_over_by,
+                "holder": status.holder,
                 "restores": status.restores,
                 "heals": status.heals,
                 "halted": status.halted,

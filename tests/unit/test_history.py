@@ -26,6 +26,7 @@ from orchestrator.core.events import (
     GateAnswered,
     Halted,
     Held,
+    Resumed,
     RunEnded,
     RunStarted,
     Surveyed,
@@ -225,6 +226,23 @@ def test_status_asks_for_the_controller_when_a_time_has_passed(run: list[Entry])
     for waited, words in ((300, "those at work are in time; if its controller is gone, `ecs"), (900, "gone? `ecs")):
         text = status_text(status_of(replay(entries), last_at=last, asked=(), now=last + waited))
         assert f"{words}-rollout resume run-1` sees to it" in " ".join(text.split())
+
+
+def test_status_says_whose_process_carries_the_run(run: list[Entry]) -> None:
+    """Whoever has resumed it last, or began it: there one looks whether it lives; an older journal does not tell."""
+    entries = run[: middle(run)]
+    begun = entries[0].event
+    assert isinstance(begun, RunStarted)
+    first = [Entry(entries[0].at, structs.replace(begun, holder="anna@a (pid 1)")), *entries[1:]]
+    resumed = [*first, Entry(entries[-1].at, Resumed(fence=2, holder="ben@b (pid 2)"))]
+    for told, by in ((first, "anna@a (pid 1)"), (resumed, "ben@b (pid 2)")):
+        last = told[-1].at
+        status = status_of(replay(told), last_at=last, asked=(), now=last + 900)
+        assert f"\nby {by}\nstarted " in status_text(status)
+        assert f"is its controller, {by}, gone? `ecs" in " ".join(status_text(status).split())
+        assert json.loads(status_json(status))["run"]["holder"] == by
+    old = status_text(status_of(replay(entries), last_at=entries[-1].at, asked=(), now=entries[-1].at))
+    assert "\nby " not in old
 
 
 def test_status_json_has_it_all(shell: Shell, path: Path, run: list[Entry]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from msgspec import structs
 
 from orchestrator.aws.owner import Owner, Predecessor
-from orchestrator.cli import holding, planning, rolling
+from orchestrator.cli import compose, holding, planning, rolling
 from orchestrator.core.deciding import Goal, TakeBack
 from orchestrator.core.events import Entry, RunStarted, WaveOpened
 from orchestrator.core.model import Plan
@@ -235,17 +235,20 @@ def test_a_run_counts_once_its_journal_knows_it_and_before_anything_is_done(stor
     """Only then what predecessors had delivered is removed; and only after that its own credential is delivered."""
     world, lock = World(fleet_of(1), VirtualClock()), RecordingLock(predecessor=OLD)
     order: list[str] = []
+    holders: set[str] = set()
     parts = parts_of(world, lock)
 
     @dataclass
     class Noting(Nowhere):
         def append(self, _run: str, _fence: int, entries: object) -> None:
+            holders.update(each.event.holder for each in entries if isinstance(each.event, RunStarted))  # type: ignore[attr-defined]  # entries
             order.append(f"{type(entries[0].event).__name__} {lock.done[-1]} {len(store)}")  # type: ignore[index]  # entries
 
     with holding.locked(parts, take_over=True, say=lambda _: None) as hold:
         assert (lock.done[-1], store) == ("keep", [])
         rolling.roll(parts, hold, plan_of(parts), rolling.Watch(journal=Noting(), say=lambda _: None), GOAL)  # type: ignore[arg-type]  # keeps nothing
     assert order[:2] == ["RunStarted keep 0", "Delivered resolved 3"]
+    assert holders == {compose.holder()}
     assert store == ["forget older", "forget old", "deliver", "take away"]
     assert lock.done[lock.done.index("begin") + 1] == "resolved"
 
