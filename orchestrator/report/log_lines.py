@@ -29,7 +29,6 @@ from orchestrator.core.model import Outcome, Plan
 from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.core.settings import Word, typed
 from orchestrator.core.state import RunState
-from orchestrator.report.layout import names
 from orchestrator.report.times import moment
 from orchestrator.report.waits import before, by_then
 
@@ -209,7 +208,7 @@ def _quiet_of_instances(event: Event, state: RunState) -> str:
     match event:
         case Admitted(keys=keys) | Draining(keys=keys):
             verb = "draining" if isinstance(event, Draining) else "restoring" if state.run.restores else "applying"
-            return f"wave {state.wave}: {verb} {names(keys)}: {by_then(state, keys[0])}"
+            return f"wave {state.wave}: {verb} {', '.join(keys)}: {by_then(state, keys[0])}"
         case Lost(keys=keys, detail=detail):
             return f"no result: {', '.join(keys)}: {detail}"
         case Concluded(key=key, outcome=outcome) if not outcome.as_wanted:

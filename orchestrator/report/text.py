@@ -24,17 +24,21 @@ def report_text(report: RunReport) -> str:
     found = troubles(report)
     parts = ["\n".join(_problem(each) for each in found), _table(report), holders, _closing(report)]
     left = [each for each in found if each.reason is not Reason.HALTED]  # nothing is the matter with those it spared
-    if left and not report.running and sum(part.count("\n") + 2 for part in parts if part) > SCREEN:
+    following = _next(report)
+    if left and not report.running and sum(part.count("\n") + 2 for part in [*parts, following] if part) > SCREEN:
         # A terminal shows the end of what is longer than itself: the worst has to stand there, too.
         parts.append(_worst(left[0]))
-    return "\n\n".join(part for part in [*parts, _next(report)] if part)
+    return "\n\n".join(part for part in [*parts, following] if part)
 
 
 def _worst(trouble: Trouble) -> str:
     more = f" and {len(trouble.instances) - 1} more" if len(trouble.instances) > 1 else ""
     name = f"{trouble.instances[0]}{more}"
     after = "".join(f" Afterwards: {each}." for each in trouble.afterwards[:1])
-    return wrap(f"Look first at {name}: {trouble.outcome}({trouble.reason}). {trouble.explained.meaning}{after}")
+    return (
+        wrap(f"Look first at {name}: {trouble.outcome}({trouble.reason}). {trouble.explained.meaning}{after}")
+        + f"\n{_to_do(trouble)}"
+    )
 
 
 def _next(report: RunReport) -> str:
@@ -74,8 +78,12 @@ def _problem(trouble: Trouble) -> str:
     lines = [wrap(f"{trouble.outcome}({trouble.reason}): {names}{more}"), wrap(trouble.explained.meaning, "    ")]
     lines += [wrap(f"seen: {message}", "    ") for message in trouble.seen[:_SEEN]]
     lines += [wrap(f"afterwards: {each}", "    ") for each in trouble.afterwards]
-    lines.append(wrap(f"do: {trouble.explained.remedy}", "    "))
+    lines.append(_to_do(trouble))
     return "\n".join(lines)
+
+
+def _to_do(trouble: Trouble) -> str:
+    return wrap(f"do: {trouble.explained.remedy}", "    ")
 
 
 def _closing(report: RunReport) -> str:

@@ -60,7 +60,7 @@ def test_the_worst_comes_first_with_what_to_do() -> None:
     assert outcomes.index("failed") < outcomes.index("rolled_back") < outcomes.index("unreachable")
     assert outcomes.index("refused") < outcomes.index("updated")
     assert "failed(container_not_replaced): i-0000000000000a002" in text
-    assert text.count("    do: ") == 7
+    assert text.count("    do: ") == 8  # the worst one's stands at the end, too
     assert "6 of 13 instances run the credential" in text
     assert "(exit code 1).\n" in text
 
@@ -69,10 +69,11 @@ def test_a_small_terminal_ends_with_the_worst_and_with_what_comes_next() -> None
     """What is longer than a terminal is read from its end: there stand the worst, its meaning and the next command."""
     state, _ = troubled()
     text = render_report(state, "table", ExitCode.NOT_ALL_UPDATED)
-    worst, following = text.splitlines()[-5:-3], text.splitlines()[-2:]
+    worst, following = text.splitlines()[-6:-3], text.splitlines()[-2:]
     assert worst == [
         "Look first at i-0000000000000a002: failed(container_not_replaced). The old agent",
         "  kept running; the new one never started.",
+        "    do: Look at `journalctl -u ecs` there.",
     ]
     assert following == [
         "Mend what is named here, then see to what is left:",
