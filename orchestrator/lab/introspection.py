@@ -23,22 +23,22 @@ class IntrospectionPort:
         self._keeper = bind(number)
         self.number: int = self._keeper.getsockname()[1]
         self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._at_work: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def open(self, answer: Answer) -> None:
         """Serve `answer(path)` as JSON with status 200, whatever the path (F13)."""
 
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            self._writers.add(writer)
-            try:
-                await _respond(reader, writer, answer)
-            finally:
-                self._writers.discard(writer)
-                writer.close()
+        def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.create_task(_respond(reader, writer, answer))
+            self._at_work[task] = writer
+            task.add_done_callback(end)
+
+        def end(task: asyncio.Task[None]) -> None:  # no `finally`: a task that is cancelled at once never gets there
+            self._at_work.pop(task).close()
 
         await self.close()
         # Listening is the second step, so that a call that is cancelled in it leaves a server that close() knows.
-        self._server = await asyncio.start_server(serve, sock=self._bind(self.number), start_serving=False)
+        self._server = await asyncio.start_server(begin, sock=self._bind(self.number), start_serving=False)
         await self._server.start_serving()
 
     async def close(self) -> None:
@@ -47,7 +47,7 @@ class IntrospectionPort:
         if server is None:
             return
         server.close()
-        for writer in tuple(self._writers):
+        for writer in self._at_work.values():
             writer.transport.abort()
         await server.wait_closed()
 

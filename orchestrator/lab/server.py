@@ -1,5 +1,6 @@
 """The one HTTP endpoint: routes by X-Amz-Target, speaks AWS's JSON protocol, records everything."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,8 @@ from orchestrator.lab.wire import AwsError, Clock, Engine
 
 _MAX_BODY = 256 * 1024 * 1024
 _CUT = web.RequestKey("cut", Cut)
+_ACCEPTED = 0.01
+"""Seconds in which whoever was accepted last becomes known: who is unknown would be left open."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -85,8 +88,12 @@ class Server:
 
     async def stop(self) -> None:
         """Close the listener and every connection."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._runner is None:
+            return
+        for site in tuple(self._runner.sites):
+            await site.stop()
+        await asyncio.sleep(_ACCEPTED)
+        await self._runner.cleanup()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         plain = await plain_request(request)

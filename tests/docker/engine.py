@@ -145,7 +145,7 @@ class Engine:
     def _shims(self) -> list[int]:
         """Find the processes that name our directory: containerd's shims outlive a killed dockerd."""
         mark = os.fsencode(f"{self.folder}/exec/")
-        return [pid for pid in _pids() if mark in read_bytes(Path(f"/proc/{pid}/cmdline"))]
+        return [pid for pid in pids() if mark in read_bytes(Path(f"/proc/{pid}/cmdline"))]
 
     def _unmount(self) -> None:
         for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
@@ -168,7 +168,8 @@ def new_engine() -> Engine:
     return engine
 
 
-def _pids() -> list[int]:
+def pids() -> list[int]:
+    """List the processes there are; each may be gone when it is looked at."""
     return [int(each.name) for each in Path("/proc").iterdir() if each.name.isdecimal()]
 
 
@@ -183,7 +184,7 @@ def read_bytes(path: Path) -> bytes:
 def _descendants(pid: int) -> list[int]:
     children = [
         each
-        for each in _pids()
+        for each in pids()
         if read_bytes(Path(f"/proc/{each}/stat")).rpartition(b")")[2].split()[1:2] == [b"%d" % pid]
     ]
     return [each for child in children for each in (child, *_descendants(child))]

@@ -21,7 +21,7 @@ from orchestrator.lab import agent_document
 from orchestrator.lab.imds import InstanceMetadata, answer
 from orchestrator.lab.processes import ScriptJob, ScriptResult, run_script
 from orchestrator.lab.scenario import InstanceSpec
-from tests.docker.engine import IMAGE, Engine, read_bytes
+from tests.docker.engine import IMAGE, Engine, pids, read_bytes
 from tests.documents.support import CLOCK, Store, payload_of, result_of
 
 OLD_DATA = '{"old.example":{"auth":"dTpw"}}'
@@ -190,7 +190,7 @@ class DockerHost:
     def watchdogs(self) -> list[int]:
         """Find this host's watchdogs, by their command line."""
         mark = os.fsencode(self.state("script"))
-        return [int(each.parent.name) for each in Path("/proc").glob("[0-9]*/cmdline") if mark in read_bytes(each)]
+        return [pid for pid in pids() if mark in read_bytes(Path(f"/proc/{pid}/cmdline"))]
 
     async def apply(self, data: str, **values: str) -> dict[str, Any]:
         return result_of(await self.send(Kind.APPLY, self.apply_values(data=data, **values)))
