@@ -83,20 +83,23 @@ def open_to_read(path: Path) -> sqlite3.Connection:
 def _nothing_at(path: Path) -> bool:
     """Say whether nothing was ever written there: no file, or one that a full disk kept empty when it was made.
 
-    Raises JournalFault for an empty file with a -wal beside it, which SQLite would throw away: all may be in there.
+    Raises JournalFault where only a -wal holds anything, which SQLite would throw away: all may be in there.
     """
-    wal = path.with_name(path.name + "-wal").exists()  # looked for first: a writer makes it after its file's first page
-    if path.exists() and path.stat().st_size:
+    beside = _size(path.with_name(path.name + "-wal"))  # looked at first: a writer fills it after its file's first page
+    if _size(path):
         return False
-    if wal:
+    if beside:
         raise _empty(path)
     return True
 
 
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
 def _empty(path: Path) -> JournalFault:
-    return JournalFault(
-        f"The journal {path} is empty.", hint="If it is a copy, copy it and its -wal again, when no run writes."
-    )
+    hint = "If it is a copy, copy it and its -wal again, when no run writes. To begin anew, remove both."
+    return JournalFault(f"The journal {path} is empty.", hint=hint)
 
 
 @contextmanager

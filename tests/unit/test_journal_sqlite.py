@@ -345,6 +345,20 @@ def test_an_empty_file_beside_its_wal_is_left_alone(path: Path, run: list[Entry]
     assert path.with_name(f"{path.name}-wal").read_bytes() == wal
 
 
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_wal_that_holds_nothing_keeps_nobody_from_beginning(path: Path, run: list[Entry], *, empty: bool) -> None:
+    """A program that was killed before it wrote leaves one; whether the file beside it was removed or is empty."""
+    path.parent.mkdir()
+    path.with_name(f"{path.name}-wal").touch()
+    if empty:
+        path.touch()
+    journal = SqliteJournal(path, read_only=True)
+    assert journal.runs() == []
+    journal.close()
+    written(path, run)
+    assert read(path) == run
+
+
 def test_a_torn_wal_opens_up_to_the_tear(path: Path, run: list[Entry], tmp_path: Path) -> None:
     """A copy whose -wal was cut anywhere holds the whole appends before the cut, in order, and nothing else."""
     written(path, run[:1])
