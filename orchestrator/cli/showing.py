@@ -1,6 +1,6 @@
 """What a plan is shown with: its words, its window, what earlier runs took, and the command that comes next."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,14 +28,14 @@ _RUNS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """What the journal knows of a cluster: its last `runs`, newest first, and what they teach."""
+    """What the journal knows of a cluster: how many `runs` were looked at, and what they teach.
 
-    runs: Sequence[RunState] = ()
+    `last`: the newest one that was no healing, if there is one; the others may be large, and are not kept.
+    """
 
-    @property
-    def experience(self) -> Experience | None:
-        """How long an instance takes, as far as that is known."""
-        return learn(self.runs)
+    runs: int = 0
+    last: tuple[RunState, ...] = ()
+    experience: Experience | None = None
 
 
 NOTHING = Memory()
@@ -48,7 +48,7 @@ def wish_of(
     policy = parts.request.policy
     loaded = parts.loaded
     old = f"the old one, from before the run {restores}" if restores else "none is given; what dead runs left is mended"
-    last = last_time(planned, memory.runs, store) if loaded else ""
+    last = last_time(planned, memory.last, store) if loaded else ""
     notes = (_waves(planned, policy.waves), last)
     return Wish(
         words=loaded.describe() if loaded else old,
@@ -57,7 +57,7 @@ def wish_of(
         seed=policy.seed,
         bake=policy.bake,
         experience=memory.experience,
-        runs=len(memory.runs),
+        runs=memory.runs,
         notes=tuple(note for note in notes if note),
         drains=_drains(parts, planned),
         standalone_tasks=policy.standalone_tasks,
@@ -99,7 +99,17 @@ def earlier(journal: "Store", cluster: str) -> Memory:
     """Remember the cluster's last runs. What cannot be read teaches nothing."""
     try:
         runs = [head.run for head in journal.runs() if head.summary.cluster == cluster][:_RUNS]
-        return Memory(runs=tuple(replay(journal.entries(run)) for run in runs))
+        last: list[RunState] = []
+
+        def each() -> Iterator[RunState]:
+            for run in runs:
+                state = replay(journal.entries(run))
+                if not (last or state.run.heals):
+                    last.append(state)
+                yield state
+
+        experience = learn(each())
+        return Memory(runs=len(runs), last=tuple(last), experience=experience)
     except RolloutError:
         return NOTHING
 

@@ -95,3 +95,19 @@ def test_a_percent_sign_that_was_forgotten_is_asked_for() -> None:
     parts = SimpleNamespace(request=request, loaded=None, cluster="web")
     wish = showing.wish_of(parts, planned_for(fleet_of(12)))  # type: ignore[arg-type]  # what it reads of them
     assert wish.notes == ("--waves: 50 comes before 10%, which is 1 of 12 and adds nobody. Is 50% meant?",)
+
+
+def test_of_the_runs_that_were_read_one_is_kept() -> None:
+    """All of them teach how long an instance takes; of a large fleet's only the newest that was no healing is held."""
+    runs = {
+        "run-3": roll(fleet_of(2), run="run-3", heals=True)[2].entries,
+        "run-2": roll(fleet_of(2), run="run-2")[2].entries,
+        "run-1": roll(fleet_of(2), run="run-1")[2].entries,
+    }
+    heads = [SimpleNamespace(run=run, summary=SimpleNamespace(cluster="c")) for run in runs]
+    journal = SimpleNamespace(runs=lambda: heads, entries=runs.__getitem__)
+    memory = showing.earlier(journal, "c")
+    assert [each.run.run for each in memory.last] == ["run-2"]
+    assert memory.runs == 3
+    assert memory.experience is not None
+    assert memory.experience.runs == 2
