@@ -61,6 +61,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         unattended            The flags of runs that nobody watches: notices, metrics, the log's form
     report/                   What a person or a pipeline reads afterwards and meanwhile
         advice                What to do about a whole run: its result in words, and the command that comes next
+        after                 What happened beside the fleet once a run had ended: it is not in the journal
         afterwards            How an instance whose change was taken back stood afterwards, in words
         checkups              What `doctor` found, for a person and as JSON
         chosen                What was chosen for a run, by the flags' names
@@ -104,6 +105,7 @@ aws; journal, registry and the small modules; core; errors. The lab stands apart
         text                  A report for a person, in at most 80 columns
         timeline              The picture of a run: every instance by wave and phase over time, as SVG paths
         times                 How a moment and a duration are written, in every report and display
+        troubles              The instances that did not end as wanted, grouped by what is the matter with them
         visible               Others' words, made safe to show
         waits                 What a run, and each instance at work in it, waits for, in words
         wording               What the journal's values are called where a person reads them

@@ -9,7 +9,7 @@ from orchestrator.core.overlap import everybody_has_it
 from orchestrator.core.source import S3Source
 from orchestrator.core.state import RunState
 from orchestrator.errors import EnvironmentFault, RolloutError
-from orchestrator.report.rows import BootKept, BootRow
+from orchestrator.report.after import BootKept, BootRow
 
 _LEFT = "new instances boot with what stands there already, since this run left instances behind or left some out"
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from orchestrator.core.state import RunState
     from orchestrator.journal.place import JournalPlace
     from orchestrator.journal.store import Store
-    from orchestrator.report.rows import Holders
+    from orchestrator.report.after import Holders
     from orchestrator.rotation import Promotion
 
 Roll = Callable[["Parts", "Watch", Callable[[Plan], Plan]], "RunState"]
@@ -162,8 +162,8 @@ def see_through(
     from orchestrator.cli import approver
     from orchestrator.cli.rolling import Watch
     from orchestrator.cli.signals import stopping_run
+    from orchestrator.report.after import After
     from orchestrator.report.followed import what_followed
-    from orchestrator.report.rows import After
 
     parts, tell = scene.parts, scene.tell
     removed: list[str] = []
@@ -224,7 +224,7 @@ def _broken_off(scene: Scene, rolls: Rolls, fault: JournalFault) -> JournalFault
 
     Before the run has begun there is nothing to report, and the error is the one that was met.
     """
-    from orchestrator.report.rows import After
+    from orchestrator.report.after import After
 
     run, state = scene.parts.run_id, scene.tell.follower.state
     if state is None or state.run.run != run:

@@ -14,9 +14,9 @@ from orchestrator.core.reasons import Reason
 from orchestrator.core.settings import OptionValue, spelled
 from orchestrator.core.state import RunState
 from orchestrator.errors import RolloutError
+from orchestrator.report.after import Holders
 from orchestrator.report.layout import wrap
 from orchestrator.report.overlaps import Scene, overlap_object, overlap_text
-from orchestrator.report.rows import Holders
 
 RUNS = 30
 """How many of a cluster's runs are looked at: 'since T' is no older than they are."""

@@ -15,7 +15,7 @@ from orchestrator.journal.place import JournalPlace
 
 if TYPE_CHECKING:
     from orchestrator.core.state import RunState
-    from orchestrator.report.rows import After
+    from orchestrator.report.after import After
 
 _SUFFIXES = {".html": "html", ".json": "json", ".csv": "csv", ".md": "markdown", ".xml": "junit", ".txt": "table"}
 
@@ -60,8 +60,8 @@ def show(
     wish: Wanted, state: "RunState", code: ExitCode, after: "After | None" = None, *, taken_over_by: str = ""
 ) -> None:
     """Print the report, and write its file. Raises EnvironmentFault where that cannot be written."""
+    from orchestrator.report.after import NOTHING
     from orchestrator.report.render import render_report
-    from orchestrator.report.rows import NOTHING
 
     def rendered(form: str) -> str:
         return render_report(state, form, code, after or NOTHING, store=wish.store, taken_over_by=taken_over_by)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from orchestrator.core.checkup import Check, Level, counts_of, exit_code_of
 from orchestrator.core.counting import counted
 from orchestrator.errors import ExitCode
-from orchestrator.report.layout import WIDTH, wrap
+from orchestrator.report.layout import WIDTH, names, wrap
 from orchestrator.report.visible import visible
 
 Paint = Callable[[Level, str], str]
@@ -33,8 +33,7 @@ def _lines(check: Check, wide: int, paint: Paint) -> str:
     head = f"{check.level:<6}{check.name:<{wide}}"
     sentences = [visible(check.seen)]
     if check.instances:
-        more = f" and {len(check.instances) - _NAMED} more" if len(check.instances) > _NAMED else ""
-        sentences.append(f"{counted(len(check.instances), 'instance')}: {', '.join(check.instances[:_NAMED])}{more}")
+        sentences.append(f"{counted(len(check.instances), 'instance')}: {names(check.instances, _NAMED)}")
     if check.todo:
         sentences.append(f"do: {visible(check.todo)}")
     text = "\n".join(_folded(each, indent) for each in sentences)

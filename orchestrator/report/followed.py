@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 
 from orchestrator.core.state import RunState
+from orchestrator.report.after import BootKept, BootRow
 from orchestrator.report.formats import boot_words, promotion_words
-from orchestrator.report.rows import BootKept, BootRow, promotion_of
+from orchestrator.report.rows import promotion_of
 
 _DONE = frozenset({BootKept.UPDATED, BootKept.FAILED})
 

@@ -4,10 +4,11 @@ import csv
 import io
 import re
 
+from orchestrator.report.after import BootRow
 from orchestrator.report.gating import sentences
 from orchestrator.report.mending import mended
 from orchestrator.report.remarks import remarks
-from orchestrator.report.rows import BootRow, PromotionRow, RunReport
+from orchestrator.report.rows import PromotionRow, RunReport
 
 _COLUMNS = (
     "instance_id",

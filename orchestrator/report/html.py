@@ -21,9 +21,10 @@ from orchestrator.report.formats import drifts, rotated
 from orchestrator.report.gating import sentences
 from orchestrator.report.layout import with_values
 from orchestrator.report.remarks import remarks
-from orchestrator.report.rows import RunReport, troubles
+from orchestrator.report.rows import RunReport
 from orchestrator.report.timeline import WIDTH, draw
 from orchestrator.report.times import clock, duration
+from orchestrator.report.troubles import troubles
 from orchestrator.report.wording import remark
 
 SHOWN = 5

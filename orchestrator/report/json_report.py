@@ -14,9 +14,10 @@ from orchestrator.core.lifecycle import Phase
 from orchestrator.core.model import OutcomeKind, Persistence, RestartMethod
 from orchestrator.core.reasons import Reason
 from orchestrator.core.settings import Word
+from orchestrator.report.after import BootKept
 from orchestrator.report.chosen import Chosen
 from orchestrator.report.gating import GateSpan
-from orchestrator.report.rows import BootKept, PromotionRow, Row, RunReport
+from orchestrator.report.rows import PromotionRow, Row, RunReport
 from orchestrator.report.times import moment
 
 SCHEMA: Final = 1

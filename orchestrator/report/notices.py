@@ -11,10 +11,12 @@ from orchestrator.core.reasons import EXPLANATIONS
 from orchestrator.core.settings import spelled, typed
 from orchestrator.core.state import RunState
 from orchestrator.errors import RolloutError, UnsavedFault
+from orchestrator.report.layout import names
 from orchestrator.report.mending import mended
 from orchestrator.report.remarks import remarks
-from orchestrator.report.rows import RunReport, build, troubles
+from orchestrator.report.rows import RunReport, build
 from orchestrator.report.times import moment
+from orchestrator.report.troubles import troubles
 
 SUBJECT = 100
 """Characters that SNS takes as a subject."""
@@ -259,10 +261,8 @@ def problems_of(report: RunReport) -> tuple[Problem, ...]:
 
 def _problem(problem: Problem) -> tuple[str, ...]:
     explained = EXPLANATIONS[problem.reason]
-    names = ", ".join(problem.instances[:_NAMED])
-    more = f" and {len(problem.instances) - _NAMED} more" if len(problem.instances) > _NAMED else ""
     return (
-        f"{len(problem.instances)} {problem.outcome} ({problem.reason}): {names}{more}",
+        f"{len(problem.instances)} {problem.outcome} ({problem.reason}): {names(problem.instances, _NAMED)}",
         f"  {explained.meaning}",
         *(f"  Seen: {seen}" for seen in problem.seen),
         f"  Do: {explained.remedy}",

@@ -10,7 +10,7 @@ from typing import assert_never
 from orchestrator.core.doubts import BY_A_RUN, MEANINGS, Doubt, Uncertain
 from orchestrator.core.overlap import Overlap, Running, Verdict, moment_of
 from orchestrator.core.rotation import CURRENT, PENDING
-from orchestrator.report.layout import WIDTH, columns, folded_command, wrap
+from orchestrator.report.layout import WIDTH, columns, folded_command, names, wrap
 from orchestrator.report.times import moment
 from orchestrator.report.visible import visible
 
@@ -46,7 +46,7 @@ def verdict_line(found: Overlap, scene: Scene) -> str:
         case Verdict.UNKNOWN:
             if not found.wanted:
                 return _nobody(scene)
-            doubtful = _names(sorted({each.what for each in found.doubts}))
+            doubtful = visible(names(sorted({each.what for each in found.doubts}), _NAMED))
             return f"Unknown: no instance is seen to use the previous credential, but it may come back by {doubtful}."
         case _:
             assert_never(found.verdict)
@@ -66,7 +66,7 @@ def _used(found: Overlap, scene: Scene) -> str:
     previous = [each.instance_id for each in found.users if each not in coming]
     sentences = []
     if previous:
-        sentences.append(f"The previous credential is still used by {_names(previous)}.")
+        sentences.append(f"The previous credential is still used by {visible(names(previous, _NAMED))}.")
     if coming:
         sentences.append(
             f"{PENDING} is run by {len(coming)} of {len(found.running)} instances, and {CURRENT} has not moved: "
@@ -123,7 +123,7 @@ def _doubt(doubt: Doubt, members: list[Uncertain], scene: Scene) -> str:
     seen = sorted({each.seen for each in members if each.seen})
     return "\n".join(
         (
-            wrap(f"unknown({doubt}): {_names([each.what for each in members])}"),
+            wrap(f"unknown({doubt}): {visible(names([each.what for each in members], _NAMED))}"),
             wrap(meaning, "    "),
             *(wrap(f"seen: {visible(each)}", "    ") for each in seen[:_SEEN]),
             wrap(f"do: {remedy}", "    "),
@@ -135,11 +135,6 @@ def _doubt(doubt: Doubt, members: list[Uncertain], scene: Scene) -> str:
 def _remedy(doubt: Doubt, scene: Scene) -> str:
     remedy = MEANINGS[doubt][1]
     return f"{remedy} `{shlex.join(scene.command)}`." if doubt in BY_A_RUN else remedy
-
-
-def _names(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return visible(", ".join(names[:_NAMED])) + more
 
 
 def overlap_json(found: Overlap, scene: Scene) -> str:

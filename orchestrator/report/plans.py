@@ -12,7 +12,7 @@ from orchestrator.core.model import DecisionKind, Plan, Planned
 from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.core.settings import StandaloneTasks
 from orchestrator.report.estimates import GUESS, Experience, Places, whole_run
-from orchestrator.report.layout import MANY, WIDTH, folded_command, wrap
+from orchestrator.report.layout import MANY, WIDTH, folded_command, names, wrap
 from orchestrator.report.plan_drains import DrainView, drains_text
 from orchestrator.report.plan_tables import table, waves_of
 from orchestrator.report.times import duration
@@ -102,9 +102,9 @@ def _notes(plan: Plan) -> str:
 
 
 def _note(reason: Reason, members: Sequence[Planned], remedy: str = "") -> str:
-    names = _names([each.instance.instance_id for each in members])
+    who = names([each.instance.instance_id for each in members])
     known = EXPLANATIONS[reason]
-    return _bullet(f"{reason} ({names}): {known.meaning} {remedy or known.remedy}")
+    return _bullet(f"{reason} ({who}): {known.meaning} {remedy or known.remedy}")
 
 
 def _ghost_notes(plan: Plan, ghosts: Sequence[Planned]) -> list[str]:
@@ -122,17 +122,12 @@ def _ghost_notes(plan: Plan, ghosts: Sequence[Planned]) -> list[str]:
     return notes
 
 
-def _names(keys: Sequence[str]) -> str:
-    more = f" and {len(keys) - _FEW} more" if len(keys) > _FEW else ""
-    return ", ".join(keys[:_FEW]) + more
-
-
 def _given_back(plan: Plan) -> list[str]:
     """Name those that are given back and not changed any further."""
     owed = [each.instance for each in plan.planned if each.decision.reason in _OWED and each.instance.mark]
-    names = [each.instance_id for each in owed]
-    text = f"Given back and changed no further, since a run that has died had taken them out: {_names(names)}."
-    return [wrap(text)] if names else []
+    who = names([each.instance_id for each in owed])
+    text = f"Given back and changed no further, since a run that has died had taken them out: {who}."
+    return [wrap(text)] if owed else []
 
 
 def _canary(plan: Plan) -> str:

@@ -30,8 +30,6 @@ CHANGE_REMARKS: Mapping[str, Explanation] = MappingProxyType(
 )
 """What each means, and what to do about it. What inspect remarks is there before a run: `doctor` tells of that."""
 
-_NAMED = 3
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remark:
@@ -48,7 +46,7 @@ class Remark:
     @property
     def words(self) -> str:
         """Say of whom it is remarked, and what it means."""
-        return f"{self.name}: {names(self.instances, _NAMED)}. {self.explained.meaning}"
+        return f"{self.name}: {names(self.instances)}. {self.explained.meaning}"
 
 
 def remarks(report: RunReport) -> tuple[Remark, ...]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from orchestrator.core.state import RunState
 from orchestrator.errors import ExitCode
 from orchestrator.report import formats, html, json_report, junit, rows, text
-from orchestrator.report.rows import NOTHING, After
+from orchestrator.report.after import NOTHING, After
 from orchestrator.report.visible import visible
 
 

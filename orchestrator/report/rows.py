@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from orchestrator.core.lifecycle import AT_WORK, Phase
 from orchestrator.core.model import (
@@ -15,13 +14,13 @@ from orchestrator.core.model import (
     Persistence,
     RestartMethod,
 )
-from orchestrator.core.overlap import Verdict
 from orchestrator.core.progress import Progress, Span
-from orchestrator.core.reasons import EXPLANATIONS, Explanation, Reason
+from orchestrator.core.reasons import EXPLANATIONS, Reason
 from orchestrator.core.result import Op
 from orchestrator.core.settings import OptionValue
 from orchestrator.core.state import RunState
 from orchestrator.report import successor
+from orchestrator.report.after import NOTHING, After
 from orchestrator.report.afterwards import afterwards
 from orchestrator.report.chosen import Chosen, options_of
 from orchestrator.report.gating import GateSpan, spans_of
@@ -98,63 +97,6 @@ class Row:
         return _OPEN.get(self.reason, self.outcome.value)
 
 
-class BootKept(StrEnum):
-    """What became of a boot configuration."""
-
-    UPDATED = "updated"
-    CURRENT = "current"
-    LEFT = "left"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BootRow:
-    """One boot configuration after a run; `message`: why it was left or could not be written."""
-
-    place: str
-    result: BootKept
-    message: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holders:
-    """Who was seen to run which credential after a run: for a person, and as what JSON is made of.
-
-    `look`: the command that looks again, word by word.
-    """
-
-    text: str
-    object: Mapping[str, object]
-    look: tuple[str, ...] = ()
-
-    @property
-    def summary(self) -> str:
-        """Whether the previous credential may be revoked, in one sentence."""
-        return str(self.object["summary"])
-
-    @property
-    def safe(self) -> bool:
-        """Whether it certainly may."""
-        return self.object["verdict"] == Verdict.UNUSED
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class After:
-    """What happened beside the fleet once a run had ended: it is not in the journal.
-
-    `undelivered`: the notices and metrics that did not arrive, and why. `left`: why AWSCURRENT stays; empty where it
-    moved, or was never to move. `removed`: the delivered copies of a credential that healing has removed, by name.
-    `unsaved`: the journal took not all of the run, which is told from memory.
-    """
-
-    undelivered: tuple[str, ...] = ()
-    boots: tuple[BootRow, ...] = ()
-    left: str = ""
-    holders: Holders | None = None
-    removed: tuple[str, ...] = ()
-    unsaved: bool = False
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromotionRow:
     """Where AWSCURRENT of a secret went after the run; `moved_at` None: the journal does not tell whether it did."""
@@ -163,9 +105,6 @@ class PromotionRow:
     version: str
     before: str
     moved_at: float | None
-
-
-NOTHING = After()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,44 +228,6 @@ def promotion_of(state: RunState) -> PromotionRow | None:
         before=visible(intent.before),
         moved_at=state.promoted_at,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
-    """The instances that ended with one outcome for one reason, and not as wanted."""
-
-    outcome: OutcomeKind
-    reason: Reason
-    rows: tuple[Row, ...]
-
-    @property
-    def instances(self) -> tuple[str, ...]:
-        """Their ids."""
-        return tuple(row.instance_id for row in self.rows)
-
-    @property
-    def seen(self) -> tuple[str, ...]:
-        """What was seen on them, each once."""
-        return tuple(sorted({row.message for row in self.rows if row.message}))
-
-    @property
-    def afterwards(self) -> tuple[str, ...]:
-        """How they stood after it was taken back, each once."""
-        return tuple(sorted({row.afterwards for row in self.rows if row.afterwards}))
-
-    @property
-    def explained(self) -> Explanation:
-        """What it means, and what to do about it."""
-        return EXPLANATIONS[self.reason]
-
-
-def troubles(report: RunReport) -> tuple[Trouble, ...]:
-    """Group the instances that did not end as wanted, worst first; what is still open is no trouble yet."""
-    groups: dict[tuple[OutcomeKind, Reason], list[Row]] = {}
-    for row in report.rows:
-        if row.needs_somebody:
-            groups.setdefault((row.outcome, row.reason), []).append(row)
-    return tuple(Trouble(outcome=kind, reason=why, rows=tuple(members)) for (kind, why), members in groups.items())
 
 
 def _so_far(progress: Progress, taken_over_by: str) -> Outcome:

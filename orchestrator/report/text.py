@@ -8,11 +8,12 @@ from orchestrator.core.settings import typed
 from orchestrator.report.advice import advise
 from orchestrator.report.formats import boot_words, drifts, label_words
 from orchestrator.report.gating import sentences
-from orchestrator.report.layout import FIRM, MANY, SCREEN, columns, folded_command, short_zone, wrap
+from orchestrator.report.layout import FIRM, MANY, SCREEN, columns, folded_command, names, short_zone, wrap
 from orchestrator.report.mending import mended
 from orchestrator.report.remarks import remarks
-from orchestrator.report.rows import Row, RunReport, Trouble, troubles
+from orchestrator.report.rows import Row, RunReport
 from orchestrator.report.times import clock, duration
+from orchestrator.report.troubles import Trouble, troubles
 
 _GROUPED = 8
 _SEEN = 3
@@ -32,8 +33,7 @@ def report_text(report: RunReport) -> str:
 
 
 def _worst(trouble: Trouble) -> str:
-    more = f" and {len(trouble.instances) - 1} more" if len(trouble.instances) > 1 else ""
-    name = f"{trouble.instances[0]}{more}"
+    name = names(trouble.instances, 1)
     after = "".join(f" Afterwards: {each}." for each in trouble.afterwards[:1])
     return (
         wrap(f"Look first at {name}: {trouble.outcome}({trouble.reason}). {trouble.explained.meaning}{after}")
@@ -73,9 +73,8 @@ def _by_kind(report: RunReport) -> str:
 
 
 def _problem(trouble: Trouble) -> str:
-    names = ", ".join(trouble.instances[:_GROUPED])
-    more = f" and {len(trouble.instances) - _GROUPED} more" if len(trouble.instances) > _GROUPED else ""
-    lines = [wrap(f"{trouble.outcome}({trouble.reason}): {names}{more}"), wrap(trouble.explained.meaning, "    ")]
+    who = names(trouble.instances, _GROUPED)
+    lines = [wrap(f"{trouble.outcome}({trouble.reason}): {who}"), wrap(trouble.explained.meaning, "    ")]
     lines += [wrap(f"seen: {message}", "    ") for message in trouble.seen[:_SEEN]]
     lines += [wrap(f"afterwards: {each}", "    ") for each in trouble.afterwards]
     lines.append(_to_do(trouble))

@@ -24,8 +24,8 @@ def wanting(state: RunState, now: float, store: Sequence[str] = ()) -> tuple[str
     if state.halted is not None or not state.roster.queue:
         return ()
     found = []
-    if state.awaiting is not None and (wave := awaited(state)):
-        since = state.awaiting[1]
+    if state.awaiting is not None and awaited(state):
+        wave, since = state.awaiting
         left = duration(max(since + state.run.policy.approve_timeout - now, 0.0))
         command = typed("approve", state.run.run, *store)
         found.append(f"approval of wave {wave}: `{command}` within {left}")
@@ -37,8 +37,9 @@ def wanting(state: RunState, now: float, store: Sequence[str] = ()) -> tuple[str
 
 def awaited(state: RunState) -> int:
     """Say which wave waits for somebody's approval; 0 where none does."""
-    over = state.awaiting is None or state.halted is not None or state.ended is not None or not state.roster.queue
-    return 0 if over or state.awaiting is None or state.awaiting[0] in state.approved else state.awaiting[0]
+    wave = state.awaiting[0] if state.awaiting else 0
+    over = wave in state.approved or state.halted is not None or state.ended is not None or not state.roster.queue
+    return 0 if over else wave
 
 
 def baking(state: RunState, now: float) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from orchestrator.cli.main import invoke
 from orchestrator.core.state import replay
 from orchestrator.errors import ExitCode
 from orchestrator.journal.place import JournalPlace
-from orchestrator.report.rows import NOTHING
+from orchestrator.report.after import NOTHING
 from tests.fake_fleet import fleet_of, roll
 from tests.report.reports import LENIENT, trouble
 

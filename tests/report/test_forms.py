@@ -22,9 +22,9 @@ from orchestrator.core.settings import Deadlines, Policy
 from orchestrator.core.state import RunState
 from orchestrator.errors import ExitCode
 from orchestrator.report import json_report
+from orchestrator.report.after import After, Holders
 from orchestrator.report.chosen import flag_of, options_of, setting
 from orchestrator.report.render import exit_code_of, render_report
-from orchestrator.report.rows import After, Holders
 from orchestrator.report.visible import visible
 from tests.report.reports import CONTROL, FORMULA, STATES, large
 

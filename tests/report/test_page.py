@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.core.lifecycle import Phase
+from orchestrator.report.after import After, BootKept, BootRow
 from orchestrator.report.render import exit_code_of, render_report
-from orchestrator.report.rows import After, BootKept, BootRow
 from tests.browser import Browser, Page, chromium
 from tests.report.contrast import TOO_FAINT
 from tests.report.reports import STATES, large

@@ -13,10 +13,11 @@ from orchestrator.core.reasons import Reason
 from orchestrator.core.state import RunState
 from orchestrator.report import html, timeline
 from orchestrator.report.advice import advise
+from orchestrator.report.after import After
 from orchestrator.report.console import command_url, partition_of
 from orchestrator.report.junit import as_junit
 from orchestrator.report.render import exit_code_of, render_report
-from orchestrator.report.rows import After, RunReport, build
+from orchestrator.report.rows import RunReport, build
 from tests.report.reports import SCRIPT, STATES, large
 
 CSS = Path(html.__file__).with_name("page") / "report.css"

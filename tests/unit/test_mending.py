@@ -9,11 +9,12 @@ from orchestrator.core.model import Ping, Plan, Status
 from orchestrator.core.state import RunState
 from orchestrator.errors import ExitCode
 from orchestrator.report.advice import advise
+from orchestrator.report.after import After
 from orchestrator.report.estimates import Places
 from orchestrator.report.plans import Wish
 from orchestrator.report.remnants import Remnants, remnants_text
 from orchestrator.report.render import render_report
-from orchestrator.report.rows import After, build
+from orchestrator.report.rows import build
 from tests.fake_fleet import Host, Registration, Rollout, VirtualClock, World, fleet_of
 from tests.unit.test_giving_back import DRAINING, EVERYTHING
 

@@ -14,6 +14,7 @@ from orchestrator.core.state import RunState, replay
 from orchestrator.errors import ExitCode
 from orchestrator.report import notices, rows
 from orchestrator.report.render import render_report
+from orchestrator.report.troubles import troubles
 from tests.fake_fleet import Host, roll
 from tests.readme import README, blocks
 
@@ -111,7 +112,7 @@ def test_everybody_tells_the_same(reason: Reason) -> None:
     assert f"failed({reason}): i-0000000000000004f" in first_screen
     assert explained.meaning in first_screen
     assert f"do: {explained.remedy}" in first_screen
-    (trouble,) = rows.troubles(rows.build(state, exit_code=1))
+    (trouble,) = troubles(rows.build(state, exit_code=1))
     assert trouble.explained is explained
     notice = notices.ended(state, notices.Origin(cluster="c", region="eu-central-1"))
     assert notice.moment is Moment.ENDED
@@ -122,4 +123,4 @@ def test_everybody_tells_the_same(reason: Reason) -> None:
 def test_what_has_no_end_yet_is_no_trouble() -> None:
     """It stands in the table, and asks nobody for anything."""
     for reason in OPEN:
-        assert rows.troubles(rows.build(ended_with(reason), exit_code=1)) == ()
+        assert troubles(rows.build(ended_with(reason), exit_code=1)) == ()
